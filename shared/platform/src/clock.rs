@@ -1,0 +1,39 @@
+//! What time it is, and waiting.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+/// The only way to read the time or to wait, so that tests can run on a clock of their own.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The wall clock, in UTC.
+    fn now(&self) -> Timestamp;
+    /// A reading that never goes back; only differences mean anything.
+    fn monotonic(&self) -> Duration;
+    /// Waits for `duration`.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// The machine's own clock, waiting on tokio's timer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+    fn monotonic(&self) -> Duration {
+        static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+        START.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
