@@ -3,9 +3,26 @@
 //! Pure: no I/O, no clock, no async. Whatever depends on the time is given it.
 
 pub mod address;
+#[path = "campaign.rs"]
+pub mod model;
+pub mod chunk;
+pub mod configuration;
 pub mod content;
 pub mod id;
+pub mod outcome;
 pub mod profile;
+pub mod rate;
+pub mod report;
+pub mod retry;
+pub mod schedule;
 pub mod segment;
+pub mod status;
+pub mod version;
 
+pub use configuration::{Channel, Configuration};
 pub use id::{CampaignId, ConfigurationId, ExecutionId, ProfileId, SegmentId};
+pub use model::{Campaign, CampaignType, Category};
+pub use outcome::{Code, Outcome};
+pub use profile::Profile;
+pub use status::{Command, Status};
+pub use version::Version;

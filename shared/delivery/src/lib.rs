@@ -1,1 +1,14 @@
-//! TODO
+//! Delivery: claim, read, render, send, settle. Every `deliver-*` function is this loop plus its [`Sender`].
+//!
+//! The loop is written once and holds the promises: nobody lost, nobody twice, doubt named. A channel brings only what
+//! differs: how its content is compiled, where a profile is reached, and how a provider is spoken to.
+
+mod answer;
+mod deliver;
+mod outcome;
+mod sender;
+mod templates;
+
+pub use answer::{Answer, Cause};
+pub use deliver::{Delivery, Settings};
+pub use sender::{Job, MemberId, Sender};

@@ -4,6 +4,7 @@
 //! DynamoDB, SQS and EventBridge Scheduler, and each engine must pass the one contract suite in `tests/`. This crate
 //! knows nothing of campaigns.
 
+pub mod batch;
 pub mod clock;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -14,13 +15,13 @@ pub mod table;
 
 use std::sync::Arc;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Deadline, SystemClock};
 pub use error::{PlatformError, TransactError};
 pub use queue::{Message, Queue, QueueName, Received, Source};
 pub use scheduler::{Scheduler, WakeUp};
 pub use table::{
-    Change, Condition, Consistency, Due, Item, Key, Page, Query, Range, Scan, Table, TableName, Updated, Value, Write,
-    WriteKind,
+    Change, Condition, Consistency, Due, Item, Key, Page, Query, Range, Scan, Table, TableName, Updated,
+    Value, Write, WriteKind,
 };
 
 /// Every port a handler may need, ready to be cloned into it.

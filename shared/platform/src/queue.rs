@@ -31,7 +31,12 @@ pub struct Message {
 impl Message {
     /// A message for `queue` to be seen at once.
     pub fn new(queue: QueueName, body: String) -> Self {
-        Self { queue, body, delay: Duration::ZERO, group: None }
+        Self {
+            queue,
+            body,
+            delay: Duration::ZERO,
+            group: None,
+        }
     }
 
     /// The same message, hidden for `delay` (cut to [`MAX_DELAY`]).
@@ -51,6 +56,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`PlatformError::TooLarge`] where a body or a delay breaks its limit (then nothing is sent).
     async fn send(&self, messages: Vec<Message>) -> Result<(), PlatformError>;
+
+    /// Names the store behind this queue where that store holds tables too: [`Table::commit`](crate::Table::commit) of
+    /// the same store then does both in one step. A wrapper that must see every message leaves it `None`.
+    fn store_id(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A message as it is received.
@@ -83,7 +94,12 @@ pub trait Source: Send + Sync {
     async fn delete(&self, queue: QueueName, receipts: Vec<String>) -> Result<(), PlatformError>;
 
     /// Makes messages visible again after `delay`.
-    async fn release(&self, queue: QueueName, receipts: Vec<String>, delay: Duration) -> Result<(), PlatformError>;
+    async fn release(
+        &self,
+        queue: QueueName,
+        receipts: Vec<String>,
+        delay: Duration,
+    ) -> Result<(), PlatformError>;
 
     /// The dead letters of `queue`, oldest first, at most `max`.
     async fn dead_letters(&self, queue: QueueName, max: usize) -> Result<Vec<Received>, PlatformError>;

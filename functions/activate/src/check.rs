@@ -1,0 +1,70 @@
+//! Activation: the draft is checked; it becomes the live version, or a draft again with the reasons kept.
+
+use campaign::model::Severity;
+use campaign::status::Command;
+use campaign::{CampaignId, Status};
+use platform::WakeUp as Alarm;
+use store::StoreError;
+use store::messages::WakeUp;
+use tracing::info;
+
+use crate::{Context, start};
+
+/// Checks a campaign that is activating and makes its draft the live version. Nothing happens to one that is not.
+pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), StoreError> {
+    let store = &context.store;
+    let now = store.platform.clock.now();
+    let campaign = match store.campaigns.get(id).await {
+        Err(StoreError::NotFound { .. }) => return Ok(()),
+        campaign => campaign?,
+    };
+    let (Status::Activating, Some(draft)) = (campaign.status, campaign.draft_version) else { return Ok(()) };
+    let version = store.campaigns.version(id, draft).await?;
+    let contents = store.campaigns.contents(id, &version).await?;
+    let findings = validation::validate(store, &campaign, &version, &contents).await?;
+    let errors: Vec<_> =
+        findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    if !errors.is_empty() {
+        info!(campaign = %id, errors = errors.len(), "campaign {id} was not activated: {} errors", errors.len());
+        let failed = store.campaigns.command(id, Command::FailActivation, |campaign| {
+            campaign.activation_errors.clone_from(&errors);
+            Ok(())
+        });
+        return superseded(failed.await.map(|_| ()));
+    }
+    let first = version
+        .schedule
+        .first(now)
+        .map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
+    let command = if first > now { Command::BecomeScheduled } else { Command::BecomeLive };
+    let activated = store.campaigns.command(id, command, |campaign| {
+        // Between the check and this write another worker may have activated it: then it has no draft.
+        if campaign.draft_version == Some(draft) {
+            campaign.live_version = Some(draft);
+            campaign.draft_version = None;
+            campaign.next_occurrence = Some(first);
+            campaign.activation_errors.clear();
+        }
+        Ok(())
+    });
+    if let Err(error) = activated.await {
+        return superseded(Err(error));
+    }
+    info!(campaign = %id, version = draft, "campaign {id} was activated with version {draft}");
+    let occurrence_ms = first.as_millisecond();
+    if first <= now {
+        return start::start(context, id, occurrence_ms).await;
+    }
+    // If this is lost, the sweep starts the campaign all the same, up to a minute late.
+    let body = WakeUp::Start { campaign: id, occurrence_ms }.body();
+    store.platform.scheduler.put(Alarm { name: format!("start-{id}"), at: first, body }).await?;
+    Ok(())
+}
+
+/// A command that came too late, because somebody else's was faster, is no failure.
+fn superseded(result: Result<(), StoreError>) -> Result<(), StoreError> {
+    match result {
+        Err(StoreError::NotAllowed(_)) => Ok(()),
+        result => result,
+    }
+}

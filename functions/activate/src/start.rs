@@ -1,0 +1,134 @@
+//! The start of an occurrence: one transaction, which only one of any number of wake-ups can win.
+
+use campaign::segment::SegmentKind;
+use campaign::{Campaign, CampaignId, Status, Version};
+use jiff::Timestamp;
+use store::StoreError;
+use store::ledger::{Audience, ExecutionSummary, Head, State, execution_id};
+use tracing::{info, warn};
+
+use crate::Context;
+
+/// How many profiles a shard has, about.
+const SHARD: u64 = 50_000;
+/// The most shards of an execution.
+const MOST_SHARDS: u64 = 16;
+/// How often a start is tried anew when others change the campaign at the same time.
+const TRIES: usize = 10;
+
+/// Starts the occurrence, if it is still the campaign's next one and its time has come. One found too late is recorded
+/// as missed.
+pub(crate) async fn start(context: &Context, id: CampaignId, occurrence_ms: i64) -> Result<(), StoreError> {
+    let store = &context.store;
+    for _ in 0..TRIES {
+        let now = store.platform.clock.now();
+        let mut campaign = match store.campaigns.get(id).await {
+            Err(StoreError::NotFound { .. }) => return Ok(()),
+            campaign => campaign?,
+        };
+        let next = campaign.next_occurrence.filter(|next| next.as_millisecond() == occurrence_ms);
+        let (Status::Scheduled | Status::Live, Some(occurrence), Some(live)) =
+            (campaign.status, next, campaign.live_version)
+        else {
+            return Ok(());
+        };
+        if occurrence > now {
+            return Ok(());
+        }
+        let version = store.campaigns.version(id, live).await?;
+        campaign.next_occurrence = version.schedule.following(occurrence);
+        campaign.modified_at = now;
+        let lateness = now.duration_since(occurrence).unsigned_abs();
+        let audience = if lateness > version.misfire_grace() {
+            None
+        } else {
+            audience(context, &version).await?
+        };
+        let done = match audience {
+            Some((audience, size)) => run(context, campaign, &version, occurrence, audience, size).await?,
+            None => miss(context, campaign, live, occurrence).await?,
+        };
+        if done {
+            return Ok(());
+        }
+    }
+    Err(StoreError::Contended { what: "campaign" })
+}
+
+async fn run(
+    context: &Context,
+    mut campaign: Campaign,
+    version: &Version,
+    occurrence: Timestamp,
+    audience: Audience,
+    size: u64,
+) -> Result<bool, StoreError> {
+    campaign.status = Status::Live;
+    campaign.open_executions += 1;
+    let shards = size.div_ceil(SHARD).clamp(1, MOST_SHARDS);
+    let head = Head {
+        id: execution_id(campaign.id, occurrence.as_millisecond()),
+        campaign: campaign.id,
+        version: version.number,
+        occurrence,
+        category: campaign.category,
+        shards: u16::try_from(shards).unwrap_or(1),
+        actions: version.actions.iter().map(|action| action.channel).collect(),
+        audience,
+        on_unknown: version.on_unknown(campaign.category),
+        on_missing: version.on_missing,
+        started_at: campaign.modified_at,
+        state: State::Running,
+        revision: 1,
+    };
+    let started = context.store.ledger.start(&campaign, &head).await?;
+    if started {
+        info!(execution = %head.id, campaign = %campaign.id, shards, "execution {} of campaign {} started", head.id, campaign.id);
+    }
+    Ok(started)
+}
+
+/// Records an occurrence that will not run: found later than the grace allows, or its segment is gone.
+async fn miss(
+    context: &Context,
+    mut campaign: Campaign,
+    version: u32,
+    occurrence: Timestamp,
+) -> Result<bool, StoreError> {
+    if campaign.next_occurrence.is_none() && campaign.open_executions == 0 {
+        campaign.status = Status::Completed;
+    }
+    let id = execution_id(campaign.id, occurrence.as_millisecond());
+    let summary = ExecutionSummary {
+        id,
+        campaign: campaign.id,
+        version,
+        occurrence,
+        state: State::Missed,
+        started_at: None,
+        ended_at: Some(campaign.modified_at),
+        counts: Vec::new(),
+    };
+    let missed = context.store.ledger.miss(&campaign, &summary).await?;
+    if missed {
+        warn!(execution = %id, campaign = %campaign.id, "an occurrence of campaign {} was missed", campaign.id);
+    }
+    Ok(missed)
+}
+
+/// Who the version is for, as the segment stands now, and about how many they are; `None` where the segment is gone.
+async fn audience(context: &Context, version: &Version) -> Result<Option<(Audience, u64)>, StoreError> {
+    let Some(segment) = version.segment else { return Ok(None) };
+    let found = match context.store.segments.get(segment).await {
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        found => found?.value,
+    };
+    Ok(Some(match found.kind {
+        SegmentKind::Rule { expression } => {
+            (Audience::Rule { segment, expression }, context.store.profiles.estimate().await?)
+        }
+        SegmentKind::List { generation, partitions, members } => {
+            (Audience::List { segment, generation, partitions }, members)
+        }
+    }))
+}

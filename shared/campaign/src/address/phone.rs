@@ -1,0 +1,136 @@
+//! Phone numbers.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::AddressError;
+
+/// Why a text is no phone number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PhoneError {
+    /// Nothing, or only white space.
+    #[error("the phone number is empty")]
+    Empty,
+    /// No country code: neither `+` nor `00` in front.
+    #[error("the phone number has no country code: write it as +49 170 1234567")]
+    National,
+    /// Something other than digits, spaces, dashes, dots and parentheses.
+    #[error("the phone number contains something other than digits and spaces, dashes, dots, parentheses")]
+    Character,
+    /// Not [`MIN_DIGITS`](PhoneNumber::MIN_DIGITS) to [`MAX_DIGITS`](PhoneNumber::MAX_DIGITS) digits.
+    #[error("a phone number has {min} to {max} digits with its country code",
+        min = PhoneNumber::MIN_DIGITS, max = PhoneNumber::MAX_DIGITS)]
+    Length,
+    /// A country code that begins with 0, which none does.
+    #[error("no country code begins with 0")]
+    CountryCode,
+}
+
+/// A phone number in E.164's form: `+`, country code, number.
+///
+/// ```
+/// use campaign::address::PhoneNumber;
+///
+/// assert_eq!(PhoneNumber::parse("0049 (170) 123-45.67")?.as_str(), "+491701234567");
+/// # Ok::<(), campaign::address::AddressError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PhoneNumber(Box<str>);
+
+impl PhoneNumber {
+    /// The fewest digits, country code included, that are taken for a number.
+    pub const MIN_DIGITS: usize = 8;
+    /// The most digits, country code included, that E.164 allows.
+    pub const MAX_DIGITS: usize = 15;
+
+    /// Parses a number written internationally, with `+` or `00` in front; spaces, dashes, dots and parentheses are
+    /// dropped.
+    ///
+    /// # Errors
+    /// Says which rule the text breaks. A national number (`0170 1234567`) is refused rather than guessed at.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        Ok(Self(e164(text)?.into_boxed_str()))
+    }
+
+    /// The number: `+` and digits. Also the key under which it is one identity.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn e164(text: &str) -> Result<String, PhoneError> {
+    let text = text.trim_ascii();
+    if text.is_empty() {
+        return Err(PhoneError::Empty);
+    }
+    let is_filler = |c: char| matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')');
+    let mut number: String = text.chars().filter(|c| !is_filler(*c)).collect();
+    if number.starts_with("00") {
+        number.replace_range(..2, "+");
+    }
+    let digits = number.strip_prefix('+').unwrap_or(&number);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(PhoneError::Character);
+    }
+    if digits.len() == number.len() {
+        return Err(PhoneError::National);
+    }
+    if digits.starts_with('0') {
+        return Err(PhoneError::CountryCode);
+    }
+    if !(PhoneNumber::MIN_DIGITS..=PhoneNumber::MAX_DIGITS).contains(&digits.len()) {
+        return Err(PhoneError::Length);
+    }
+    Ok(number)
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PhoneNumber(*)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn international_numbers_are_normalised() {
+        for (text, number) in [
+            ("+49 170 1234567", "+491701234567"),
+            ("0049-170-1234567", "+491701234567"),
+            (" +1 (555) 010.9999 ", "+15550109999"),
+            ("+12345678", "+12345678"),
+            ("+123456789012345", "+123456789012345"),
+        ] {
+            assert_eq!(
+                PhoneNumber::parse(text).map(|n| n.to_string()),
+                Ok(number.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_refused_with_their_reason() {
+        for (text, reason) in [
+            ("", PhoneError::Empty),
+            ("0170 1234567", PhoneError::National),
+            ("5550109999", PhoneError::National),
+            ("+1234567", PhoneError::Length),
+            ("+1234567890123456", PhoneError::Length),
+            ("+0491701234567", PhoneError::CountryCode),
+            ("+49 170 CALLME", PhoneError::Character),
+            ("++491701234567", PhoneError::Character),
+            ("+\u{664}\u{669}1701234567", PhoneError::Character),
+        ] {
+            assert_eq!(
+                PhoneNumber::parse(text),
+                Err(AddressError::Phone(reason)),
+                "{text}"
+            );
+        }
+    }
+}

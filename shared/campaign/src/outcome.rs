@@ -1,0 +1,223 @@
+//! What became of a recipient: one byte in the ledger, a name and a reason in the API.
+
+use serde::{Deserialize, Serialize};
+
+/// The code of one member of a chunk. The numbers are stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Code {
+    /// Not handed over yet.
+    Pending = 0,
+    /// To be handed over again, though an earlier hand-over may have succeeded.
+    PendingAgain = 1,
+    /// The provider took it.
+    Sent = 10,
+    /// The provider took it, and may have taken it before.
+    SentAgain = 11,
+    /// The provider refuses this address.
+    BadAddress = 20,
+    /// The provider refuses the message for its size.
+    TooLarge = 21,
+    /// The provider refuses by policy: content, reputation, authentication.
+    Policy = 22,
+    /// The provider refuses for another reason.
+    Refused = 23,
+    /// The content could not be rendered for this recipient.
+    RenderFailed = 24,
+    /// Handling this recipient ended the process three times.
+    Crashed = 25,
+    /// The retry period ended before the provider took it.
+    Expired = 26,
+    /// The channel's configuration is gone or was refused as a whole until the retry period ended.
+    Misconfigured = 27,
+    /// The recipient has opted out of this channel, or not confirmed yet.
+    NoConsent = 40,
+    /// The address is on the suppression list.
+    Suppressed = 41,
+    /// The profile has no address for this channel.
+    NoAddress = 42,
+    /// The profile's address is not one.
+    InvalidAddress = 43,
+    /// A value that the content needs is missing, and the campaign says `skip`.
+    MissingValue = 44,
+    /// The campaign was stopped first.
+    Stopped = 45,
+    /// The profile was deleted after the execution started.
+    ProfileGone = 46,
+    /// It may or may not have been taken; an event or the rule `on_unknown` may still decide.
+    Unknown = 60,
+    /// As `Unknown`, after having been handed over again.
+    UnknownAgain = 61,
+}
+
+/// The kinds of outcome that must add up: `targeted = sent + failed + excluded + unknown` once nothing is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Still to be decided.
+    Pending,
+    /// The provider took it.
+    Sent,
+    /// It will not be sent: the provider or we could not.
+    Failed,
+    /// It will not be sent: it must not.
+    Excluded,
+    /// It may have been sent.
+    Unknown,
+}
+
+impl Outcome {
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Excluded => "excluded",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The outcome of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Sent, Self::Failed, Self::Excluded, Self::Unknown]
+            .into_iter()
+            .find(|outcome| outcome.name() == name)
+    }
+}
+
+impl Code {
+    /// Every code.
+    pub const ALL: [Self; 21] = [
+        Self::Pending,
+        Self::PendingAgain,
+        Self::Sent,
+        Self::SentAgain,
+        Self::BadAddress,
+        Self::TooLarge,
+        Self::Policy,
+        Self::Refused,
+        Self::RenderFailed,
+        Self::Crashed,
+        Self::Expired,
+        Self::Misconfigured,
+        Self::NoConsent,
+        Self::Suppressed,
+        Self::NoAddress,
+        Self::InvalidAddress,
+        Self::MissingValue,
+        Self::Stopped,
+        Self::ProfileGone,
+        Self::Unknown,
+        Self::UnknownAgain,
+    ];
+
+    /// The code stored as this byte.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| *code as u8 == byte)
+    }
+
+    /// The kind it counts under.
+    pub const fn outcome(self) -> Outcome {
+        match self as u8 {
+            0..10 => Outcome::Pending,
+            10..20 => Outcome::Sent,
+            20..40 => Outcome::Failed,
+            40..60 => Outcome::Excluded,
+            _ => Outcome::Unknown,
+        }
+    }
+
+    /// The reason in the API: stable, in snake case.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::PendingAgain => "pending_again",
+            Self::Sent => "sent",
+            Self::SentAgain => "sent_again",
+            Self::BadAddress => "bad_address",
+            Self::TooLarge => "too_large",
+            Self::Policy => "policy",
+            Self::Refused => "refused",
+            Self::RenderFailed => "render_failed",
+            Self::Crashed => "crashed",
+            Self::Expired => "expired",
+            Self::Misconfigured => "misconfigured",
+            Self::NoConsent => "no_consent",
+            Self::Suppressed => "suppressed",
+            Self::NoAddress => "no_address",
+            Self::InvalidAddress => "invalid_address",
+            Self::MissingValue => "missing_value",
+            Self::Stopped => "stopped",
+            Self::ProfileGone => "profile_gone",
+            Self::Unknown => "unknown",
+            Self::UnknownAgain => "unknown_again",
+        }
+    }
+
+    /// Whether it is still to be handed over.
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::Pending | Self::PendingAgain)
+    }
+
+    /// What this member becomes when the provider took it.
+    #[must_use]
+    pub const fn accepted(self) -> Self {
+        match self {
+            Self::PendingAgain | Self::UnknownAgain => Self::SentAgain,
+            _ => Self::Sent,
+        }
+    }
+
+    /// What this member becomes when nobody can say whether the provider took it.
+    #[must_use]
+    pub const fn in_doubt(self) -> Self {
+        match self {
+            Self::PendingAgain => Self::UnknownAgain,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What this member becomes when it is to be handed over once more: with a warning where it may have been taken.
+    #[must_use]
+    pub const fn again(self) -> Self {
+        match self.outcome() {
+            Outcome::Unknown => Self::PendingAgain,
+            _ => Self::Pending,
+        }
+    }
+}
+
+/// What to do with a member nobody can say was taken, once `unknown_wait` has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// Leave it `unknown`: never send twice.
+    Hold,
+    /// Send once more: rather twice than never.
+    Resend,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_reasons_are_distinct_and_round_trip() {
+        let mut reasons = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert_eq!(Code::from_byte(code as u8), Some(code));
+            assert!(reasons.insert(code.reason()));
+        }
+        assert_eq!(Code::from_byte(255), None);
+    }
+
+    #[test]
+    fn a_doubt_is_never_forgotten() {
+        let again = Code::Unknown.again();
+        assert_eq!(again.accepted(), Code::SentAgain);
+        assert_eq!(again.in_doubt(), Code::UnknownAgain);
+        assert_eq!(Code::UnknownAgain.accepted(), Code::SentAgain);
+        assert_eq!(Code::Expired.again().accepted(), Code::Sent);
+    }
+}

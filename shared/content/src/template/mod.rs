@@ -1,0 +1,86 @@
+//! The template language: Handlebars' syntax, parsed by the `handlebars` crate, run by an interpreter of our own.
+//!
+//! The crate's own renderer wants to own the data, looks every path up through maps of strings, and can't tell a
+//! missing value inside a helper's argument from a present one. Ours resolves scopes, helpers and their arity once, at
+//! compile time, and borrows profile and context, so that rendering costs little more than copying the text.
+
+mod escape;
+mod eval;
+mod helpers;
+pub(crate) mod lex;
+mod lower;
+mod path;
+mod program;
+
+use campaign::content::OnMissing;
+use handlebars::template::Template;
+use handlebars::{TemplateError, TemplateErrorReason};
+use serde_json::Value;
+
+pub(crate) use lower::Escaping;
+pub(crate) use program::Program;
+
+use crate::error::{ContentError, RenderError};
+use crate::position::line_column;
+
+/// A compiled template together with the variables it mentions.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) program: Program,
+    /// Paths from the root, for example `profile.orders[].id`, each once, in order of first mention.
+    pub(crate) variables: Vec<String>,
+}
+
+/// Compiles one field. The caller has run [`lex::tags`] over it.
+pub(crate) fn compile(
+    source: &str,
+    field: &'static str,
+    escaping: Escaping,
+) -> Result<Compiled, Vec<ContentError>> {
+    let parsed = Template::compile(source).map_err(|error| vec![syntax_error(&error, source, field)])?;
+    lower::lower(&parsed, field, escaping)
+}
+
+/// Whether the path (without its root) leads to a value.
+pub(crate) fn is_defined(root: &Value, path: &str) -> bool {
+    path::is_defined(root, path)
+}
+
+impl Program {
+    /// Renders into the end of `out`.
+    pub(crate) fn render(
+        &self,
+        profile: &Value,
+        context: &Value,
+        on_missing: OnMissing,
+        out: &mut String,
+    ) -> Result<(), RenderError> {
+        out.reserve(self.text_bytes + self.text_bytes / 8);
+        eval::Machine::new(profile, context, on_missing).run(&self.nodes, out)
+    }
+}
+
+fn syntax_error(error: &TemplateError, source: &str, field: &'static str) -> ContentError {
+    let (position, message) = match error.reason() {
+        // The parser's own text lists grammar rules, which tell a template's author nothing.
+        TemplateErrorReason::InvalidSyntax(_) => match lex::explain(source) {
+            Some((at, message)) => (Some(line_column(source, at)), message.to_owned()),
+            None => (
+                error.pos(),
+                "the tag that ends or begins near here is not well formed".to_owned(),
+            ),
+        },
+        TemplateErrorReason::MismatchingClosedHelper(open, close) => {
+            let message = format!("{{{{/{close}}}}} closes a block that was opened as {{{{#{open}}}}}");
+            (error.pos(), message)
+        }
+        TemplateErrorReason::InvalidParam(parameter) => {
+            (error.pos(), format!("{parameter} is not a valid argument"))
+        }
+        other => (error.pos(), other.to_string()),
+    };
+    ContentError::new("syntax", field, message).at(position)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,392 @@
+use campaign::content::OnMissing::{Blank, Skip};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn data() -> Value {
+    json!({
+        "id": 7,
+        "person": {"name": {"firstName": "Zoë", "lastName": null}},
+        "nick": "",
+        "score": 1234567.5,
+        "whole": 3.0,
+        "tenth": 0.1,
+        "fifth": "0.2",
+        "active": true,
+        "tags": ["a<b", "c", null],
+        "orders": [{"id": "o1", "lines": [{"sku": "x"}, {"sku": "y"}]}, {"id": "o2", "lines": []}],
+        "sizes": {"l": 2, "s": 1},
+        "since": "2026-03-01T23:30:00Z",
+        "zone": "Europe/Berlin",
+        "html": "<b>&\"'=</b>",
+    })
+}
+
+fn render_with(source: &str, on_missing: OnMissing, escaping: Escaping) -> Result<String, RenderError> {
+    lex::tags(source, 64).expect("accepted");
+    let compiled = compile(source, "text", escaping).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    let mut out = String::new();
+    compiled.program.render(
+        &data(),
+        &json!({"order": {"id": 9_007_199_254_740_993_i64}}),
+        on_missing,
+        &mut out,
+    )?;
+    Ok(out)
+}
+
+fn blank(source: &str) -> String {
+    render_with(source, Blank, Escaping::None).unwrap_or_else(|error| panic!("{source}: {error}"))
+}
+
+fn error(source: &str) -> ContentError {
+    compile(source, "text", Escaping::Html)
+        .expect_err(source)
+        .remove(0)
+}
+
+/// Row C4.
+#[test]
+fn a_constant_renders_as_it_is() {
+    assert_eq!(blank("Hello"), "Hello");
+    assert_eq!(blank(r"\{{no tag}} 5 < 6"), "{{no tag}} 5 < 6");
+}
+
+/// Row C8.
+#[test]
+fn values_print_by_their_type() {
+    assert_eq!(
+        blank(
+            "{{profile.person.name.firstName}} {{profile.id}} {{profile.whole}} {{profile.tenth}} {{profile.active}} {{context.order.id}}"
+        ),
+        "Zoë 7 3 0.1 true 9007199254740993"
+    );
+    assert_eq!(blank("[{{profile.person.name.lastName}}]"), "[]");
+}
+
+/// Row C12.
+#[test]
+fn an_object_or_array_is_an_error_that_names_the_variable() {
+    let kind = |source| {
+        render_with(source, Blank, Escaping::None)
+            .expect_err(source)
+            .to_string()
+    };
+    assert_eq!(
+        kind("{{profile.person}} {{profile.person.name.firstName}}"),
+        "profile.person is an object and can't be printed"
+    );
+    assert_eq!(
+        kind("{{profile.tags}}"),
+        "profile.tags is an array and can't be printed"
+    );
+    assert_eq!(
+        kind("{{upper profile.person.name}}"),
+        "profile.person.name is an object and can't be printed"
+    );
+    assert_eq!(
+        kind("{{#each profile.orders}}{{lines}}{{/each}}"),
+        "profile.orders[].lines is an array and can't be printed"
+    );
+}
+
+#[test]
+fn a_missing_or_null_value_is_blank_or_skips_the_recipient() {
+    for source in [
+        "{{profile.none}}",
+        "{{profile.person.name.lastName}}",
+        "{{profile.id.deeper}}",
+        "{{upper profile.none}}",
+        "{{truncate (trim profile.none) 5}}",
+        "{{add 1 profile.none}}",
+        "{{date profile.none \"%Y\"}}",
+        "{{join profile.none}}",
+        "{{lookup profile.sizes \"xl\"}}",
+        "{{or profile.none profile.nil}}",
+        "{{default profile.none profile.nil}}",
+    ] {
+        assert_eq!(blank(source), "", "{source}");
+        let skipped = render_with(source, Skip, Escaping::None);
+        assert!(
+            matches!(skipped, Err(RenderError::MissingValue { .. })),
+            "{source}: {skipped:?}"
+        );
+    }
+    assert_eq!(
+        render_with("{{upper profile.none}}", Skip, Escaping::None),
+        Err(RenderError::MissingValue {
+            variable: "profile.none".into()
+        })
+    );
+}
+
+/// Row C7.
+#[test]
+fn a_variable_in_an_untaken_branch_is_not_required() {
+    for (source, expected) in [
+        ("{{#if profile.none}}{{profile.none}}{{/if}}", ""),
+        ("{{#if profile.id}}y{{else}}{{profile.none}}{{/if}}", "y"),
+        (
+            "{{#each profile.none}}{{this}}{{else}}nothing{{/each}}",
+            "nothing",
+        ),
+        ("{{#with profile.none}}{{x}}{{/with}}", ""),
+        ("{{#unless profile.none}}u{{/unless}}", "u"),
+        (
+            "{{#if (eq profile.none 1)}}y{{else if (not profile.none)}}n{{/if}}",
+            "n",
+        ),
+        ("{{default profile.none \"friend\"}}", "friend"),
+        ("{{default (upper profile.none) \"friend\"}}", "friend"),
+        ("{{or profile.none profile.id}}", "7"),
+    ] {
+        assert_eq!(
+            render_with(source, Skip, Escaping::None).as_deref(),
+            Ok(expected),
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn html_escapes_five_characters_and_text_none() {
+    let source = "{{profile.html}} {{{profile.html}}} {{&profile.html}}";
+    assert_eq!(
+        render_with(source, Blank, Escaping::Html).as_deref(),
+        Ok("&lt;b&gt;&amp;&quot;&#39;=&lt;/b&gt; <b>&\"'=</b> <b>&\"'=</b>")
+    );
+    assert_eq!(blank("{{profile.html}}"), "<b>&\"'=</b>");
+}
+
+#[test]
+fn loops_know_their_place() {
+    assert_eq!(
+        blank(
+            "{{#each profile.tags}}{{#if @first}}^{{/if}}{{@index}}{{this}}{{#if @last}}${{/if}} {{/each}}"
+        ),
+        "^0a<b 1c 2$ "
+    );
+    assert_eq!(
+        blank("{{#each profile.sizes}}{{@key}}={{this}};{{/each}}"),
+        "l=2;s=1;"
+    );
+    assert_eq!(
+        blank("{{#each profile.sizes as |n name|}}{{name}}={{n}};{{/each}}"),
+        "l=2;s=1;"
+    );
+    assert_eq!(
+        blank(
+            "{{#each profile.orders as |order|}}{{#each lines}}{{order.id}}/{{sku}}/{{@../index}}{{@index}}/{{../id}}/{{profile.id}} {{else}}{{id}} empty{{/each}}{{/each}}"
+        ),
+        "o1/x/00/o1/7 o1/y/01/o1/7 o2 empty"
+    );
+    assert_eq!(
+        blank("{{#with profile.person.name}}{{firstName}} {{@root.profile.id}}{{/with}}"),
+        "Zoë 7"
+    );
+    assert_eq!(
+        blank("{{profile.orders.[0].id}} {{profile.orders.1.id}}"),
+        "o1 o2"
+    );
+}
+
+#[test]
+fn helpers_do_what_their_names_say() {
+    for (source, expected) in [
+        (
+            "{{upper \"straße\"}} {{lower \"ÉA\"}} {{trim \"  a \"}} {{capitalize \"élan vital\"}}",
+            "STRASSE éa a Élan vital",
+        ),
+        (
+            "{{truncate \"gęślą jaźń\" 7}}|{{truncate \"abcdef\" 5 ellipsis=\"...\"}}",
+            "gęślą…|ab...",
+        ),
+        (
+            "{{replace \"a-b-c\" \"-\" \"/\"}} {{replace \"abc\" \"\" \"x\"}}",
+            "a/b/c abc",
+        ),
+        (
+            "{{default profile.nick \"none\"}} {{default \" \" \"none\"}} {{default 0 1}} {{default false 1}}",
+            "none none 0 false",
+        ),
+        (
+            "{{url_encode \"a b/ż?\"}} {{json profile.sizes}} {{json \"q\\\"\"}}",
+            "a%20b%2F%C5%BC%3F {\"l\":2,\"s\":1} \"q\\\"\"",
+        ),
+        (
+            "{{join profile.tags \" + \"}} {{join profile.id}} {{length profile.tags}} {{length \"żó\"}}",
+            "a<b + c 7 3 2",
+        ),
+        ("{{lookup profile.sizes \"l\"}} {{lookup profile.tags 1}}", "2 c"),
+        (
+            "{{add 1 2}} {{sub 1 2}} {{mul 3 4}} {{div 7 2}} {{div 6 2}} {{add profile.tenth profile.fifth}}",
+            "3 -1 12 3.5 3 0.3",
+        ),
+        (
+            "{{number profile.score}} {{number profile.score decimals=2 locale=\"de\"}} {{number profile.score decimals=0 locale=\"fr-FR\"}}",
+            "1,234,567.5 1.234.567,50 1\u{202f}234\u{202f}568",
+        ),
+        (
+            "{{number -999 decimals=1}} {{number -0.04 decimals=1}} {{number \"12\"}} {{number 1000}}",
+            "-999.0 0.0 12 1,000",
+        ),
+        (
+            "{{currency 1234.5 \"EUR\" locale=\"de\"}} {{currency -5 \"USD\"}} {{currency 5 \"CHF\"}} {{currency 1234.5 \"JPY\"}}",
+            "1.234,50\u{a0}€ -$5.00 CHF\u{a0}5.00 ¥1,234",
+        ),
+        (
+            "{{date profile.since \"%d.%m.%Y %H:%M\" zone=\"Europe/Berlin\"}} {{date profile.since \"%F\"}} {{date profile.since \"%F\" profile.zone}}",
+            "02.03.2026 00:30 2026-03-01 2026-03-02",
+        ),
+        (
+            "{{date \"2026-02-28\" \"%-d %B %Y\" zone=\"America/New_York\"}}",
+            "28 February 2026",
+        ),
+        (
+            "{{#if (and (gt profile.id 5) (lt \"6\" profile.id) (lte 7 7) (gte 8 7) (ne 1 2) (eq 7.0 \"7\"))}}y{{/if}}",
+            "y",
+        ),
+        (
+            "{{#if (gt \"2026-03-02\" \"2026-03-01\")}}later{{/if}}{{#if (eq \"7\" \"7.0\")}}no{{/if}}{{#if (lt profile.none 1)}}no{{/if}}",
+            "later",
+        ),
+        (
+            "{{#if 0}}no{{/if}}{{#if 0 includeZero=true}}zero{{/if}}{{#unless \"\"}} empty{{/unless}}",
+            "zero empty",
+        ),
+    ] {
+        assert_eq!(blank(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn a_value_that_a_helper_can_not_use_is_an_error_with_the_line() {
+    for source in [
+        "\n{{div 1 0}}",
+        "\n{{add \"x\" 1}}",
+        "\n{{date profile.id \"%Y\"}}",
+        "\n{{number 1 decimals=99}}",
+        "\n{{length 5}}",
+        "\n{{date profile.since \"%Y\" zone=profile.person.name.firstName}}",
+    ] {
+        let failed = render_with(source, Blank, Escaping::None);
+        assert!(
+            matches!(failed, Err(RenderError::InvalidValue { line: 2, .. })),
+            "{source}: {failed:?}"
+        );
+    }
+}
+
+/// Row C13.
+#[test]
+fn what_can_be_known_before_sending_is_an_error_when_saving() {
+    for (source, code, line, column) in [
+        ("ok\n {{shout profile.x}}", "unknown_helper", 2, 2),
+        ("{{#loop profile.x}}{{/loop}}", "unknown_helper", 1, 1),
+        ("{{if profile.x}}", "unknown_helper", 1, 1),
+        ("{{upper (shout profile.x)}}", "unknown_helper", 1, 1),
+        ("a {{firstName}}", "unknown_variable", 1, 3),
+        (
+            "{{#each profile.x}}{{../../y}}{{/each}}",
+            "unknown_variable",
+            1,
+            20,
+        ),
+        ("{{@index}}", "unknown_variable", 1, 1),
+        ("{{upper}}", "wrong_arguments", 1, 1),
+        ("{{default profile.x}}", "wrong_arguments", 1, 1),
+        ("{{number 1 digits=2}}", "wrong_arguments", 1, 1),
+        ("{{number 1 locale=\"xx\"}}", "wrong_arguments", 1, 1),
+        (
+            "{{date profile.x \"%Y\" zone=\"Mars/Base\"}}",
+            "wrong_arguments",
+            1,
+            1,
+        ),
+        ("{{date profile.x \"%!\"}}", "wrong_arguments", 1, 1),
+        ("{{#if}}{{/if}}", "wrong_arguments", 1, 1),
+        ("x\n{{#if profile.a}}", "syntax", 2, 1),
+        ("{{#if profile.a}}{{/each}}", "syntax", 1, 18),
+        ("a {{profile.}}", "syntax", 1, 13),
+        ("a {{profile.x", "syntax", 1, 3),
+        ("a {{/if}}", "syntax", 1, 3),
+        ("{{else}}", "syntax", 1, 1),
+    ] {
+        let error = error(source);
+        assert_eq!(
+            (error.code, error.line, error.column),
+            (code, Some(line), Some(column)),
+            "{source}: {error}"
+        );
+    }
+}
+
+#[test]
+fn every_error_is_reported_at_once() {
+    let errors = compile("{{a}} {{b c}} {{#if d}}{{e}}{{/if}}", "text", Escaping::Html).expect_err("wrong");
+    assert_eq!(errors.len(), 4, "{errors:?}");
+}
+
+#[test]
+fn variables_are_paths_from_the_root() {
+    let compiled = compile(
+        "{{profile.a}}{{profile.a}}{{#each profile.list as |x|}}{{x.y}}{{z}}{{context.c}}{{/each}}{{#with profile.w}}{{v}}{{/with}}{{upper (default profile.d context.e)}}",
+        "text",
+        Escaping::Html,
+    )
+    .expect("compiles");
+    assert_eq!(
+        compiled.variables,
+        [
+            "profile.a",
+            "profile.list",
+            "profile.list[].y",
+            "profile.list[].z",
+            "context.c",
+            "profile.w",
+            "profile.w.v",
+            "profile.d",
+            "context.e"
+        ]
+    );
+}
+
+#[test]
+fn a_loop_out_of_proportion_ends_in_an_error() {
+    let compiled = compile(
+        "{{#each profile.l}}{{#each profile.l}}{{#each profile.l}}{{/each}}{{/each}}{{/each}}",
+        "text",
+        Escaping::None,
+    )
+    .expect("compiles");
+    let profile = json!({"l": vec![1; 1000]});
+    let ended = compiled
+        .program
+        .render(&profile, &Value::Null, Blank, &mut String::new());
+    assert!(matches!(ended, Err(RenderError::TooLarge { .. })), "{ended:?}");
+}
+
+#[test]
+fn the_deepest_nesting_that_is_let_through_does_not_overflow() {
+    let source = format!("{}x{}", "{{#if profile.id}}".repeat(64), "{{/if}}".repeat(64));
+    assert_eq!(blank(&source), "x");
+    let nested = format!("{{{{not {} profile.id {}}}}}", "(not ".repeat(16), ")".repeat(16));
+    assert_eq!(blank(&nested), "false");
+}
+
+proptest! {
+    #[test]
+    fn no_source_makes_the_compiler_panic(pieces in prop::collection::vec(prop::sample::select(vec![
+        "{{", "}}", "{{{", "}}}", "{{#if a}}", "{{/if}}", "{{else}}", "{{else if b}}", "{{#each profile.x as |y z|}}", "{{/each}}",
+        "{{!--", "--}}", "{{!", "\\", "\"", "'", "[", "]", "(", ")", "~", "profile.x", " upper ", "x", "\n", "ż", "=", "|", "@index", "../", "{{^}}", "&",
+    ]), 0..24)) {
+        let source: String = pieces.concat();
+        if lex::tags(&source, 64).is_ok()
+            && let Ok(compiled) = compile(&source, "text", Escaping::Html)
+        {
+            // Whatever compiles, renders or fails in an orderly way.
+            let _ = compiled.program.render(&data(), &Value::Null, Blank, &mut String::new());
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The loop: one chunk from its message to its outcomes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use campaign::chunk::Members;
+use campaign::id::random_bytes;
+use campaign::outcome::OnUnknown;
+use campaign::profile::Consent;
+use campaign::rate::{self, Slot};
+use campaign::{Category, Code, Configuration, Profile};
+use jiff::Timestamp;
+use platform::{Deadline, batch};
+use store::ledger::{Claim, ClaimedChunk, Head, Lost, Next, SKEW, State, Waits, Worker};
+use store::messages::ChunkKey;
+use store::{Store, StoreError};
+use tracing::{info, warn};
+
+use crate::outcome::{Ended, Plan, Tally, UNKNOWN_WAIT, plan};
+use crate::templates::{Compiled, Templates};
+use crate::{Cause, Job, MemberId, Sender};
+
+/// After so many claims in which nothing was handed over, members are prepared one by one: one of them kills us.
+const STUCK: u32 = 3;
+/// A lease outlives the function: it can be killed up to a second after its own deadline.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// What an operator may set.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How many members are handed over at once, and so how many can be in doubt when the process dies.
+    pub window: usize,
+    /// How long one hand-over of a window may take.
+    pub send_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { window: 10, send_timeout: Duration::from_secs(20) }
+    }
+}
+
+/// Everything a channel's delivery needs.
+pub struct Delivery<S: Sender> {
+    store: Store,
+    worker: Worker,
+    sender: S,
+    settings: Settings,
+    templates: Templates<S::Template>,
+}
+
+/// One claim under way.
+struct Run<'a, S: Sender> {
+    delivery: &'a Delivery<S>,
+    head: &'a Head,
+    configuration: &'a Configuration,
+    template: &'a S::Template,
+    chunk: &'a mut ClaimedChunk,
+    tally: Tally,
+    deadline: Deadline,
+}
+
+/// A window whose messages are ready.
+struct Window<M> {
+    range: Range<usize>,
+    members: Vec<usize>,
+    messages: Vec<M>,
+}
+
+impl<S: Sender> Delivery<S> {
+    /// A delivery over this store, by this sender.
+    pub fn new(store: Store, worker: Worker, sender: S, settings: Settings) -> Self {
+        Self { store, worker, sender, settings, templates: Templates::default() }
+    }
+
+    /// The sender.
+    pub const fn sender(&self) -> &S {
+        &self.sender
+    }
+
+    /// Delivers the chunks that a batch of messages names, in turn.
+    pub async fn handle(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
+        batch::each(event, async |chunk: ChunkKey| self.deliver(chunk, deadline).await).await
+    }
+
+    /// Delivers what is still to be delivered of one chunk, as far as the time goes. Being asked twice does no harm.
+    ///
+    /// # Errors
+    /// Only where the ledger is out of reach: the message is to come back.
+    pub async fn deliver(&self, chunk: ChunkKey, deadline: Deadline) -> Result<(), StoreError> {
+        let clock = &*self.store.platform.clock;
+        let lease = deadline.remaining(clock) + LEASE_MARGIN;
+        let ledger = &self.store.ledger;
+        let mut claim = ledger.claim(chunk, &self.worker, lease, Waits::Honoured).await?;
+        if matches!(claim, Claim::NotYet(_)) && ledger.state(chunk.execution).await? == Some(State::Stopping) {
+            claim = ledger.claim(chunk, &self.worker, lease, Waits::CutShort).await?;
+        }
+        let mut claimed = match claim {
+            Claim::Claimed(claimed) => *claimed,
+            Claim::Closed | Claim::Missing | Claim::NotYet(_) => return Ok(()),
+            Claim::Leased(until_ms) => return self.come_back(chunk, until_ms).await,
+        };
+        let Some(head) = self.store.ledger.head(chunk.execution).await? else { return Ok(()) };
+        self.resume(&mut claimed, &head);
+        if matches!(head.state, State::Stopping | State::Stopped) {
+            claimed.members.close_pending(Code::Stopped);
+            return self.settle_stopped(claimed).await;
+        }
+        let name = (head.campaign, head.version, chunk.action);
+        let compiled = self.templates.get(&self.store, &self.sender, name).await?;
+        let configuration = self.configuration(&compiled).await?;
+        let template = match (&compiled.template, &configuration) {
+            (Ok(template), Some(configuration)) => Some((template, configuration)),
+            (Err(why), _) => {
+                warn!(campaign = %head.campaign, version = head.version, why, "a content of campaign {} does not compile", head.campaign);
+                claimed.members.close_pending(Code::RenderFailed);
+                None
+            }
+            (_, None) => None,
+        };
+        let (tally, ended) = match template {
+            Some((template, configuration)) => {
+                let mut run = Run {
+                    delivery: self,
+                    head: &head,
+                    configuration,
+                    template,
+                    chunk: &mut claimed,
+                    tally: Tally::default(),
+                    deadline,
+                };
+                match run.windows().await? {
+                    Ok(ended) => (run.tally, ended),
+                    Err(Lost) => {
+                        let known = std::mem::take(&mut run.tally.known);
+                        return self.lost(chunk, &known).await;
+                    }
+                }
+            }
+            None => (without_configuration(&claimed.members), Ended::Through),
+        };
+        self.settle(claimed, &head, tally, ended, configuration.as_deref()).await
+    }
+
+    /// Puts a claimed chunk where the last claim left it: a member that killed its process has failed, and doubt that
+    /// has lasted long enough follows the rule.
+    fn resume(&self, chunk: &mut ClaimedChunk, head: &Head) {
+        if let Some(code) = chunk.killer.and_then(|member| chunk.members.codes.get_mut(member)) {
+            if code.is_pending() && chunk.book.stuck > STUCK {
+                *code = Code::Crashed;
+            }
+        }
+        let now_ms = self.store.platform.clock.now().as_millisecond();
+        let wait_ms = i64::try_from(UNKNOWN_WAIT.as_millis()).unwrap_or(i64::MAX);
+        let waited = chunk.book.doubt_since_ms.is_some_and(|since| now_ms - since >= wait_ms);
+        if waited && head.on_unknown == OnUnknown::Resend {
+            for code in chunk.members.codes.iter_mut().filter(|code| **code == Code::Unknown) {
+                *code = code.again();
+            }
+            chunk.book.doubt_since_ms = None;
+        }
+    }
+
+    async fn configuration(&self, compiled: &Compiled<S::Template>) -> Result<Option<Arc<Configuration>>, StoreError> {
+        let Some(id) = compiled.configuration else { return Ok(None) };
+        match self.store.configurations.get(id).await {
+            Ok(found) => Ok(Some(Arc::new(found.value))),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Another worker holds the chunk. If it lives, it will finish; if it is dead, its lease has to run out first.
+    async fn come_back(&self, chunk: ChunkKey, until_ms: i64) -> Result<(), StoreError> {
+        let now_ms = self.store.platform.clock.now().as_millisecond();
+        let wait = Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0)) + SKEW;
+        let message = chunk.message(S::CHANNEL).after(wait + Duration::from_millis(1));
+        Ok(self.store.platform.queue.send(vec![message]).await?)
+    }
+
+    async fn settle_stopped(&self, mut claimed: ClaimedChunk) -> Result<(), StoreError> {
+        let details = BTreeMap::new();
+        // Where the claim was lost, whoever took the chunk over stops it in turn.
+        let _: Result<(), Lost> =
+            self.store.ledger.settle(&mut claimed, Next::Close, &details, Vec::new()).await?;
+        Ok(())
+    }
+
+    async fn settle(
+        &self,
+        mut chunk: ClaimedChunk,
+        head: &Head,
+        tally: Tally,
+        ended: Ended,
+        configuration: Option<&Configuration>,
+    ) -> Result<(), StoreError> {
+        let now_ms = self.store.platform.clock.now().as_millisecond();
+        let jitter = u64::from_be_bytes(random_bytes()[..8].try_into().unwrap_or_default());
+        let Plan { next, message } = plan(
+            &mut chunk.members,
+            &mut chunk.book,
+            &tally,
+            ended,
+            head.on_unknown,
+            configuration,
+            now_ms,
+            jitter,
+        );
+        let messages = message.map(|wait| chunk.key.message(S::CHANNEL).after(wait)).into_iter().collect();
+        if self.store.ledger.settle(&mut chunk, next, &tally.details, messages).await?.is_err() {
+            return self.lost(chunk.key, &tally.known).await;
+        }
+        let shard = store::messages::FanOut { execution: chunk.key.execution, shard: chunk.key.shard };
+        match next {
+            Next::Park(at_ms) if message.is_none() => self.store.ledger.look_by(shard, at_ms).await,
+            Next::AwaitRate => self.store.ledger.look_by(shard, now_ms).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The claim was lost, but what the provider said is known: it settles what the next worker had to doubt.
+    async fn lost(&self, chunk: ChunkKey, known: &[(usize, Code)]) -> Result<(), StoreError> {
+        info!(execution = %chunk.execution, shard = chunk.shard, chunk = chunk.number, "lost the lease on chunk {} of shard {}", chunk.number, chunk.shard);
+        if known.is_empty() {
+            return Ok(());
+        }
+        self.store.ledger.amend(chunk, known).await
+    }
+}
+
+/// What happens to the members of an action whose configuration is gone: they wait, as for a provider that is down.
+fn without_configuration(members: &Members) -> Tally {
+    let deferred: Vec<usize> = members.pending().collect();
+    let cause = (!deferred.is_empty()).then_some(Cause::Misconfigured);
+    Tally { deferred, cause, ..Tally::default() }
+}
+
+impl<S: Sender> Run<'_, S> {
+    /// Window after window, until every member was tried or something ends it.
+    async fn windows(&mut self) -> Result<Result<Ended, Lost>, StoreError> {
+        let store = &self.delivery.store;
+        let clock = &*store.platform.clock;
+        let mut profiles = self.profiles().await?;
+        let alone = self.chunk.book.stuck > STUCK;
+        let mut from = 0;
+        loop {
+            let Some(first) = self.chunk.members.pending().find(|index| *index >= from) else {
+                return Ok(Ok(Ended::Through));
+            };
+            if self.tally.stops_the_rest() {
+                self.tally.deferred.extend(self.chunk.members.pending().filter(|index| *index >= first));
+                return Ok(Ok(Ended::Through));
+            }
+            if from > 0 && self.is_stopped().await? {
+                self.chunk.members.close_pending(Code::Stopped);
+                return Ok(Ok(Ended::Through));
+            }
+            if self.deadline.remaining(clock) < self.delivery.settings.send_timeout {
+                return Ok(Ok(Ended::OutOfTime));
+            }
+            let size = self.window_size(alone);
+            if alone
+                && let Err(Lost) = store.ledger.prepare_alone(self.chunk, first).await?
+            {
+                return Ok(Err(Lost));
+            }
+            let window = self.prepare(first, size, &mut profiles);
+            from = window.range.end;
+            if window.messages.is_empty() {
+                continue;
+            }
+            if !self.await_rate(window.messages.len()).await? {
+                return Ok(Ok(Ended::OutOfRate));
+            }
+            self.chunk.book.first_try_ms.get_or_insert(clock.now().as_millisecond());
+            if let Err(Lost) = store.ledger.open_window(self.chunk, window.range.clone()).await? {
+                return Ok(Err(Lost));
+            }
+            // The windows before are in the ledger now; only this one's answers are known to nobody else.
+            self.tally.known.clear();
+            self.hand_over(window).await?;
+        }
+    }
+
+    /// The profiles that are still to be reached, by member, without those on the suppression list (which get their
+    /// outcome here).
+    async fn profiles(&mut self) -> Result<Vec<Option<Profile>>, StoreError> {
+        let store = &self.delivery.store;
+        let wanted: Vec<usize> = self.chunk.members.pending().collect();
+        let ids: Vec<_> = wanted.iter().map(|index| self.chunk.members.profiles[*index]).collect();
+        let mut found: HashMap<_, _> =
+            store.profiles.get_many(&ids).await?.into_iter().map(|profile| (profile.id(), profile)).collect();
+        let mut profiles: Vec<Option<Profile>> = Vec::new();
+        profiles.resize_with(self.chunk.members.len(), || None);
+        for (index, id) in wanted.iter().zip(&ids) {
+            profiles[*index] = found.remove(id);
+        }
+        let (mut members, mut addresses) = (Vec::new(), Vec::new());
+        for index in &wanted {
+            if let Some(address) =
+                profiles[*index].as_ref().and_then(|profile| self.delivery.sender.address(profile).ok())
+            {
+                members.push(*index);
+                addresses.push(address);
+            }
+        }
+        let suppressed = store.suppressions.which(S::CHANNEL, &addresses).await?;
+        for position in suppressed {
+            self.chunk.members.codes[members[position]] = Code::Suppressed;
+        }
+        Ok(profiles)
+    }
+
+    async fn is_stopped(&self) -> Result<bool, StoreError> {
+        let state = self.delivery.store.ledger.state(self.head.id).await?;
+        Ok(!matches!(state, Some(State::Running)))
+    }
+
+    fn window_size(&self, alone: bool) -> usize {
+        let window = self.delivery.settings.window;
+        if alone {
+            return 1;
+        }
+        self.configuration.rate_per_second.map_or(window, |rate| rate::burst(rate, window))
+    }
+
+    /// Renders up to `size` messages from member `first` on. Whoever must not or can't get one gets the outcome here.
+    fn prepare(&mut self, first: usize, size: usize, profiles: &mut [Option<Profile>]) -> Window<S::Message> {
+        let mut window = Window { range: first..first, members: Vec::new(), messages: Vec::new() };
+        let now_seconds = self.delivery.store.platform.clock.now().as_second();
+        for index in first..self.chunk.members.len() {
+            if window.messages.len() >= size {
+                break;
+            }
+            window.range.end = index + 1;
+            if !self.chunk.members.codes[index].is_pending() {
+                continue;
+            }
+            match self.prepare_member(index, profiles[index].take(), now_seconds) {
+                Ok(message) => {
+                    window.members.push(index);
+                    window.messages.push(message);
+                }
+                Err((code, detail)) => {
+                    self.chunk.members.codes[index] = code;
+                    self.tally.detail(index, detail);
+                }
+            }
+            if size == 1 {
+                break;
+            }
+        }
+        window
+    }
+
+    fn prepare_member(
+        &self,
+        index: usize,
+        profile: Option<Profile>,
+        now_seconds: i64,
+    ) -> Result<S::Message, (Code, String)> {
+        let sender = &self.delivery.sender;
+        let profile = profile.ok_or((Code::ProfileGone, String::new()))?;
+        if self.head.category == Category::Marketing
+            && matches!(profile.consent(S::CHANNEL), Some(Consent::Out | Consent::Pending))
+        {
+            return Err((Code::NoConsent, String::new()));
+        }
+        sender.address(&profile).map_err(|code| (code, String::new()))?;
+        let job = Job {
+            template: self.template,
+            configuration: self.configuration,
+            on_missing: self.head.on_missing,
+            member: MemberId { chunk: self.chunk.key, index },
+            now_seconds,
+        };
+        // One bad recipient must not stop the other 49, whatever a template's engine does on its data.
+        catch_unwind(AssertUnwindSafe(|| sender.prepare(&job, profile)))
+            .unwrap_or_else(|_| Err((Code::RenderFailed, "rendering panicked".to_owned())))
+    }
+
+    /// Waits for the slot of the next `count` messages; false where it is too far away.
+    async fn await_rate(&self, count: usize) -> Result<bool, StoreError> {
+        let Some(rate) = self.configuration.rate_per_second else { return Ok(true) };
+        let store = &self.delivery.store;
+        match store.rates.reserve(self.configuration.id, rate, count).await? {
+            Slot::Later { .. } => Ok(false),
+            Slot::At { start_us, .. } => {
+                let wait_us = start_us - store.platform.clock.now().as_microsecond();
+                if let Ok(wait_us @ 1..) = u64::try_from(wait_us) {
+                    store.platform.clock.sleep(Duration::from_micros(wait_us)).await;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Hands a recorded window over and books the answers. If the lease would not outlive the hand-over, nothing is
+    /// handed over and the members stay pending.
+    async fn hand_over(&mut self, window: Window<S::Message>) -> Result<(), StoreError> {
+        let settings = &self.delivery.settings;
+        let clock = &*self.delivery.store.platform.clock;
+        let lease_end = Timestamp::from_millisecond(self.chunk.lease_until_ms).unwrap_or(Timestamp::MIN);
+        let left = Duration::try_from(lease_end.duration_since(clock.now())).unwrap_or_default();
+        let time = settings.send_timeout.min(left.saturating_sub(SKEW));
+        if time.is_zero() {
+            self.tally.deferred.extend(window.members);
+            self.tally.cause = self.tally.cause.max(Some(Cause::Transient));
+            return Ok(());
+        }
+        let expected = window.members.len();
+        let answers = self.delivery.sender.send(self.configuration, window.messages, time).await;
+        debug_assert_eq!(answers.len(), expected, "a sender answers for each message");
+        let mut answers = answers.into_iter();
+        for index in window.members {
+            let answer = answers.next().unwrap_or_else(|| crate::Answer::Ambiguous { detail: String::new() });
+            self.tally.answer(&mut self.chunk.members, index, answer);
+        }
+        if self.tally.cause == Some(Cause::Throttled) {
+            let wait = self.tally.retry_after.unwrap_or(Duration::from_secs(1));
+            let until_us = clock.now().as_microsecond().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(0));
+            self.delivery.store.rates.hold(self.configuration.id, until_us).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! What a channel brings to the loop.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use campaign::content::{Content, OnMissing};
+use campaign::{Channel, Code, Configuration, Profile};
+use store::messages::ChunkKey;
+
+use crate::Answer;
+
+/// One channel: how its content is compiled, where a profile is reached, and how its provider is spoken to.
+#[async_trait]
+pub trait Sender: Send + Sync + 'static {
+    /// Which.
+    const CHANNEL: Channel;
+    /// Its content, compiled: done once a version and process.
+    type Template: Send + Sync + 'static;
+    /// A message ready to be handed over.
+    type Message: Send + 'static;
+
+    /// Compiles a content.
+    ///
+    /// # Errors
+    /// Says why it can't be, for people. Validation has seen it before, so this is not expected.
+    fn compile(&self, content: &Content) -> Result<Self::Template, String>;
+
+    /// Where the profile is reached.
+    ///
+    /// # Errors
+    /// [`Code::NoAddress`] or [`Code::InvalidAddress`].
+    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code>;
+
+    /// Renders the message for one profile.
+    ///
+    /// # Errors
+    /// The `failed` or `excluded` code, and why, for people; never with an address or a value in it.
+    fn prepare(&self, job: &Job<'_, Self::Template>, profile: Profile) -> Result<Self::Message, (Code, String)>;
+
+    /// Hands the messages over and returns one answer each, in their order, within `time`. It keeps its own timeouts:
+    /// whatever is without an answer then is [`Answer::Ambiguous`] if any of it may have been taken.
+    async fn send(
+        &self,
+        configuration: &Configuration,
+        messages: Vec<Self::Message>,
+        time: Duration,
+    ) -> Vec<Answer>;
+}
+
+/// What a message is prepared from.
+#[derive(Debug)]
+pub struct Job<'a, T> {
+    /// The compiled content.
+    pub template: &'a T,
+    /// How the channel sends.
+    pub configuration: &'a Configuration,
+    /// What to do where a value is missing.
+    pub on_missing: OnMissing,
+    /// Which logical message this is: the same each time it is prepared.
+    pub member: MemberId,
+    /// The time, in seconds since the Unix epoch.
+    pub now_seconds: i64,
+}
+
+/// The name of one recipient of one action of one execution, and so of one logical message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MemberId {
+    /// In which chunk.
+    pub chunk: ChunkKey,
+    /// At which place.
+    pub index: usize,
+}
+
+impl fmt::Display for MemberId {
+    /// Such as `01hz...-03-0-17-42`: execution, shard, action, chunk, member. Fit for a file's or a Message-ID's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ChunkKey { execution, shard, action, number } = self.chunk;
+        write!(f, "{execution}-{shard:02}-{action}-{number}-{}", self.index)
+    }
+}

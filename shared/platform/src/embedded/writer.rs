@@ -1,0 +1,287 @@
+//! Writing: one connection, and in file mode one thread that commits whatever waits as one group.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::catalog::QueueEntry;
+use super::failure::{closed, group_lost};
+use crate::PlatformError;
+
+/// The most jobs in one commit, so that the first of a group does not wait long for the last.
+const MAX_GROUP: usize = 256;
+
+/// What a job works with, inside the transaction of its group.
+pub(super) struct Step<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) shared: &'a Shared,
+    effects: &'a mut Effects,
+}
+
+/// Whom to wake once the group is committed.
+#[derive(Default)]
+struct Effects {
+    queues: Vec<Arc<QueueEntry>>,
+    schedule: bool,
+}
+
+impl Step<'_> {
+    /// Says that this queue may have something to receive sooner than was known.
+    pub(super) fn arrived(&mut self, queue: &Arc<QueueEntry>) {
+        if !self.effects.queues.iter().any(|known| Arc::ptr_eq(known, queue)) {
+            self.effects.queues.push(Arc::clone(queue));
+        }
+    }
+
+    /// Says that the next wake-up may have changed.
+    pub(super) fn rescheduled(&mut self) {
+        self.effects.schedule = true;
+    }
+}
+
+impl Effects {
+    /// Called after the commit. Waking someone for nothing is harmless, so a job that failed need not take back its own.
+    fn announce(&self, shared: &Shared) {
+        for queue in &self.queues {
+            queue.announce();
+        }
+        if self.schedule {
+            shared.schedule.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// Runs one job in a transaction of its own, on the caller.
+pub(super) fn run_alone<T, E: From<PlatformError>>(
+    conn: &Connection,
+    shared: &Shared,
+    work: impl FnOnce(&mut Step<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    execute(conn, "BEGIN IMMEDIATE").map_err(PlatformError::from)?;
+    let mut effects = Effects::default();
+    let outcome = work(&mut Step {
+        conn,
+        shared,
+        effects: &mut effects,
+    })
+    .and_then(|done| {
+        execute(conn, "COMMIT")
+            .map(|()| done)
+            .map_err(|error| PlatformError::from(error).into())
+    });
+    if outcome.is_ok() {
+        effects.announce(shared);
+    } else {
+        roll_back(conn);
+    }
+    outcome
+}
+
+fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+/// Ends the transaction without keeping it. A severe error has already made SQLite do so.
+fn roll_back(conn: &Connection) {
+    if !conn.is_autocommit()
+        && let Err(error) = execute(conn, "ROLLBACK")
+    {
+        tracing::error!(%error, "a transaction could not be rolled back");
+    }
+}
+
+/// A write that waits for its commit.
+pub(super) trait Job: Send {
+    /// Does the work in a savepoint of its own, which is undone if the work fails.
+    fn run(&mut self, step: &mut Step<'_>);
+    /// Tells the waiting caller, after the commit or once the group is lost.
+    fn finish(self: Box<Self>, committed: &Result<(), Arc<rusqlite::Error>>);
+}
+
+struct Task<F, T, E> {
+    work: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Job for Task<F, T, E>
+where
+    F: FnOnce(&mut Step<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<PlatformError> + Send,
+{
+    fn run(&mut self, step: &mut Step<'_>) {
+        if let Some(work) = self.work.take() {
+            self.outcome = Some(in_savepoint(step, work));
+        }
+    }
+
+    fn finish(self: Box<Self>, committed: &Result<(), Arc<rusqlite::Error>>) {
+        let outcome = match (committed, self.outcome) {
+            // A job that failed by itself changed nothing, so its own answer stands whatever became of the group.
+            (_, Some(Err(error))) => Err(error),
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(closed().into()),
+            (Err(cause), _) => Err(group_lost(cause).into()),
+        };
+        // The caller may have been cancelled; its write stands all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+fn in_savepoint<T, E: From<PlatformError>>(
+    step: &mut Step<'_>,
+    work: impl FnOnce(&mut Step<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let sql = |sql| execute(step.conn, sql).map_err(PlatformError::from);
+    sql("SAVEPOINT job")?;
+    match work(step) {
+        Ok(done) => {
+            execute(step.conn, "RELEASE job").map_err(PlatformError::from)?;
+            Ok(done)
+        }
+        Err(error) => {
+            // If even this fails, the whole group must go: the writer sees it by the transaction's end.
+            if execute(step.conn, "ROLLBACK TO job")
+                .and_then(|()| execute(step.conn, "RELEASE job"))
+                .is_err()
+            {
+                roll_back(step.conn);
+            }
+            Err(error)
+        }
+    }
+}
+
+enum Order {
+    Run(Box<dyn Job>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The way to the writer thread.
+pub(super) struct Writer {
+    orders: mpsc::Sender<Order>,
+}
+
+/// Held by the writer during each group, and by the checkpointer while it needs the writer to keep still.
+#[derive(Default)]
+pub(super) struct Gate(Mutex<()>);
+
+impl Gate {
+    pub(super) fn pass(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// Starts the thread. It ends when the writer is dropped or closed, after everything queued is done.
+    pub(super) fn start(
+        conn: Connection,
+        shared: Arc<Shared>,
+        gate: Arc<Gate>,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (orders, waiting) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("envoi-writer".to_owned())
+            .spawn(move || serve(&conn, &shared, &gate, &waiting))?;
+        Ok((Self { orders }, thread))
+    }
+
+    /// Queues the work and waits for its commit.
+    pub(super) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Step<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<PlatformError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Task {
+            work: Some(work),
+            outcome: None,
+            reply,
+        });
+        self.orders.send(Order::Run(job)).map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+
+    /// Waits until everything queued before is done, and ends the thread.
+    pub(super) async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.orders.send(Order::Close(reply)).is_ok() {
+            // An error means that the thread had ended already, which is as good.
+            let _ = done.await;
+        }
+    }
+}
+
+fn serve(conn: &Connection, shared: &Shared, gate: &Gate, waiting: &mpsc::Receiver<Order>) {
+    while let Ok(order) = waiting.recv() {
+        let close = match order {
+            Order::Run(first) => {
+                let _still = gate.pass();
+                run_group(conn, shared, first, waiting)
+            }
+            Order::Close(reply) => Some(reply),
+        };
+        if let Some(reply) = close {
+            let _ = reply.send(());
+            return;
+        }
+    }
+}
+
+/// Runs the first job and whatever else waits in one transaction. Returns the order to close, if it met one.
+fn run_group(
+    conn: &Connection,
+    shared: &Shared,
+    first: Box<dyn Job>,
+    waiting: &mpsc::Receiver<Order>,
+) -> Option<oneshot::Sender<()>> {
+    if let Err(error) = execute(conn, "BEGIN IMMEDIATE") {
+        first.finish(&Err(Arc::new(error)));
+        return None;
+    }
+    let mut effects = Effects::default();
+    let mut group = Vec::with_capacity(16);
+    let mut close = None;
+    let mut next = Some(first);
+    while let Some(mut job) = next.take() {
+        job.run(&mut Step {
+            conn,
+            shared,
+            effects: &mut effects,
+        });
+        group.push(job);
+        // A severe error (disk full, I/O) ends the whole transaction, those before included.
+        if conn.is_autocommit() || group.len() == MAX_GROUP {
+            break;
+        }
+        match waiting.try_recv() {
+            Ok(Order::Run(job)) => next = Some(job),
+            Ok(Order::Close(reply)) => close = Some(reply),
+            Err(_) => {}
+        }
+    }
+    let committed = if conn.is_autocommit() {
+        Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT),
+            Some("the transaction was ended by an error".to_owned()),
+        ))
+    } else {
+        execute(conn, "COMMIT")
+    };
+    let committed = committed.map_err(Arc::new);
+    match &committed {
+        Ok(()) => effects.announce(shared),
+        Err(error) => {
+            tracing::error!(%error, jobs = group.len(), "a group of writes was lost");
+            roll_back(conn);
+        }
+    }
+    for job in group {
+        job.finish(&committed);
+    }
+    close
+}

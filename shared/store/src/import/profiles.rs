@@ -1,0 +1,307 @@
+//! A file becomes profiles.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use campaign::profile::{Namespace, ProfileError};
+use campaign::segment::SegmentKind;
+use campaign::{Profile, ProfileId, SegmentId};
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt};
+use serde_json::{Map, Value};
+
+use super::columns::{self, Column};
+use super::rows::{self, Sink};
+use super::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, ImportError, MOST_SEEN, ProfileReport, RowFault, note};
+use crate::profiles::{Incoming, RowResult, UpsertError, identity_of, patch};
+use crate::{Store, StoreError};
+
+type Identity = (Namespace, String);
+
+/// One person of a batch: the rows that name them, merged.
+struct Person {
+    /// The last of the rows.
+    row: u64,
+    line: u64,
+    document: Map<String, Value>,
+    /// Whether an earlier batch named them.
+    is_repeated: bool,
+}
+
+/// Rows to be written together.
+#[derive(Default)]
+struct Batch {
+    people: Vec<Person>,
+    by_identity: HashMap<Identity, usize>,
+    /// Every name by which somebody of the batch is found.
+    identities: HashSet<Identity>,
+    bytes: usize,
+}
+
+/// A batch that was written.
+struct Written {
+    number: u64,
+    people: Vec<(u64, u64, bool, Result<RowResult, UpsertError>)>,
+    added: u64,
+}
+
+/// A list that everybody imported is to be on.
+#[derive(Debug, Clone, Copy)]
+struct List {
+    segment: SegmentId,
+    generation: u32,
+}
+
+struct Importing<'s, F, W> {
+    list: Option<List>,
+    columns: Vec<Column>,
+    batch: Batch,
+    /// Whom earlier batches named, as hashes.
+    seen: HashSet<u64>,
+    write: W,
+    in_flight: FuturesUnordered<F>,
+    /// The names that are being written, by the number of their batch.
+    busy: HashMap<u64, HashSet<Identity>>,
+    batches: u64,
+    added: u64,
+    report: ProfileReport,
+    store: &'s Store,
+}
+
+impl Store {
+    /// Imports a CSV file of profiles. The columns are named by the fields: the reserved ones (`external_id`, `email`,
+    /// `phone`, `language`, `time_zone`, `consent.email`, `consent.sms`...), and anything else is an attribute, with dots
+    /// for nested ones (`person.name.firstName`). A suffix says how the cells are read: `age:number`, `vip:bool`,
+    /// `tags:list` (separated by `;` or `|`), `address:json`; otherwise they are strings. An empty cell leaves the field as
+    /// it is. Each row needs an `external_id`, an `email` or a `phone`, by the first of which the profile is found.
+    ///
+    /// With `list` everybody who was imported is on that list afterwards.
+    ///
+    /// # Errors
+    /// [`ImportError`]; a bad row is none, it is reported.
+    pub async fn import_profiles<B, E, S>(
+        &self,
+        bytes: S,
+        list: Option<SegmentId>,
+    ) -> Result<ProfileReport, ImportError<E>>
+    where
+        B: AsRef<[u8]>,
+        S: Stream<Item = Result<B, E>>,
+    {
+        let list = match list {
+            None => None,
+            Some(segment) => match self.segments.get(segment).await?.value.kind {
+                SegmentKind::List { generation, .. } => Some(List { segment, generation }),
+                SegmentKind::Rule { .. } => {
+                    return Err(StoreError::invalid("segment", "only a list has members").into());
+                }
+            },
+        };
+        let mut importing = Importing {
+            list,
+            columns: Vec::new(),
+            batch: Batch::default(),
+            seen: HashSet::new(),
+            write: |number, batch| write(self, list, number, batch),
+            in_flight: FuturesUnordered::new(),
+            busy: HashMap::new(),
+            batches: 0,
+            added: 0,
+            report: ProfileReport::default(),
+            store: self,
+        };
+        let result = importing.run(bytes).await;
+        // What was added is booked in any case: the members are there.
+        let booked = importing.book().await;
+        result?;
+        booked?;
+        importing.report.faults.sort_by_key(|fault| fault.row);
+        Ok(importing.report)
+    }
+}
+
+async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> Result<Written, StoreError> {
+    let mut rows = Vec::with_capacity(batch.people.len());
+    let mut incoming = Vec::with_capacity(batch.people.len());
+    for person in batch.people {
+        rows.push((person.row, person.line, person.is_repeated));
+        incoming.push(Incoming { document: person.document });
+    }
+    let results = store.profiles.upsert(incoming).await?;
+    let mut added = 0;
+    if let Some(list) = list {
+        let members: Vec<ProfileId> = results
+            .iter()
+            .filter_map(|result| match result {
+                Ok(RowResult::Created(id) | RowResult::Updated(id)) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        added = store.segments.add_members(list.segment, list.generation, &members).await?;
+    }
+    let people = rows.into_iter().zip(results).map(|((row, line, again), result)| (row, line, again, result)).collect();
+    Ok(Written { number, people, added })
+}
+
+impl<F, W> Importing<'_, F, W>
+where
+    F: Future<Output = Result<Written, StoreError>>,
+    W: Fn(u64, Batch) -> F,
+{
+    async fn run<B, E, S>(&mut self, bytes: S) -> Result<(), ImportError<E>>
+    where
+        B: AsRef<[u8]>,
+        S: Stream<Item = Result<B, E>>,
+    {
+        let read = rows::read(bytes, self).await;
+        if read.is_ok() {
+            self.send().await?;
+        }
+        // Whatever is being written is brought to its end, so that what was written is known.
+        while !self.in_flight.is_empty() {
+            self.settle_one().await?;
+        }
+        read
+    }
+
+    /// Begins to write the batch, as soon as nobody in it is being written already: of two rows about one person the
+    /// later must win.
+    async fn send(&mut self) -> Result<(), StoreError> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.people.is_empty() {
+            return Ok(());
+        }
+        let is_free = |busy: &HashMap<u64, HashSet<Identity>>| {
+            busy.values().all(|names| names.is_disjoint(&batch.identities))
+        };
+        while self.in_flight.len() >= IN_FLIGHT || !is_free(&self.busy) {
+            self.settle_one().await?;
+        }
+        self.batches += 1;
+        self.busy.insert(self.batches, batch.identities.clone());
+        self.in_flight.push((self.write)(self.batches, batch));
+        Ok(())
+    }
+
+    async fn settle_one(&mut self) -> Result<(), StoreError> {
+        let Some(written) = self.in_flight.next().await else { return Ok(()) };
+        let written = written?;
+        self.busy.remove(&written.number);
+        self.added += written.added;
+        for (row, line, is_repeated, result) in written.people {
+            match result {
+                Ok(RowResult::Created(_)) => self.report.created += 1,
+                Ok(RowResult::Updated(_)) if is_repeated => self.report.duplicates += 1,
+                Ok(RowResult::Updated(_)) => self.report.updated += 1,
+                Ok(RowResult::Duplicate) => self.report.duplicates += 1,
+                Err(error) => {
+                    let (field, message) = explain(&error);
+                    self.invalid(RowFault { row, line, field, message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn invalid(&mut self, fault: RowFault) {
+        self.report.invalid += 1;
+        note(&mut self.report.faults, fault);
+    }
+
+    async fn book(&mut self) -> Result<(), StoreError> {
+        let added = i64::try_from(std::mem::take(&mut self.added)).unwrap_or(i64::MAX);
+        if let Some(list) = self.list.filter(|_| added > 0) {
+            self.store.segments.count_members(list.segment, added).await?;
+        }
+        Ok(())
+    }
+
+    /// A row's profile fields and its first identity.
+    fn understand<'r>(
+        &self,
+        cells: impl Iterator<Item = &'r str>,
+    ) -> Result<(Map<String, Value>, usize), (Option<String>, String)> {
+        let (mut document, mut bytes) = (Map::new(), 0);
+        for (column, cell) in self.columns.iter().zip(cells) {
+            bytes += cell.len();
+            column.put(&mut document, cell).map_err(|message| (Some(column.name()), message.to_owned()))?;
+        }
+        Ok((document, bytes))
+    }
+
+    fn take(&mut self, row: u64, line: u64, document: Map<String, Value>, bytes: usize) -> Result<(), UpsertError> {
+        let identity = identity_of(&document)?;
+        // Judged by itself, so that a bad row does not spoil a good one about the same person.
+        let profile = Profile::new(ProfileId::from_bytes([0; 16]), document.clone())?;
+        self.batch.bytes += bytes;
+        self.batch.identities.extend(profile.identities());
+        if let Some(index) = self.batch.by_identity.get(&identity) {
+            let person = &mut self.batch.people[*index];
+            patch(&mut person.document, document);
+            (person.row, person.line) = (row, line);
+            self.report.duplicates += 1;
+            return Ok(());
+        }
+        let is_repeated = !self.is_new(&identity);
+        self.batch.by_identity.insert(identity, self.batch.people.len());
+        self.batch.people.push(Person { row, line, document, is_repeated });
+        Ok(())
+    }
+
+    /// Whether no earlier row of the file names this person, as far as that is remembered.
+    fn is_new(&mut self, identity: &Identity) -> bool {
+        let mut hasher = DefaultHasher::new();
+        identity.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.seen.len() < MOST_SEEN { self.seen.insert(hash) } else { !self.seen.contains(&hash) }
+    }
+}
+
+impl<E, F, W> Sink<E> for Importing<'_, F, W>
+where
+    F: Future<Output = Result<Written, StoreError>>,
+    W: Fn(u64, Batch) -> F,
+{
+    fn header(&mut self, names: &[String]) -> Result<(), ImportError<E>> {
+        self.columns = columns::parse(names)?;
+        let is_identity = |column: &Column| ["external_id", "email", "phone"].contains(&column.name().as_str());
+        if !self.columns.iter().any(is_identity) {
+            return Err(columns::no_identity(names).into());
+        }
+        Ok(())
+    }
+
+    fn row<'r>(&mut self, number: u64, line: u64, cells: impl Iterator<Item = &'r str>) {
+        self.report.rows += 1;
+        let taken = match self.understand(cells) {
+            Err(fault) => Err(fault),
+            Ok((document, bytes)) => {
+                self.take(number, line, document, bytes).map_err(|error| explain(&error))
+            }
+        };
+        if let Err((field, message)) = taken {
+            self.invalid(RowFault { row: number, line, field, message });
+        }
+    }
+
+    fn unreadable(&mut self, fault: RowFault) {
+        self.report.rows += 1;
+        self.invalid(fault);
+    }
+
+    async fn relieve(&mut self) -> Result<(), ImportError<E>> {
+        if self.batch.people.len() >= BATCH_ROWS || self.batch.bytes >= BATCH_BYTES {
+            self.send().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The field that is at fault, and what is wrong.
+fn explain(error: &UpsertError) -> (Option<String>, String) {
+    match error {
+        UpsertError::Profile(ProfileError::Field { field, message }) => (Some(field.clone()), message.clone()),
+        UpsertError::IdentityTaken(field) => (Some((*field).to_owned()), error.to_string()),
+        _ => (None, error.to_string()),
+    }
+}

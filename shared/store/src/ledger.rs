@@ -1,0 +1,80 @@
+//! The ledger: executions, their shards and chunks, and the counters: who was to get what, and what became of it.
+
+mod chunk;
+mod counters;
+mod cursor;
+mod head;
+mod lease;
+
+use campaign::{CampaignId, ExecutionId};
+use platform::{Item, Platform};
+pub use chunk::{Bookkeeping, Claim, ClaimedChunk, Lost, Next, StoredChunk, Waits};
+pub use counters::{ActionCounts, Tally};
+pub use cursor::{ActionCursor, Cursor, CursorClaim, Seen};
+pub use head::{Audience, ExecutionSummary, Head, State};
+pub use lease::{SKEW, Tenancy, Worker};
+
+use crate::StoreError;
+use crate::messages::FanOut;
+use crate::tables::LEDGER;
+
+/// The repository of executions and everything below them.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    platform: Platform,
+}
+
+/// Something in the ledger that wants to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overdue {
+    /// An execution that has not ended.
+    Execution(ExecutionId),
+    /// A shard: its fan-out stands still, chunks of it are to be released, or it is to be checked.
+    Shard(FanOut),
+}
+
+impl Ledger {
+    /// Over this platform.
+    pub const fn new(platform: Platform) -> Self {
+        Self { platform }
+    }
+
+    /// What is due at `until_ms` (milliseconds since the Unix epoch), at most `limit` of each of the due buckets.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn overdue(&self, until_ms: i64, limit: usize) -> Result<Vec<Overdue>, StoreError> {
+        let mut overdue = Vec::new();
+        for bucket in 0..platform::table::DUE_BUCKETS {
+            for item in self.platform.table.query_due(LEDGER, bucket, until_ms, limit).await? {
+                overdue.push(what(&item)?);
+            }
+        }
+        Ok(overdue)
+    }
+}
+
+fn what(item: &Item) -> Result<Overdue, StoreError> {
+    let corrupt = || StoreError::Corrupt { what: "ledger key", source: None };
+    let rest = item.key.pk.strip_prefix("x#").ok_or_else(corrupt)?;
+    match rest.split_once('#') {
+        None => Ok(Overdue::Execution(rest.parse().map_err(|_| corrupt())?)),
+        Some((execution, shard)) => Ok(Overdue::Shard(FanOut {
+            execution: execution.parse().map_err(|_| corrupt())?,
+            shard: shard.parse().map_err(|_| corrupt())?,
+        })),
+    }
+}
+
+/// The id of the execution of a campaign's occurrence: the same however often it is asked to start.
+pub fn execution_id(campaign: CampaignId, occurrence_ms: i64) -> ExecutionId {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(b"occurrence");
+    hash.update(campaign.as_bytes());
+    hash.update(occurrence_ms.to_be_bytes());
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    ExecutionId::from_bytes(bytes)
+}

@@ -1,0 +1,110 @@
+//! The audience of a simulated campaign: some who get their message and some who must not or can't.
+
+use campaign::{Code, Profile, ProfileId};
+use serde_json::json;
+
+/// What is special about somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: the provider takes the message.
+    Taken,
+    /// The provider refuses the address.
+    Refused,
+    /// The provider takes the message at the second try.
+    Greylisted,
+    /// Has opted out.
+    OptedOut,
+    /// Has no address.
+    Unreachable,
+    /// Is on the suppression list.
+    Suppressed,
+    /// Rendering says no.
+    Unrenderable,
+    /// Rendering panics.
+    Panicking,
+    /// Rendering ends the process, each time.
+    Deadly,
+}
+
+impl Fate {
+    /// What becomes of them in a run without faults.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Taken | Self::Greylisted => Code::Sent,
+            Self::Refused => Code::BadAddress,
+            Self::OptedOut => Code::NoConsent,
+            Self::Unreachable => Code::NoAddress,
+            Self::Suppressed => Code::Suppressed,
+            Self::Unrenderable | Self::Panicking => Code::RenderFailed,
+            Self::Deadly => Code::Crashed,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+            Self::Greylisted => "greylisted",
+            Self::OptedOut => "opted-out",
+            Self::Unreachable => "unreachable",
+            Self::Suppressed => "suppressed",
+            Self::Unrenderable => "unrenderable",
+            Self::Panicking => "panicking",
+            Self::Deadly => "deadly",
+        }
+    }
+
+    /// The fate that an address or a profile tells of.
+    pub(crate) fn of(profile: &Profile) -> Self {
+        let fate = profile.text("fate").unwrap_or_default();
+        [
+            Self::Refused,
+            Self::Greylisted,
+            Self::OptedOut,
+            Self::Unreachable,
+            Self::Suppressed,
+            Self::Unrenderable,
+            Self::Panicking,
+            Self::Deadly,
+        ]
+        .into_iter()
+        .find(|known| known.name() == fate)
+        .unwrap_or(Self::Taken)
+    }
+}
+
+/// Somebody in the audience.
+#[derive(Debug, Clone, Copy)]
+pub struct Person {
+    /// Their profile.
+    pub id: ProfileId,
+    /// What is special about them.
+    pub fate: Fate,
+}
+
+impl Person {
+    /// The n-th person.
+    pub fn new(number: u8, fate: Fate) -> Self {
+        let mut id = [0; 16];
+        // Spread over the list's partitions, which go by the first byte.
+        id[0] = number;
+        id[15] = number;
+        Self { id: ProfileId::from_bytes(id), fate }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("person-{}@example.org", self.id.as_bytes()[0])
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        let mut document = json!({ "fate": self.fate.name() });
+        if self.fate != Fate::Unreachable {
+            document["email"] = self.address().into();
+        }
+        if self.fate == Fate::OptedOut {
+            document["consent"] = json!({ "email": "out" });
+        }
+        let serde_json::Value::Object(document) = document else { unreachable!("an object was made") };
+        Profile::new(self.id, document).unwrap()
+    }
+}

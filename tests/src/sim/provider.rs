@@ -1,0 +1,139 @@
+//! A provider that keeps record of whatever it took, and a sender that speaks to it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use campaign::content::Content;
+use campaign::{Channel, Code, Configuration, Profile, ProfileId};
+use delivery::{Answer, Cause, Job, Sender};
+use platform::PlatformError;
+
+use super::{Fate, Faults};
+
+/// What is the matter with a provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing.
+    #[default]
+    None,
+    /// It can't be reached for the first calls.
+    DownFor(usize),
+    /// It asks to wait for the first calls.
+    ThrottlingFor(usize),
+}
+
+/// The provider's own record, which survives whatever happens to the process.
+#[derive(Debug, Default)]
+pub struct Provider {
+    taken: Mutex<HashMap<ProfileId, usize>>,
+    greylisted: Mutex<HashSet<ProfileId>>,
+    trouble: Mutex<Trouble>,
+}
+
+impl Provider {
+    /// A provider with this trouble.
+    pub fn with(trouble: Trouble) -> Self {
+        Self { trouble: Mutex::new(trouble), ..Self::default() }
+    }
+
+    /// How often it took a message for this person.
+    pub fn taken(&self, person: ProfileId) -> usize {
+        self.taken.lock().unwrap().get(&person).copied().unwrap_or(0)
+    }
+
+    /// How many messages it took.
+    pub fn total(&self) -> usize {
+        self.taken.lock().unwrap().values().sum()
+    }
+
+    fn hand_over(&self, letter: &Letter) -> Answer {
+        match letter.fate {
+            Fate::Refused => Answer::Refused { code: Code::BadAddress, detail: "5.1.1 no such user".to_owned() },
+            Fate::Greylisted if self.greylisted.lock().unwrap().insert(letter.to) => {
+                not_accepted(Cause::Transient, None)
+            }
+            _ => {
+                *self.taken.lock().unwrap().entry(letter.to).or_default() += 1;
+                Answer::Accepted
+            }
+        }
+    }
+
+    /// The answer to everybody, where the provider is in trouble.
+    fn trouble(&self) -> Option<Answer> {
+        let mut trouble = self.trouble.lock().unwrap();
+        match *trouble {
+            Trouble::DownFor(calls @ 1..) => {
+                *trouble = Trouble::DownFor(calls - 1);
+                Some(not_accepted(Cause::Unreachable, None))
+            }
+            Trouble::ThrottlingFor(calls @ 1..) => {
+                *trouble = Trouble::ThrottlingFor(calls - 1);
+                Some(not_accepted(Cause::Throttled, Some(Duration::from_secs(3))))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn not_accepted(cause: Cause, retry_after: Option<Duration>) -> Answer {
+    Answer::NotAccepted { cause, retry_after, detail: "try again".to_owned() }
+}
+
+/// A message to one person.
+#[derive(Debug, Clone, Copy)]
+pub struct Letter {
+    to: ProfileId,
+    fate: Fate,
+}
+
+/// Speaks to the provider, one message after the other, each of which may go wrong.
+pub(crate) struct Postman {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Sender for Postman {
+    const CHANNEL: Channel = Channel::Email;
+    type Template = ();
+    type Message = Letter;
+
+    fn compile(&self, _: &Content) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code> {
+        profile.text("email").ok_or(Code::NoAddress)
+    }
+
+    fn prepare(&self, _: &Job<'_, ()>, profile: Profile) -> Result<Letter, (Code, String)> {
+        let fate = Fate::of(&profile);
+        match fate {
+            Fate::Unrenderable => Err((Code::RenderFailed, "no such helper".to_owned())),
+            // Without the hook, which would print a trace for each of thousands of runs.
+            Fate::Panicking => std::panic::resume_unwind(Box::new("as the simulation wants it")),
+            Fate::Deadly => {
+                self.faults.kill();
+                Ok(Letter { to: profile.id(), fate })
+            }
+            _ => Ok(Letter { to: profile.id(), fate }),
+        }
+    }
+
+    async fn send(&self, _: &Configuration, letters: Vec<Letter>, _: Duration) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(letters.len());
+        for letter in letters {
+            if let Some(answer) = self.provider.trouble() {
+                answers.push(answer);
+                continue;
+            }
+            // A hand-over that fails may or may not have been taken: that is what ambiguous means.
+            let answer = self.faults.call(async { Ok::<_, PlatformError>(self.provider.hand_over(&letter)) }).await;
+            answers.push(answer.unwrap_or_else(|_| Answer::Ambiguous { detail: "connection reset".to_owned() }));
+        }
+        answers
+    }
+}

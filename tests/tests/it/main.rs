@@ -1,0 +1,6 @@
+//! Every integration test, in one binary.
+
+mod contract;
+mod embedded;
+mod simulation;
+mod smtp;
