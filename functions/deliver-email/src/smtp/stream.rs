@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
 };
 
@@ -66,6 +66,13 @@ impl AsyncWrite for Stream {
     }
 }
 
+/// The certificates that the system trusts, read once a process.
+fn system_roots() -> &'static [CertificateDer<'static>] {
+    static ROOTS: LazyLock<Vec<CertificateDer<'static>>> =
+        LazyLock::new(|| rustls_native_certs::load_native_certs().certs);
+    &ROOTS
+}
+
 /// Turns a TCP stream into a protected one; made once a pool.
 #[derive(Clone)]
 pub(super) struct Protection {
@@ -82,7 +89,7 @@ impl Protection {
         let name = ServerName::try_from(config.host.clone()).map_err(|_| ConfigError::Host)?;
         let mut roots = RootCertStore::empty();
         // A system may hold certificates we can't read among many that we can.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.add_parsable_certificates(system_roots().iter().cloned());
         if let Some(pem) = &config.extra_roots_pem {
             let before = roots.len();
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {

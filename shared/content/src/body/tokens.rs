@@ -147,8 +147,8 @@ impl Tokenizer<'_> {
     fn markup(&mut self) -> Option<Token> {
         let start = self.at;
         let rest = &self.source[start..];
-        if rest.starts_with("<!--") {
-            let end = rest[4..]
+        if let Some(comment) = rest.strip_prefix("<!--") {
+            let end = comment
                 .find("-->")
                 .map_or(self.bytes.len(), |length| start + 4 + length + 3);
             self.at = end;

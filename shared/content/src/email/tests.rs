@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -264,4 +265,23 @@ fn branches_not_taken_leave_no_holes_in_the_text() {
         text(&json!({"x": 1, "y": "Y", "z": 1})),
         "A\n\nB\n\nY\n\nC\n\nD\n\nY"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_body_makes_the_compiler_panic(pieces in prop::collection::vec(prop::sample::select(vec![
+        "<", ">", "<p", "</p>", "<a href=", "\"", "'", "<!--", "-->", "<table>", "<tr>", "<td>", "</table>", "<style>", "</style>",
+        "p{color:red}", "<b style=\"", "<select>", "<li>", "<body>", "<html>", "<head>", "</head>", "&amp;", "&#123;{", "\\{{", "ż", " ", "x",
+        "{{#if profile.a}}", "{{else}}", "{{/if}}", "{{#each profile.l}}", "{{/each}}", "{{profile.a}}", "{{! c }}", "hbs0x", "=", "/>", "<mj-text>",
+        "<mjml>", "<mj-body>", "<mj-section>", "<mj-column>", "</mj-text>", "</mjml>", "</mj-body>", "</mj-section>", "</mj-column>",
+    ]), 0..32)) {
+        let source = pieces.concat();
+        for body in [EmailBody::Html(source.clone()), EmailBody::Mjml(source)] {
+            let content = EmailContent { subject: "s".into(), body, preheader: Some("p".into()), ..EmailContent::default() };
+            if let Ok(template) = EmailTemplate::compile(&content, &CompileOptions::default()) {
+                template.render(&json!({"a": "A", "l": ["B", "C"]}), &json!({}), OnMissing::Skip).expect("all there");
+            }
+        }
+    }
 }

@@ -404,6 +404,7 @@ fn extra_headers_follow_in_their_order() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_body_comes_back_as_it_went_in(text in "\\PC{1,40}([ \t.=\r\n]{0,3}\\PC{0,120}){0,6}", html in ".{0,300}(\n.{0,30}){0,5}") {
         let html = format!("<p>{html}");

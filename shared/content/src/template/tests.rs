@@ -376,6 +376,7 @@ fn the_deepest_nesting_that_is_let_through_does_not_overflow() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_source_makes_the_compiler_panic(pieces in prop::collection::vec(prop::sample::select(vec![
         "{{", "}}", "{{{", "}}}", "{{#if a}}", "{{/if}}", "{{else}}", "{{else if b}}", "{{#each profile.x as |y z|}}", "{{/each}}",

@@ -51,50 +51,66 @@ fn entry<E: Entry>(entries: &RwLock<HashMap<String, Arc<E>>>, name: &str) -> Arc
     )
 }
 
-/// A logical table. Its rows lie in the order of (h, pk, sk), `h` being the hash of `pk`, so that a scan's bucket is a
-/// range of them. The body is the last column: what it overflows into is only read where it is asked for.
+/// A logical table. Its rows lie in the order of their ids, which begin with the hash of the pk, so that a scan's bucket
+/// is a range of ids; an index finds them by key. (Rows as large as profiles would make a table without ids, ordered by
+/// key, many levels deep.) The body is the last column: what it overflows into is only read where it is asked for.
 pub(super) struct TableEntry {
     created: AtomicBool,
     schema: String,
     /// The table as it is written in SQL.
     pub(super) sql_name: String,
-    /// (h, pk, sk) -> due_bucket, due_at, expires, body
+    /// (pk, sk) -> due_bucket, due_at, expires, body, id
     pub(super) get: String,
-    /// (h, pk, sk, due_bucket, due_at, expires, body)
+    /// (id, pk, sk, due_bucket, due_at, expires, body): the id only counts for a row that is new
     pub(super) upsert: String,
-    /// (h, pk, sk, body): for a row whose other columns stay, so that no index is touched
+    /// (id, due_bucket, due_at, expires, body)
+    pub(super) set_row: String,
+    /// (id, body): for a row whose other columns stay, so that no index is touched
     pub(super) set_body: String,
-    /// (h, pk, sk)
+    /// (pk, sk)
     pub(super) delete: String,
     /// (due_bucket, until, now in s, limit) -> due_bucket, due_at, expires, body, pk, sk
     pub(super) due: String,
-    /// (limit) -> how many of the first rows, the greatest h among them
+    /// (after this id, up to that id, now in s, limit) -> due_bucket, due_at, expires, body, pk, sk, id
+    pub(super) scan: String,
+    /// (limit) -> how many of the first rows, the greatest id among them
     pub(super) span: String,
 }
 
 impl Entry for TableEntry {
     fn from_name(name: &str) -> Self {
         let t = sql_name('t', name);
+        let live = "(expires IS NULL OR expires > ?3)";
         Self {
             created: AtomicBool::new(false),
             schema: format!(
-                "CREATE TABLE IF NOT EXISTS {t} (h INTEGER NOT NULL, pk TEXT NOT NULL, sk TEXT NOT NULL, due_bucket INTEGER, \
-                 due_at INTEGER, expires INTEGER, body BLOB NOT NULL, PRIMARY KEY (h, pk, sk)) WITHOUT ROWID;
+                "CREATE TABLE IF NOT EXISTS {t} (id INTEGER PRIMARY KEY, pk TEXT NOT NULL, sk TEXT NOT NULL, \
+                 due_bucket INTEGER, due_at INTEGER, expires INTEGER, body BLOB NOT NULL);
+                 CREATE UNIQUE INDEX IF NOT EXISTS {t}_key ON {t} (pk, sk);
                  CREATE INDEX IF NOT EXISTS {t}_due ON {t} (due_bucket, due_at) WHERE due_bucket IS NOT NULL;
                  CREATE INDEX IF NOT EXISTS {t}_expires ON {t} (expires) WHERE expires IS NOT NULL;"
             ),
-            get: format!("SELECT due_bucket, due_at, expires, body FROM {t} WHERE h = ?1 AND pk = ?2 AND sk = ?3"),
+            get: format!("SELECT due_bucket, due_at, expires, body, id FROM {t} WHERE pk = ?1 AND sk = ?2"),
             upsert: format!(
-                "INSERT INTO {t} (h, pk, sk, due_bucket, due_at, expires, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-                 ON CONFLICT (h, pk, sk) DO UPDATE SET due_bucket = ?4, due_at = ?5, expires = ?6, body = ?7"
+                "INSERT INTO {t} (id, pk, sk, due_bucket, due_at, expires, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                 ON CONFLICT (pk, sk) DO UPDATE SET due_bucket = ?4, due_at = ?5, expires = ?6, body = ?7"
             ),
-            set_body: format!("UPDATE {t} SET body = ?4 WHERE h = ?1 AND pk = ?2 AND sk = ?3"),
-            delete: format!("DELETE FROM {t} WHERE h = ?1 AND pk = ?2 AND sk = ?3"),
+            set_row: format!(
+                "UPDATE {t} SET due_bucket = ?2, due_at = ?3, expires = ?4, body = ?5 WHERE id = ?1"
+            ),
+            set_body: format!("UPDATE {t} SET body = ?2 WHERE id = ?1"),
+            delete: format!("DELETE FROM {t} WHERE pk = ?1 AND sk = ?2"),
             due: format!(
                 "SELECT due_bucket, due_at, expires, body, pk, sk FROM {t} INDEXED BY {t}_due \
-                 WHERE due_bucket = ?1 AND due_at <= ?2 AND (expires IS NULL OR expires > ?3) ORDER BY due_at LIMIT ?4"
+                 WHERE due_bucket = ?1 AND due_at <= ?2 AND {live} ORDER BY due_at LIMIT ?4"
             ),
-            span: format!("SELECT count(*), max(h) FROM (SELECT h FROM {t} ORDER BY h, pk, sk LIMIT ?1)"),
+            scan: format!(
+                "SELECT due_bucket, due_at, expires, body, pk, sk, id FROM {t} NOT INDEXED \
+                 WHERE id > ?1 AND id <= ?2 AND {live} ORDER BY id LIMIT ?4"
+            ),
+            span: format!(
+                "SELECT count(*), max(id) FROM (SELECT id FROM {t} NOT INDEXED ORDER BY id LIMIT ?1)"
+            ),
             sql_name: t,
         }
     }

@@ -164,8 +164,6 @@ pub(super) fn open_reader(database: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(database, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "cache_size", -4096)?;
-    // Each commit empties a reader's own cache, so it reads from the system's, without a copy.
-    conn.pragma_update(None, "mmap_size", 1_i64 << 30)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
 }

@@ -39,8 +39,8 @@ impl Embedded {
                 removed += step
                     .conn
                     .prepare_cached(&format!(
-                        "DELETE FROM {name} WHERE (h, pk, sk) IN \
-                         (SELECT h, pk, sk FROM {name} INDEXED BY {name}_expires WHERE expires <= ?1 LIMIT ?2)"
+                        "DELETE FROM {name} WHERE id IN \
+                         (SELECT id FROM {name} INDEXED BY {name}_expires WHERE expires <= ?1 LIMIT ?2)"
                     ))?
                     .execute(params![now, rows])?;
             }

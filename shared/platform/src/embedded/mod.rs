@@ -59,6 +59,7 @@ struct Shared {
     /// Counts the commits that may have changed the next wake-up.
     schedule: watch::Sender<u64>,
     next_message: AtomicI64,
+    next_row: AtomicU64,
     /// Tells this store from others in the process.
     store_id: u64,
 }
@@ -220,6 +221,8 @@ impl Shared {
             catalog: Catalog::default(),
             schedule: watch::Sender::new(0),
             next_message: AtomicI64::new(epoch << EPOCH_SHIFT),
+            // Somewhere else at each opening, and the same for the same history.
+            next_row: AtomicU64::new(epoch.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             store_id: STORES.fetch_add(1, Ordering::Relaxed),
         }
     }
@@ -227,6 +230,11 @@ impl Shared {
     /// An id no other message of this database has or had.
     fn message_id(&self) -> i64 {
         self.next_message.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The running number of a new row.
+    fn row_number(&self) -> u64 {
+        self.next_row.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The clock in whole seconds, as expiries are kept.

@@ -7,32 +7,39 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::catalog::TableEntry;
 use super::change::{apply, holds};
 use super::codec;
-use super::hash::partition_hash;
+use super::hash::{HASH_SPAN, partition_hash, row_id};
 use super::size::check_item;
-use crate::{Condition, Due, Item, Key, PlatformError, WriteKind};
+use super::writer::Step;
+use crate::{Change, Condition, Due, Item, Key, PlatformError, WriteKind};
+
+/// How many ids are tried for a new row. Even where half of a partition's ids were taken, a hundred would not be.
+const MAX_ATTEMPTS: u32 = 100;
 
 /// What lies at a key.
 pub(super) enum Found {
     /// Nothing.
     Absent,
     /// A row that counts as absent because its expiry is past.
-    Expired,
+    Expired(RowId),
     /// An item.
-    Live(Item),
+    Live(RowId, Item),
 }
+
+/// Where a row lies.
+type RowId = i64;
 
 impl Found {
     pub(super) fn item(&self) -> Option<&Item> {
         match self {
-            Self::Live(item) => Some(item),
-            Self::Absent | Self::Expired => None,
+            Self::Live(_, item) => Some(item),
+            Self::Absent | Self::Expired(_) => None,
         }
     }
 
     pub(super) fn into_item(self) -> Option<Item> {
         match self {
-            Self::Live(item) => Some(item),
-            Self::Absent | Self::Expired => None,
+            Self::Live(_, item) => Some(item),
+            Self::Absent | Self::Expired(_) => None,
         }
     }
 }
@@ -58,35 +65,54 @@ pub(super) fn find(
     now: i64,
 ) -> Result<Found, PlatformError> {
     let mut get = conn.prepare_cached(&table.get)?;
-    let mut rows = get.query(params![partition_hash(&key.pk), key.pk, key.sk])?;
+    let mut rows = get.query(params![key.pk, key.sk])?;
     let Some(row) = rows.next()? else {
         return Ok(Found::Absent);
     };
+    let id = row.get(4)?;
     let expires: Option<i64> = row.get(2)?;
     if expires.is_some_and(|expires| expires <= now) {
-        return Ok(Found::Expired);
+        return Ok(Found::Expired(id));
     }
-    Ok(Found::Live(item_of(row, key.clone())?))
+    Ok(Found::Live(id, item_of(row, key.clone())?))
 }
 
 /// Puts the item, whatever was there.
 pub(super) fn put(
-    conn: &Connection,
+    step: &Step<'_>,
     table: &TableEntry,
     item: &Item,
     size: usize,
 ) -> Result<(), PlatformError> {
     let body = codec::encode(&item.attributes, size)?;
-    conn.prepare_cached(&table.upsert)?.execute(params![
-        partition_hash(&item.key.pk),
-        item.key.pk,
-        item.key.sk,
-        item.due.map(|due| due.bucket),
-        item.due.map(|due| due.at_ms),
-        item.expires,
-        body
-    ])?;
-    Ok(())
+    let mut upsert = step.conn.prepare_cached(&table.upsert)?;
+    let hash = partition_hash(&item.key.pk);
+    let number = step.shared.row_number();
+    let mut attempt = 0;
+    loop {
+        let outcome = upsert.execute(params![
+            row_id(hash, number, attempt),
+            item.key.pk,
+            item.key.sk,
+            item.due.map(|due| due.bucket),
+            item.due.map(|due| due.at_ms),
+            item.expires,
+            body
+        ]);
+        attempt += 1;
+        match outcome {
+            Err(error) if is_taken(&error) && attempt < MAX_ATTEMPTS => {}
+            outcome => return Ok(outcome.map(|_| ())?),
+        }
+    }
+}
+
+/// Whether the row's id is another row's already.
+fn is_taken(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID};
+    error.sqlite_error().is_some_and(|error| {
+        [SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID].contains(&error.extended_code)
+    })
 }
 
 /// A write whose condition held, ready to be carried out.
@@ -99,8 +125,10 @@ pub(super) struct Planned {
 
 enum Action {
     Put(Item),
-    /// Only attributes differ from the row as it is.
-    SetBody(Item),
+    /// The row that is there gets this item.
+    SetRow(RowId, Item),
+    /// The same, where only attributes differ.
+    SetBody(RowId, Item),
     Delete(Key),
     Nothing,
 }
@@ -135,25 +163,29 @@ pub(super) fn plan(
     {
         return Ok(Plan::Refused(found.into_item()));
     }
+    let live = found.item().is_some();
     let (action, size) = match kind {
         WriteKind::Put(item) => {
             let size = check_item(&item)?;
             (Action::Put(item), size)
         }
         WriteKind::Update(key, changes) => {
-            let before = found.item().map(|item| (item.due, item.expires));
-            let mut item = found.into_item().unwrap_or_else(|| Item::new(key));
+            let (place, mut item) = match found {
+                Found::Absent => (None, Item::new(key)),
+                Found::Expired(id) => (Some(id), Item::new(key)),
+                Found::Live(id, item) => (Some(id), item),
+            };
+            let columns_stay = !changes
+                .iter()
+                .any(|change| matches!(change, Change::Due(_) | Change::Expires(_)));
             apply(&mut item, changes)?;
             let size = check_item(&item)?;
-            let same_columns = before == Some((item.due, item.expires));
-            (
-                if same_columns {
-                    Action::SetBody(item)
-                } else {
-                    Action::Put(item)
-                },
-                size,
-            )
+            let action = match place {
+                None => Action::Put(item),
+                Some(id) if columns_stay && live => Action::SetBody(id, item),
+                Some(id) => Action::SetRow(id, item),
+            };
+            (action, size)
         }
         WriteKind::Delete(key) => (Action::Delete(key), 0),
         WriteKind::Check(_) => (Action::Nothing, 0),
@@ -163,23 +195,32 @@ pub(super) fn plan(
 
 impl Planned {
     /// Carries it out. Returns the item it leaves behind.
-    pub(super) fn carry_out(self, conn: &Connection) -> Result<Option<Item>, PlatformError> {
-        let table = &self.table;
+    pub(super) fn carry_out(self, step: &Step<'_>) -> Result<Option<Item>, PlatformError> {
+        let (table, conn) = (&self.table, step.conn);
         match self.action {
             Action::Put(item) => {
-                put(conn, table, &item, self.size)?;
+                put(step, table, &item, self.size)?;
                 Ok(Some(item))
             }
-            Action::SetBody(item) => {
+            Action::SetRow(id, item) => {
                 let body = codec::encode(&item.attributes, self.size)?;
-                let Key { pk, sk } = &item.key;
-                conn.prepare_cached(&table.set_body)?
-                    .execute(params![partition_hash(pk), pk, sk, body])?;
+                let (bucket, at_ms) = (item.due.map(|due| due.bucket), item.due.map(|due| due.at_ms));
+                conn.prepare_cached(&table.set_row)?.execute(params![
+                    id,
+                    bucket,
+                    at_ms,
+                    item.expires,
+                    body
+                ])?;
+                Ok(Some(item))
+            }
+            Action::SetBody(id, item) => {
+                let body = codec::encode(&item.attributes, self.size)?;
+                conn.prepare_cached(&table.set_body)?.execute(params![id, body])?;
                 Ok(Some(item))
             }
             Action::Delete(Key { pk, sk }) => {
-                conn.prepare_cached(&table.delete)?
-                    .execute(params![partition_hash(&pk), pk, sk])?;
+                conn.prepare_cached(&table.delete)?.execute(params![pk, sk])?;
                 Ok(None)
             }
             Action::Nothing => Ok(None),
@@ -187,7 +228,7 @@ impl Planned {
     }
 }
 
-/// About how many rows the table has, from the span of hashes its first thousand rows cover; exact below that.
+/// About how many rows the table has, from the span of ids its first thousand rows cover; exact below that.
 pub(super) fn estimate(conn: &Connection, table: &TableEntry) -> Result<u64, PlatformError> {
     const SAMPLE: u32 = 1000;
     let counted = conn
@@ -202,8 +243,8 @@ pub(super) fn estimate(conn: &Connection, table: &TableEntry) -> Result<u64, Pla
     if rows < SAMPLE {
         return Ok(u64::from(rows));
     }
-    // Rows up to the hash `last` over that hash's share of all hashes. A hash of 0 would mean one endless partition.
+    // Rows up to the id `last` over that id's share of all ids.
     let span = u128::from(last.unsigned_abs().max(1));
-    let all = u128::from(rows) * u128::from(super::hash::HASH_SPAN) / span;
+    let all = u128::from(rows) * u128::from(HASH_SPAN) / span;
     Ok(u64::try_from(all).unwrap_or(u64::MAX))
 }

@@ -108,7 +108,7 @@ impl Table for Embedded {
                     Plan::Refused(item) => Updated::Refused(item),
                     // An update always leaves an item behind.
                     Plan::Go(planned) => {
-                        Updated::New(planned.carry_out(step.conn)?.unwrap_or_else(|| Item::new(key)))
+                        Updated::New(planned.carry_out(step)?.unwrap_or_else(|| Item::new(key)))
                     }
                 },
             )
@@ -137,7 +137,7 @@ impl Table for Embedded {
             self.write(move |step| -> Result<(), PlatformError> {
                 chunk
                     .iter()
-                    .try_for_each(|(item, size)| rows::put(step.conn, &table, item, *size))
+                    .try_for_each(|(item, size)| rows::put(step, &table, item, *size))
             })
             .await?;
         }
@@ -236,7 +236,7 @@ fn carry_out(step: &mut Step<'_>, writes: Vec<Prepared>) -> Result<(), TransactE
     }
     within("transaction bytes", bytes, MAX_TRANSACTION_BYTES)?;
     for plan in planned {
-        plan.carry_out(step.conn)?;
+        plan.carry_out(step)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 /// How many steps are tried at once: the waiting is on timeouts.
-const AT_ONCE: u64 = 24;
+const AT_ONCE: u64 = 16;
 
 /// Breaks the connection at each step of two windows in turn, and holds the client's answers against the server's
 /// record.

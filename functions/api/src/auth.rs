@@ -1,0 +1,154 @@
+//! Who may call what. Each operation of the OpenAPI document names the role it needs, and that is what is enforced: the
+//! document and the guard can't differ. An operation that names none needs an admin.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use store::keys::{ApiKey, Role};
+use store::{Keys, StoreError};
+
+use crate::error::{Kind, Problem};
+
+/// How long a key that was found is taken to be good: a revoked one works no longer than that.
+const REMEMBER: Duration = Duration::from_secs(1);
+/// How many keys are remembered.
+const MOST_REMEMBERED: usize = 1000;
+
+/// Which role each operation needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    operations: Arc<HashMap<(Method, String), Access>>,
+    keys: KeyRing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Public,
+    Role(Role),
+}
+
+/// Keys, remembered for a moment.
+#[derive(Debug, Clone)]
+struct KeyRing {
+    keys: Keys,
+    clock: Arc<dyn platform::Clock + 'static>,
+    found: Arc<Mutex<HashMap<[u8; 32], (Duration, ApiKey)>>>,
+}
+
+impl Guard {
+    /// The guard of the operations in this document.
+    pub(crate) fn new(document: &Value, keys: Keys, clock: Arc<dyn platform::Clock>) -> Self {
+        let mut operations = HashMap::new();
+        for (path, item) in document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in item.as_object().into_iter().flatten() {
+                if let Ok(method) = method.to_uppercase().parse::<Method>() {
+                    operations.insert((method, path.clone()), access(operation));
+                }
+            }
+        }
+        Self { operations: Arc::new(operations), keys: KeyRing { keys, clock, found: Arc::default() } }
+    }
+
+    /// What this operation needs; `None` where there is none such.
+    fn needs(&self, method: &Method, path: &str) -> Option<Access> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.operations.get(&(method.clone(), path.to_owned())).copied()
+    }
+}
+
+fn access(operation: &Value) -> Access {
+    let requirement = &operation["security"][0];
+    match requirement.as_object() {
+        Some(schemes) if schemes.is_empty() => Access::Public,
+        Some(schemes) => {
+            let role = schemes.values().next().map(|roles| roles[0].clone()).unwrap_or_default();
+            Access::Role(serde_json::from_value(role).unwrap_or(Role::Admin))
+        }
+        None => Access::Role(Role::Admin),
+    }
+}
+
+/// Lets a request through to its handler if its key has the role, with the key beside it.
+pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    // What matches no operation is answered by the fallbacks, which give away nothing.
+    let needed = match path.and_then(|path| guard.needs(request.method(), path)) {
+        None | Some(Access::Public) => return next.run(request).await,
+        Some(Access::Role(role)) => role,
+    };
+    let key = match guard.keys.find(request.headers()).await {
+        Ok(Some(key)) => key,
+        Ok(None) => {
+            let detail = "give an API key as Authorization: Bearer <key> or x-api-key: <key>";
+            return Problem::new(Kind::Unauthenticated, detail).into_response();
+        }
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    if key.role < needed {
+        let detail = format!("this takes the role {}, the key has {}", name(needed), name(key.role));
+        return Problem::new(Kind::Forbidden, detail).into_response();
+    }
+    request.extensions_mut().insert(Caller(key.id));
+    next.run(request).await
+}
+
+/// The id of the key that a request came with.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(pub(crate) String);
+
+/// A role's name.
+pub(crate) const fn name(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "viewer",
+        Role::Manager => "manager",
+        Role::Publisher => "publisher",
+        Role::Admin => "admin",
+    }
+}
+
+impl KeyRing {
+    async fn find(&self, headers: &HeaderMap) -> Result<Option<ApiKey>, StoreError> {
+        let Some(secret) = secret(headers) else { return Ok(None) };
+        let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let now = self.clock.monotonic();
+        if let Some((until, key)) = self.remembered().get(&hash)
+            && now < *until
+        {
+            return Ok(Some(key.clone()));
+        }
+        let found = self.keys.find(secret).await?;
+        let mut remembered = self.remembered();
+        match &found {
+            Some(key) => {
+                if remembered.len() >= MOST_REMEMBERED {
+                    remembered.clear();
+                }
+                remembered.insert(hash, (now + REMEMBER, key.clone()));
+            }
+            None => {
+                remembered.remove(&hash);
+            }
+        }
+        Ok(found)
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], (Duration, ApiKey)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+        return scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim()).filter(|secret| !secret.is_empty());
+    }
+    headers.get("x-api-key")?.to_str().ok().filter(|secret| !secret.is_empty())
+}

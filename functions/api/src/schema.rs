@@ -1,0 +1,167 @@
+//! Schemas of the OpenAPI document that several operations share. They document; what is parsed are the types of the
+//! crates below, which know nothing of HTTP.
+#![allow(dead_code, reason = "only their schemas are used")]
+
+use utoipa::ToSchema;
+
+/// An id: 26 characters of Crockford's base32.
+#[derive(ToSchema)]
+#[schema(pattern = "^[0-9a-hjkmnp-tv-z]{26}$", example = "06fc3qgr3m0rzsyf0ar0eg5kqm")]
+pub(crate) struct Id(String);
+
+/// An instant in UTC, after RFC 3339.
+#[derive(ToSchema)]
+#[schema(format = DateTime, example = "2026-11-25T09:00:00Z")]
+pub(crate) struct Instant(String);
+
+/// A problem, after RFC 9457.
+#[derive(ToSchema)]
+pub(crate) struct Problem {
+    /// A URI that names the kind of problem; it ends in service, number and status.
+    #[schema(example = "https://envoi.dev/problems/ENVOI-1002-400")]
+    r#type: String,
+    /// The kind of problem, for people.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong with this request, for people.
+    detail: String,
+    /// The kind of problem, for programs; never changes its meaning.
+    #[schema(example = "invalid_field")]
+    code: String,
+    /// The fields at fault.
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
+}
+
+/// A field and what is wrong with it.
+#[derive(ToSchema)]
+pub(crate) struct FieldError {
+    /// The field's path.
+    #[schema(example = "actions[0].content.subject")]
+    field: String,
+    /// What is wrong, for people.
+    message: String,
+    /// The line in the field's text, from 1, where that is known.
+    #[schema(required = false)]
+    line: u32,
+    /// The column in characters, from 1, where that is known.
+    #[schema(required = false)]
+    column: u32,
+}
+
+/// Why people get a campaign; `marketing` goes to nobody who has opted out.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Category {
+    Marketing,
+    Transactional,
+}
+
+/// What starts a campaign.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum CampaignType {
+    Scheduled,
+}
+
+/// Where a campaign stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Status {
+    Draft,
+    Activating,
+    Scheduled,
+    Live,
+    Stopped,
+    Completed,
+    Archived,
+}
+
+/// A way to reach people.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Channel {
+    Email,
+}
+
+/// What to do with recipients of whom nobody can say whether they were reached: `hold` (default for marketing) or
+/// `resend` (default for transactional).
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum OnUnknown {
+    Hold,
+    Resend,
+}
+
+/// What to do where a value is missing: print nothing, or leave the recipient out.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum OnMissing {
+    Blank,
+    Skip,
+}
+
+/// What a person said of a channel.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum ConsentValue {
+    In,
+    Out,
+    Pending,
+}
+
+/// Where an execution stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum State {
+    Running,
+    Stopping,
+    Completed,
+    Stopped,
+    Missed,
+}
+
+/// What became of a recipient.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Pending,
+    Sent,
+    Failed,
+    Excluded,
+    Unknown,
+}
+
+/// Whether a finding stops an activation.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+/// Something that validation has to say.
+#[derive(ToSchema)]
+pub(crate) struct Finding {
+    /// What it is, for programs.
+    #[schema(example = "empty_segment")]
+    code: String,
+    severity: Severity,
+    /// The field it is about.
+    #[schema(example = "actions[0].content.subject")]
+    field: String,
+    /// What is wrong, for people.
+    message: String,
+}
+
+/// What the holder of a key may do; each role may do what those before it may: `viewer` reads, `manager` edits,
+/// `publisher` activates, stops, resends and proofs, `admin` makes and revokes keys.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Role {
+    Viewer,
+    Manager,
+    Publisher,
+    Admin,
+}
