@@ -10,3 +10,14 @@ pub struct Context {
     /// How often the sweep comes: what it releases must last until the next.
     pub sweep_every: Duration,
 }
+
+#[cfg(feature = "embedded")]
+impl Context {
+    /// From the function's environment ([`store::environment`]); the sweep comes each minute, as a schedule sends it.
+    ///
+    /// # Errors
+    /// Where a variable is missing or wrong, or the data can't be opened.
+    pub fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
+        Ok(Self { store: store::environment::store()?, sweep_every: Duration::from_secs(60) })
+    }
+}

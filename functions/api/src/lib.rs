@@ -1,1 +1,28 @@
-//! TODO
+//! The HTTP API: campaigns, profiles, segments, configurations, executions, API keys.
+//!
+//! [`router`] is the whole of it, over a [`Context`]; the function's main and the local server both serve it.
+
+mod access_log;
+mod auth;
+mod campaigns;
+mod configurations;
+mod context;
+mod cursor;
+mod error;
+mod executions;
+mod extract;
+mod handler;
+mod health;
+mod idempotency;
+mod keys;
+mod openapi;
+mod page;
+mod profiles;
+mod schema;
+mod segments;
+mod usage;
+
+pub use context::Context;
+#[cfg(feature = "embedded")]
+pub use context::from_environment;
+pub use handler::{openapi, router};

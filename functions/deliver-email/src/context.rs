@@ -18,3 +18,18 @@ impl Context {
         Self { delivery: Delivery::new(store.clone(), worker, EmailSender::new(provider), settings), store }
     }
 }
+
+#[cfg(all(feature = "embedded", feature = "smtp", feature = "outbox"))]
+impl Context {
+    /// From the function's environment: [`store::environment`], and either `ENVOI_OUTBOX` (a folder) or `ENVOI_SMTP_HOST`,
+    /// with `ENVOI_SMTP_PORT` (587), `ENVOI_SMTP_TLS` (`starttls`, `implicit`, `none`), `ENVOI_SMTP_USER` and
+    /// `ENVOI_SMTP_PASSWORD`.
+    ///
+    /// # Errors
+    /// Where a variable is missing or wrong, or the data can't be opened.
+    pub fn from_environment() -> anyhow::Result<Self> {
+        let worker = Worker::new(store::ledger::Tenancy::Shared);
+        let provider = crate::environment::provider()?;
+        Ok(Self::new(store::environment::store()?, worker, provider, Settings::default()))
+    }
+}

@@ -16,3 +16,12 @@ pub async fn handle_proofs(context: &Context, event: SqsEvent) -> SqsBatchRespon
     let sender = context.delivery.sender();
     batch::each(event, async |asked: Proof| proof::send(&context.store, sender, &asked).await).await
 }
+
+/// Handles a batch of whichever of the two queues it comes from.
+pub async fn handle_event(context: &Context, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
+    let proofs = event.records.iter().any(|message| {
+        let source = message.event_source_arn.as_deref().unwrap_or_default();
+        source.rsplit(':').next().is_some_and(|queue| queue.ends_with(store::tables::PROOFS.0))
+    });
+    if proofs { handle_proofs(context, event).await } else { handle(context, event, deadline).await }
+}

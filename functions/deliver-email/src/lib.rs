@@ -5,6 +5,8 @@
 
 pub mod answer;
 mod context;
+#[cfg(all(feature = "embedded", feature = "smtp", feature = "outbox"))]
+mod environment;
 mod handler;
 #[cfg(feature = "outbox")]
 pub mod outbox;
@@ -15,5 +17,5 @@ pub mod smtp;
 
 pub use answer::{Answer, NotAccepted, Refusal};
 pub use context::Context;
-pub use handler::{handle, handle_proofs};
+pub use handler::{handle, handle_event, handle_proofs};
 pub use sender::{EmailSender, Letter, Provider};

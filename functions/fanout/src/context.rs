@@ -9,3 +9,14 @@ pub struct Context {
     /// Who takes the leases.
     pub worker: Worker,
 }
+
+#[cfg(feature = "embedded")]
+impl Context {
+    /// From the function's environment ([`store::environment`]).
+    ///
+    /// # Errors
+    /// Where a variable is missing or wrong, or the data can't be opened.
+    pub fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
+        Ok(Self { store: store::environment::store()?, worker: Worker::new(store::ledger::Tenancy::Shared) })
+    }
+}

@@ -1,1 +1,9 @@
-//! TODO
+//! Envoi in one process: the API, the event sources and the timers over the embedded engine.
+
+pub mod config;
+mod event_source;
+mod node;
+mod secret;
+
+pub use config::Config;
+pub use node::{Node, StartError};

@@ -55,6 +55,12 @@ impl Deadline {
         Self(clock.monotonic() + duration)
     }
 
+    /// At this instant (milliseconds since the Unix epoch), as Lambda gives its deadlines.
+    pub fn at_epoch_ms(clock: &dyn Clock, epoch_ms: u64) -> Self {
+        let now_ms = u64::try_from(clock.now().as_millisecond()).unwrap_or(0);
+        Self::after(clock, Duration::from_millis(epoch_ms.saturating_sub(now_ms)))
+    }
+
     /// How long is left; zero where it has passed.
     pub fn remaining(self, clock: &dyn Clock) -> Duration {
         self.0.saturating_sub(clock.monotonic())

@@ -7,6 +7,8 @@ pub mod campaigns;
 pub mod configurations;
 pub mod csv;
 mod document;
+#[cfg(feature = "embedded")]
+pub mod environment;
 mod error;
 pub mod idempotency;
 pub mod import;

@@ -40,6 +40,15 @@ pub enum Delivered {
     Twice,
 }
 
+/// How the audience is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// As a list of members.
+    ByList,
+    /// By a rule that is true of everybody.
+    ByRule,
+}
+
 /// What kind of world.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -47,6 +56,8 @@ pub struct Options {
     pub tenancy: Tenancy,
     /// How often a message arrives.
     pub delivered: Delivered,
+    /// How the audience is told.
+    pub told: Told,
     /// What to do in doubt.
     pub on_unknown: OnUnknown,
     /// What is the matter with the provider.
@@ -62,6 +73,7 @@ impl Default for Options {
         Self {
             tenancy: Tenancy::Shared,
             delivered: Delivered::Once,
+            told: Told::ByList,
             on_unknown: OnUnknown::Hold,
             trouble: Trouble::None,
             window: 4,
@@ -126,7 +138,10 @@ impl World {
         }
         let segment = SegmentId::random();
         let members: Vec<_> = self.people.iter().map(|person| person.id).collect();
-        let kind = SegmentKind::List { generation: 1, partitions: 16, members: members.len() as u64 };
+        let kind = match self.options.told {
+            Told::ByList => SegmentKind::List { generation: 1, partitions: 16, members: members.len() as u64 },
+            Told::ByRule => SegmentKind::Rule { expression: "has(profile.fate)".to_owned() },
+        };
         let segment = Segment {
             id: segment,
             name: "Everybody".to_owned(),
@@ -309,6 +324,11 @@ impl World {
     /// The time in this world.
     pub fn clock(&self) -> &JumpClock {
         &self.clock
+    }
+
+    /// The time in this world, for who keeps it.
+    pub fn shared_clock(&self) -> Arc<JumpClock> {
+        Arc::clone(&self.clock)
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod contract;
 mod embedded;
+mod leases;
 mod simulation;
 mod smtp;

@@ -2,7 +2,7 @@
 
 use campaign::outcome::OnUnknown;
 use campaign::{Code, Status};
-use envoi_tests::sim::{Delivered, Fate, Fault, Faults, Options, Person, Trouble, Verdict, World};
+use envoi_tests::sim::{Delivered, Fate, Fault, Faults, Options, Person, Told, Trouble, Verdict, World};
 use store::ledger::{State, Tenancy};
 
 /// Two chunks in one shard: enough for each kind of boundary, and one of each kind of person.
@@ -47,13 +47,13 @@ async fn without_faults_everybody_has_the_outcome_that_is_due() {
 }
 
 /// Every call of a run is spoiled in every way, on both kinds of engine, with and without doubled messages.
-async fn every_fault(tenancy: Tenancy, delivered: Delivered, on_unknown: OnUnknown) {
-    let options = Options { tenancy, delivered, on_unknown, ..Options::default() };
+async fn every_fault(options: Options) {
+    let Options { tenancy, delivered, told, on_unknown, .. } = options;
     let calls = run(everybody(), options, None).await.calls();
     let mut met = 0;
     for fault in Fault::ALL {
         for call in 0..calls {
-            let story = format!("{tenancy:?}, {delivered:?}, {on_unknown:?}: {fault:?} at call {call}");
+            let story = format!("{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {fault:?} at call {call}");
             let world = World::new(everybody(), options, Faults::new(Some((call, fault)))).await;
             world.activate().await;
             world.run().await;
@@ -73,27 +73,27 @@ async fn every_fault(tenancy: Tenancy, delivered: Delivered, on_unknown: OnUnkno
         }
     }
     assert_eq!(met, calls * Fault::ALL.len());
-    println!("{tenancy:?}, {delivered:?}, {on_unknown:?}: {met} fault points tried over {calls} calls");
+    println!("{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {met} fault points tried over {calls} calls");
 }
 
 #[tokio::test]
 async fn any_fault_of_a_shared_ledger_keeps_the_promises() {
-    every_fault(Tenancy::Shared, Delivered::Once, OnUnknown::Hold).await;
+    every_fault(Options::default()).await;
 }
 
 #[tokio::test]
 async fn any_fault_of_the_only_process_keeps_the_promises() {
-    every_fault(Tenancy::Sole, Delivered::Once, OnUnknown::Hold).await;
+    every_fault(Options { tenancy: Tenancy::Sole, told: Told::ByRule, ..Options::default() }).await;
 }
 
 #[tokio::test]
 async fn any_fault_with_every_message_doubled_keeps_the_promises() {
-    every_fault(Tenancy::Shared, Delivered::Twice, OnUnknown::Hold).await;
+    every_fault(Options { delivered: Delivered::Twice, ..Options::default() }).await;
 }
 
 #[tokio::test]
 async fn any_fault_where_doubt_is_resent_keeps_the_promises() {
-    every_fault(Tenancy::Sole, Delivered::Once, OnUnknown::Resend).await;
+    every_fault(Options { tenancy: Tenancy::Sole, on_unknown: OnUnknown::Resend, ..Options::default() }).await;
 }
 
 #[tokio::test]

@@ -140,6 +140,8 @@ pub(super) struct QueueEntry {
     pub(super) hide: String,
     /// (id, receives, visible_at)
     pub(super) release: String,
+    /// (now): makes what was received and not deleted visible
+    pub(super) recover: String,
     /// (id, receives)
     pub(super) delete: String,
     /// () -> the earliest visible_at
@@ -168,6 +170,7 @@ impl Entry for QueueEntry {
             ),
             hide: format!("UPDATE {q} SET visible_at = ?2, receives = receives + 1 WHERE id = ?1"),
             release: format!("UPDATE {q} SET visible_at = ?3 WHERE id = ?1 AND receives = ?2"),
+            recover: format!("UPDATE {q} SET visible_at = ?1 WHERE receives > 0 AND visible_at > ?1"),
             delete: format!("DELETE FROM {q} WHERE id = ?1 AND receives = ?2"),
             next: format!("SELECT min(visible_at) FROM {q}"),
             counts: format!(

@@ -110,7 +110,8 @@ impl Folder {
             if let Err(refusal) = self.recognise(&conn)? {
                 return Ok(Err(refusal));
             }
-            conn.pragma_update(None, "page_size", 8192)?;
+            // The row of a profile or a chunk fits; larger pages cost reads and the log more than they spare.
+            conn.pragma_update(None, "page_size", 4096)?;
             conn.pragma_update(None, "journal_mode", "WAL")?;
             conn.pragma_update(None, "synchronous", "FULL")?;
             conn.pragma_update(None, "wal_autocheckpoint", 0)?;

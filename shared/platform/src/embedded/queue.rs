@@ -178,6 +178,22 @@ impl Embedded {
         }
     }
 
+    /// Makes every message of `queue` that was received and not deleted visible again: for a host that has just started
+    /// and, having the folder to itself, knows that whoever received them is gone.
+    ///
+    /// # Errors
+    /// [`PlatformError`] where the database can't be written.
+    pub async fn recover(&self, queue: QueueName) -> Result<(), PlatformError> {
+        let from = self.queue_entry(queue).await?;
+        self.write(move |step| -> Result<(), PlatformError> {
+            let now = step.shared.now_micros();
+            step.conn.prepare_cached(&from.recover)?.execute([now])?;
+            step.arrived(&from);
+            Ok(())
+        })
+        .await
+    }
+
     /// How many messages `queue` holds. It counts them one by one: for reports, not for polling.
     ///
     /// # Errors

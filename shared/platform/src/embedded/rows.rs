@@ -248,3 +248,72 @@ pub(super) fn estimate(conn: &Connection, table: &TableEntry) -> Result<u64, Pla
     let all = u128::from(rows) * u128::from(HASH_SPAN) / span;
     Ok(u64::try_from(all).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use crate::embedded::Embedded;
+    use crate::{Consistency, Item, Key, Scan, SystemClock, Table, TableName};
+
+    const TABLE: TableName = TableName("rows");
+
+    /// As when a counter has come round: the first ids of new rows are taken.
+    #[tokio::test]
+    async fn a_row_whose_id_is_taken_gets_another() {
+        let engine = Embedded::in_memory(Arc::new(SystemClock));
+        let items = |from: usize| -> Vec<Item> {
+            (from..from + 50)
+                .map(|n| Item::new(Key::new("p", format!("{n:03}"))).with("n", 1))
+                .collect()
+        };
+        let number = engine.shared().next_row.load(Ordering::Relaxed);
+        for from in [0, 50, 100] {
+            engine.shared().next_row.store(number, Ordering::Relaxed);
+            engine.batch_put(TABLE, items(from)).await.unwrap();
+        }
+        // Putting them again changes no row's place.
+        engine.shared().next_row.store(number, Ordering::Relaxed);
+        let before = engine
+            .scan(
+                TABLE,
+                Scan {
+                    bucket: 0,
+                    of: 1,
+                    after: None,
+                    limit: 1000,
+                },
+            )
+            .await
+            .unwrap();
+        engine
+            .batch_put(TABLE, [items(0), items(50), items(100)].concat())
+            .await
+            .unwrap();
+        let after = engine
+            .scan(
+                TABLE,
+                Scan {
+                    bucket: 0,
+                    of: 1,
+                    after: None,
+                    limit: 1000,
+                },
+            )
+            .await
+            .unwrap();
+        assert_eq!(before, after);
+        assert_eq!(after.items.len(), 150);
+        for n in [0, 50, 149] {
+            let key = Key::new("p", format!("{n:03}"));
+            assert!(
+                engine
+                    .get(TABLE, &key, Consistency::Strong)
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
+        }
+    }
+}

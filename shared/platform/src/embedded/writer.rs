@@ -285,3 +285,89 @@ fn run_group(
     }
     close
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::embedded::Embedded;
+    use crate::{PlatformError, SystemClock};
+
+    /// Writes a wake-up of this name by hand, then fails if told to.
+    async fn insert(
+        engine: &Embedded,
+        name: String,
+        outcome: Result<(), PlatformError>,
+    ) -> Result<(), PlatformError> {
+        engine
+            .write(move |step| -> Result<(), PlatformError> {
+                let mut insert = step
+                    .conn
+                    .prepare_cached("INSERT INTO wake_up VALUES (?1, 0, '')")?;
+                insert.execute([name])?;
+                outcome
+            })
+            .await
+    }
+
+    fn names(engine: &Embedded) -> Vec<String> {
+        engine
+            .read(|conn| {
+                let mut names = conn.prepare("SELECT name FROM wake_up ORDER BY name")?;
+                Ok(names
+                    .query_map([], |row| row.get(0))?
+                    .collect::<rusqlite::Result<_>>()?)
+            })
+            .unwrap()
+    }
+
+    async fn failing_jobs_leave_nothing(engine: &Embedded) {
+        let mut jobs = tokio::task::JoinSet::new();
+        for n in 0..60 {
+            let engine = engine.clone();
+            jobs.spawn(async move {
+                let failure = || Err(PlatformError::Invalid("told to".to_owned()));
+                let outcome = if n % 2 == 0 { Ok(()) } else { failure() };
+                // Every third one breaks a constraint of the database itself.
+                let name = if n % 3 == 0 {
+                    "same".to_owned()
+                } else {
+                    format!("{n:02}")
+                };
+                insert(&engine, name, outcome).await.is_ok()
+            });
+        }
+        let succeeded = jobs.join_all().await.into_iter().filter(|ok| *ok).count();
+        let mut expected: Vec<String> = (0..60)
+            .filter(|n| n % 2 == 0 && n % 3 != 0)
+            .map(|n| format!("{n:02}"))
+            .collect();
+        expected.push("same".to_owned());
+        assert_eq!(names(engine), expected);
+        assert_eq!(succeeded, expected.len());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_job_that_fails_after_writing_is_undone_alone() {
+        let folder = tempfile::TempDir::new().unwrap();
+        failing_jobs_leave_nothing(&Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap()).await;
+        failing_jobs_leave_nothing(&Embedded::in_memory(Arc::new(SystemClock))).await;
+    }
+
+    /// As SQLite does by itself where the disk is full.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn where_the_transaction_ends_early_everyone_is_told_and_the_next_group_works() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
+        let lost = engine
+            .write(|step| -> Result<(), PlatformError> {
+                step.conn
+                    .execute("INSERT INTO wake_up VALUES ('lost', 0, '')", [])?;
+                Ok(step.conn.execute_batch("ROLLBACK")?)
+            })
+            .await;
+        assert!(matches!(lost, Err(PlatformError::Unavailable { .. })), "{lost:?}");
+        insert(&engine, "kept".to_owned(), Ok(())).await.unwrap();
+        assert_eq!(names(&engine), ["kept"]);
+    }
+}

@@ -1,0 +1,119 @@
+//! API keys.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::keys::{ApiKey, Role};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{Problem, ProblemSchema, Result};
+use crate::extract::{Body, Params, limit};
+use crate::page::{Page, Paging};
+use crate::{Context, cursor, schema};
+
+const LIST: &str = "keys";
+/// The longest name, in characters.
+const MAX_NAME: usize = 200;
+
+pub(crate) fn routes() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(create_key, list_keys)).routes(routes!(delete_key))
+}
+
+/// An API key to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyIn {
+    /// Its name, for people.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    #[schema(value_type = schema::Role)]
+    role: Role,
+}
+
+/// An API key, without the key itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeyOut {
+    /// Its id: the key's hash.
+    id: String,
+    name: String,
+    #[schema(value_type = schema::Role)]
+    role: Role,
+    #[schema(value_type = schema::Instant)]
+    created_at: Timestamp,
+}
+
+/// An API key that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NewKeyOut {
+    #[serde(flatten)]
+    key: KeyOut,
+    /// The key itself. It is not kept: this is the only time it is shown.
+    secret: String,
+}
+
+impl From<ApiKey> for KeyOut {
+    fn from(key: ApiKey) -> Self {
+        Self { id: key.id, name: key.name, role: key.role, created_at: key.created_at }
+    }
+}
+
+/// Make an API key
+///
+/// An Idempotency-Key is refused here: the answer holds a secret, which is never kept.
+#[utoipa::path(
+    post, path = "/keys", tag = "keys",
+    request_body = KeyIn,
+    responses(
+        (status = 201, description = "Made", body = NewKeyOut),
+        (status = 400, description = "A field is not valid", body = ProblemSchema),
+    ),
+    security(("bearer" = ["admin"])),
+)]
+pub(crate) async fn create_key(State(context): State<Context>, Body(body): Body<KeyIn>) -> Result<Response> {
+    if body.name.trim().is_empty() || body.name.chars().count() > MAX_NAME {
+        return Err(Problem::field("name", format!("has 1 to {MAX_NAME} characters")));
+    }
+    let (secret, key) = context.store.keys.create(&body.name, body.role).await?;
+    Ok((StatusCode::CREATED, Json(NewKeyOut { key: key.into(), secret })).into_response())
+}
+
+/// List API keys
+#[utoipa::path(
+    get, path = "/keys", tag = "keys",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page", body = Page<KeyOut>),
+        (status = 400, description = "A parameter is not valid", body = ProblemSchema),
+    ),
+    security(("bearer" = ["admin"])),
+)]
+pub(crate) async fn list_keys(
+    State(context): State<Context>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Page<KeyOut>>> {
+    let after = cursor::decode(LIST, paging.cursor.as_deref())?;
+    let (keys, next) = context.store.keys.list(after, limit(paging.limit)?).await?;
+    Ok(Json(Page {
+        items: keys.into_iter().map(KeyOut::from).collect(),
+        next_cursor: next.map(|next| cursor::encode(LIST, next)),
+    }))
+}
+
+/// Revoke an API key
+///
+/// It stops working within two seconds. Revoking one that is not there is no error.
+#[utoipa::path(
+    delete, path = "/keys/{id}", tag = "keys",
+    params(("id" = String, Path, description = "The key's id")),
+    responses((status = 204, description = "Revoked")),
+    security(("bearer" = ["admin"])),
+)]
+pub(crate) async fn delete_key(State(context): State<Context>, Path(id): Path<String>) -> Result<StatusCode> {
+    context.store.keys.delete(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

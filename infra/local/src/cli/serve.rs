@@ -1,0 +1,103 @@
+//! `envoi serve`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use deliver_email::smtp::{Credentials, SmtpConfig, Tls};
+use envoi_local::{Config, Node, config::Email};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where the database is kept; made if it is not there.
+    #[arg(long, env = "ENVOI_DATA", default_value = "envoi-data")]
+    data: PathBuf,
+    /// Where the API listens.
+    #[arg(long, env = "ENVOI_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Writes email into this folder, one .eml file a message; without it and without an SMTP host, into `outbox` in the
+    /// data folder.
+    #[arg(long, env = "ENVOI_OUTBOX", conflicts_with = "smtp_host")]
+    outbox: Option<PathBuf>,
+    /// Sends email through this SMTP server.
+    #[arg(long, env = "ENVOI_SMTP_HOST")]
+    smtp_host: Option<String>,
+    /// The server's port; by default 587, 465 with implicit TLS, 25 without TLS.
+    #[arg(long, env = "ENVOI_SMTP_PORT", requires = "smtp_host")]
+    smtp_port: Option<u16>,
+    /// How the connection is encrypted.
+    #[arg(long, env = "ENVOI_SMTP_TLS", default_value = "starttls")]
+    smtp_tls: SmtpTls,
+    /// The user to log in as; the password is read from ENVOI_SMTP_PASSWORD.
+    #[arg(long, env = "ENVOI_SMTP_USER", requires = "smtp_host")]
+    smtp_user: Option<String>,
+    /// The most connections to the server.
+    #[arg(long, env = "ENVOI_SMTP_CONNECTIONS", default_value = "16")]
+    smtp_connections: NonZeroU32,
+    /// How many chunks of 50 are delivered at once.
+    #[arg(long, env = "ENVOI_CONCURRENCY", default_value = "16")]
+    concurrency: NonZeroU32,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SmtpTls {
+    /// Not at all: for a server on the same machine.
+    None,
+    /// By STARTTLS, which must be offered.
+    Starttls,
+    /// From the first byte.
+    Implicit,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let node = Node::start(self.config()?).await?;
+        println!("Envoi listens on http://{}", node.address());
+        if let Some(key) = node.first_key() {
+            println!("The first admin key, shown this once: {key}");
+        }
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        eprintln!("envoi: stopping; what is being sent is finished first (again to stop at once)");
+        tokio::select! {
+            stopped = node.stop() => Ok(stopped?),
+            _ = interrupt.recv() => anyhow::bail!("stopped at once; the next start finishes what was begun"),
+            _ = terminate.recv() => anyhow::bail!("stopped at once; the next start finishes what was begun"),
+        }
+    }
+
+    fn config(&self) -> anyhow::Result<Config> {
+        let email = match &self.smtp_host {
+            None => Email::Outbox(self.outbox.clone().unwrap_or_else(|| self.data.join("outbox"))),
+            Some(host) => Email::Smtp(Box::new(self.smtp(host)?)),
+        };
+        let mut config = Config::new(&self.data, email);
+        config.listen = self.listen;
+        config.concurrency = usize::try_from(self.concurrency.get())?;
+        Ok(config)
+    }
+
+    fn smtp(&self, host: &str) -> anyhow::Result<SmtpConfig> {
+        let (tls, port) = match self.smtp_tls {
+            SmtpTls::None => (Tls::None, 25),
+            SmtpTls::Starttls => (Tls::StartTls, 587),
+            SmtpTls::Implicit => (Tls::Implicit, 465),
+        };
+        let mut smtp = SmtpConfig::new(host, self.smtp_port.unwrap_or(port));
+        smtp.tls = tls;
+        smtp.max_connections = self.smtp_connections;
+        if let Some(username) = &self.smtp_user {
+            let password = std::env::var("ENVOI_SMTP_PASSWORD")
+                .context("with --smtp-user, the password is read from ENVOI_SMTP_PASSWORD")?;
+            smtp.credentials = Some(Credentials { username: username.clone(), password });
+        }
+        Ok(smtp)
+    }
+}

@@ -1,0 +1,44 @@
+//! What `envoi serve` is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use deliver_email::smtp::SmtpConfig;
+
+/// How email leaves.
+#[derive(Debug, Clone)]
+pub enum Email {
+    /// Through an SMTP server.
+    Smtp(Box<SmtpConfig>),
+    /// Into a folder, one file a message.
+    Outbox(PathBuf),
+}
+
+/// What a node is made of.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the database and the secret are kept.
+    pub data: PathBuf,
+    /// Where the API listens; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// How email leaves.
+    pub email: Email,
+    /// How many chunks are delivered at once.
+    pub concurrency: usize,
+    /// How often the sweep comes.
+    pub sweep_every: Duration,
+}
+
+impl Config {
+    /// A node with its data in `data` and its mail by `email`, on a free port of this machine.
+    pub fn new(data: impl Into<PathBuf>, email: Email) -> Self {
+        Self {
+            data: data.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            email,
+            concurrency: 16,
+            sweep_every: Duration::from_millis(250),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What an event source mapping does on AWS: poll a queue, run the function on what comes, delete what was handled, and
+//! leave the rest to come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use platform::embedded::Embedded;
+use platform::{Clock, Deadline, PlatformError, QueueName, Source, SystemClock, batch};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::error;
+
+/// After so many receives a message goes to the dead letters: later than a chunk needs to find out who kills it.
+const MAX_RECEIVES: u32 = 20;
+/// How long to wait after the queue could not be read.
+const TROUBLE: Duration = Duration::from_secs(1);
+/// How soon a message that failed comes back.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How long one look for messages lasts, so that a stop is never far.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How a queue is consumed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Consume {
+    pub(crate) queue: QueueName,
+    /// How many messages are handled at once.
+    pub(crate) concurrency: usize,
+    /// How long one may take; six times that it stays hidden.
+    pub(crate) timeout: Duration,
+}
+
+/// Consumes a queue until `stop` says so, and returns when everything in hand is handled.
+pub(crate) async fn run<F>(
+    engine: Embedded,
+    how: Consume,
+    function: impl Fn(SqsEvent, Deadline) -> F + Send + Sync + 'static,
+    mut stop: watch::Receiver<bool>,
+) where
+    F: Future<Output = SqsBatchResponse> + Send + 'static,
+{
+    let function = Arc::new(function);
+    let permits = Arc::new(Semaphore::new(how.concurrency));
+    let mut running = JoinSet::new();
+    while !*stop.borrow() {
+        while running.try_join_next().is_some() {}
+        let received = tokio::select! {
+            biased;
+            _ = stop.changed() => break,
+            received = receive(&engine, how, &permits) => received,
+        };
+        let messages = match received {
+            Ok(messages) => messages,
+            Err(error) => {
+                error!(queue = how.queue.0, error = %batch::chain(&error), "queue {} can't be read", how.queue.0);
+                SystemClock.sleep(TROUBLE).await;
+                continue;
+            }
+        };
+        for (message, permit) in messages {
+            let (engine, function) = (engine.clone(), Arc::clone(&function));
+            running.spawn(async move {
+                let receipt = message.receipt.clone();
+                let deadline = Deadline::after(&SystemClock, how.timeout);
+                let response = function(batch::event(vec![message]), deadline).await;
+                let receipts = vec![receipt];
+                let done = if response.batch_item_failures.is_empty() {
+                    engine.delete(how.queue, receipts).await
+                } else {
+                    engine.release(how.queue, receipts, AFTER_FAILURE).await
+                };
+                if let Err(error) = done {
+                    // It stays hidden for a while and comes back: whatever handles it is idempotent.
+                    error!(queue = how.queue.0, error = %batch::chain(&error), "a message of {} can't be deleted", how.queue.0);
+                }
+                drop(permit);
+            });
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+type Permitted = (platform::Received, tokio::sync::OwnedSemaphorePermit);
+
+/// Waits for a free place and a message, and takes as many messages as there are places.
+async fn receive(
+    engine: &Embedded,
+    how: Consume,
+    permits: &Arc<Semaphore>,
+) -> Result<Vec<Permitted>, PlatformError> {
+    // The semaphore is never closed.
+    let Ok(first) = Arc::clone(permits).acquire_owned().await else { return Ok(Vec::new()) };
+    if !engine.wait_for_messages(how.queue, LONGEST_WAIT).await? {
+        return Ok(Vec::new());
+    }
+    let mut places = vec![first];
+    while let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+        places.push(permit);
+    }
+    let messages = engine.receive(how.queue, places.len(), how.timeout * 6, MAX_RECEIVES).await?;
+    Ok(messages.into_iter().zip(places).collect())
+}

@@ -1,0 +1,288 @@
+//! A node: everything that runs in the one process, from its start to its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deliver_email::Provider;
+use deliver_email::outbox::{Outbox, OutboxError};
+use deliver_email::smtp::{ConfigError, SmtpPool};
+use delivery::Settings;
+use platform::embedded::{Embedded, OpenError};
+use platform::{Clock, SystemClock, batch};
+use store::keys::Role;
+use store::ledger::{Tenancy, Worker};
+use store::messages::WakeUp;
+use store::{Store, StoreError, tables};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::error;
+
+use crate::config::{Config, Email};
+use crate::event_source::{self, Consume};
+use crate::secret;
+
+/// How long one run of a function may take.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many shards are fanned out at once: more would only take the processor from the delivery.
+const FAN_OUTS: usize = 2;
+/// How many expired items one round of tidying removes.
+const EXPIRED: usize = 1000;
+
+/// Why a node can't start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data folder can't be opened.
+    #[error(transparent)]
+    Data(#[from] OpenError),
+    /// The secret beside the database can't be read or made.
+    #[error("the secret in {folder} can't be read or made")]
+    Secret {
+        /// The data folder.
+        folder: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {}", why(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The outbox folder can't be used.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The SMTP settings make no sense.
+    #[error("the SMTP settings can't be used")]
+    Smtp(#[from] ConfigError),
+    /// The database could not be read or written.
+    #[error("the database can't be read or written")]
+    Store(#[from] StoreError),
+}
+
+fn why(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program uses this port (choose one with --listen)",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        io::ErrorKind::PermissionDenied => "this user may not use the port",
+        _ => "the system refuses it",
+    }
+}
+
+/// A running node.
+pub struct Node {
+    engine: Embedded,
+    store: Store,
+    address: SocketAddr,
+    first_key: Option<String>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Node {
+    /// Starts a node and returns once its API answers.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let engine = Embedded::open(&config.data, clock)?;
+        let key = secret::hash_key(&config.data)
+            .map_err(|source| StartError::Secret { folder: config.data.display().to_string(), source })?;
+        let store = Store::new(engine.platform(), key);
+        let provider = match config.email {
+            Email::Smtp(smtp) => Provider::Smtp(SmtpPool::new(*smtp)?),
+            Email::Outbox(folder) => Provider::Outbox(Outbox::new(folder)?),
+        };
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let first_key = first_key(&store).await?;
+        let (stop, stopped) = watch::channel(false);
+        let mut node = Self { engine, store, address, first_key, stop, tasks: JoinSet::new() };
+        node.consume(provider, config.concurrency, config.sweep_every, &stopped).await?;
+        node.serve(listener, stopped);
+        Ok(node)
+    }
+
+    /// Where the API listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first admin key, where this start has made it: it can't be had again.
+    pub fn first_key(&self) -> Option<&str> {
+        self.first_key.as_deref()
+    }
+
+    /// The repositories.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes no more work, finishes what is in hand, and closes the database.
+    ///
+    /// # Errors
+    /// Where the database can't be closed; nothing is lost then.
+    pub async fn stop(mut self) -> Result<(), StoreError> {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+        Ok(self.engine.shutdown().await?)
+    }
+
+    async fn consume(
+        &mut self,
+        provider: Provider,
+        concurrency: usize,
+        sweep_every: Duration,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<(), StartError> {
+        let store = &self.store;
+        let worker = Worker::new(Tenancy::Sole);
+        let activate = Arc::new(activate::Context { store: store.clone(), sweep_every });
+        let fanout = Arc::new(fanout::Context { store: store.clone(), worker });
+        let deliver =
+            Arc::new(deliver_email::Context::new(store.clone(), worker, provider, Settings::default()));
+        let how = |queue, concurrency| Consume { queue, concurrency, timeout: FUNCTION_TIMEOUT };
+        // Whoever held these is gone: the folder's lock says that no other process lives.
+        for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::DELIVER_EMAIL, tables::PROOFS] {
+            self.engine.recover(queue).await.map_err(StoreError::from)?;
+        }
+        let context = Arc::clone(&activate);
+        let wake_ups = move |event, _| {
+            let context = Arc::clone(&context);
+            async move { activate::handle(&context, event).await }
+        };
+        self.source(how(tables::WAKE_UP, 2), wake_ups, stopped);
+        let fan_outs = move |event, deadline| {
+            let context = Arc::clone(&fanout);
+            async move { fanout::handle(&context, event, deadline).await }
+        };
+        self.source(how(tables::FAN_OUT, FAN_OUTS), fan_outs, stopped);
+        let context = Arc::clone(&deliver);
+        let deliveries = move |event, deadline| {
+            let context = Arc::clone(&context);
+            async move { deliver_email::handle(&context, event, deadline).await }
+        };
+        self.source(how(tables::DELIVER_EMAIL, concurrency), deliveries, stopped);
+        let proofs = move |event, _| {
+            let context = Arc::clone(&deliver);
+            async move { deliver_email::handle_proofs(&context, event).await }
+        };
+        self.source(how(tables::PROOFS, 1), proofs, stopped);
+        self.tasks.spawn(fire(self.engine.clone(), stopped.clone()));
+        self.tasks.spawn(sweep(activate, sweep_every, stopped.clone()));
+        self.tasks.spawn(tidy(self.engine.clone(), stopped.clone()));
+        Ok(())
+    }
+
+    fn source<F>(
+        &mut self,
+        how: Consume,
+        function: impl Fn(aws_lambda_events::sqs::SqsEvent, platform::Deadline) -> F + Send + Sync + 'static,
+        stopped: &watch::Receiver<bool>,
+    ) where
+        F: Future<Output = aws_lambda_events::sqs::SqsBatchResponse> + Send + 'static,
+    {
+        self.tasks.spawn(event_source::run(self.engine.clone(), how, function, stopped.clone()));
+    }
+
+    fn serve(&mut self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+        let router = api::router(api::Context::new(self.store.clone()));
+        self.tasks.spawn(async move {
+            let until = async move {
+                // An error means that the node itself is gone.
+                drop(stopped.wait_for(|stop| *stop).await);
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+                error!(%error, "the API has ended");
+            }
+        });
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Makes an admin key where there is no key at all.
+async fn first_key(store: &Store) -> Result<Option<String>, StoreError> {
+    let (keys, _) = store.keys.list(None, 1).await?;
+    if !keys.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(store.keys.create("first admin", Role::Admin).await?.0))
+}
+
+/// Waits for `duration` or the stop; true for the stop.
+async fn wait(duration: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = SystemClock.sleep(duration) => false,
+        _ = stopped.wait_for(|stop| *stop) => true,
+    }
+}
+
+/// Fires wake-ups when their time has come.
+async fn fire(engine: Embedded, mut stopped: watch::Receiver<bool>) {
+    let mut changes = engine.schedule_changes();
+    loop {
+        changes.mark_unchanged();
+        let pause = match fire_once(&engine).await {
+            Ok(pause) => pause,
+            Err(error) => {
+                error!(error = %batch::chain(&error), "wake-ups can't be fired");
+                Duration::from_secs(1)
+            }
+        };
+        tokio::select! {
+            stop = wait(pause, &mut stopped) => if stop { return },
+            _ = changes.changed() => {}
+        }
+    }
+}
+
+/// Fires what is due and says how long until the next.
+async fn fire_once(engine: &Embedded) -> Result<Duration, StoreError> {
+    while engine.fire_due(tables::WAKE_UP).await? > 0 {}
+    let longest = Duration::from_secs(3600);
+    Ok(engine.next_wake_up().await?.map_or(longest, |next| {
+        // Negative where it has just become due.
+        Duration::try_from(next.duration_since(SystemClock.now())).unwrap_or_default().min(longest)
+    }))
+}
+
+/// Sweeps, again and again.
+async fn sweep(context: Arc<activate::Context>, every: Duration, mut stopped: watch::Receiver<bool>) {
+    while !wait(every, &mut stopped).await {
+        if let Err(error) = activate::wake(&context, &WakeUp::Sweep).await {
+            error!(error = %batch::chain(&error), "the sweep failed");
+        }
+    }
+}
+
+/// Removes what has expired, now and then.
+async fn tidy(engine: Embedded, mut stopped: watch::Receiver<bool>) {
+    while !wait(Duration::from_secs(60), &mut stopped).await {
+        loop {
+            match engine.remove_expired(EXPIRED).await {
+                Ok(EXPIRED) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    error!(error = %batch::chain(&error), "expired items can't be removed");
+                    break;
+                }
+            }
+        }
+    }
+}
+

@@ -1,0 +1,162 @@
+//! What happens when two workers meet over one chunk: a worker that lost its lease can write nothing but what it knows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use campaign::content::Content;
+use campaign::outcome::OnUnknown;
+use campaign::{Channel, Code, Configuration, Outcome, Profile};
+use delivery::{Answer, Delivery, Job, Sender, Settings};
+use envoi_tests::sim::{Fate, Faults, Options, Person, Verdict, World};
+use platform::Deadline;
+use store::ledger::{Tenancy, Worker};
+use store::messages::ChunkKey;
+
+/// A sender that does as told with each window, and counts what was handed over.
+struct Told<F> {
+    handed_over: AtomicUsize,
+    windows: AtomicUsize,
+    answer: F,
+}
+
+impl<F> Told<F> {
+    const fn new(answer: F) -> Self {
+        Self { handed_over: AtomicUsize::new(0), windows: AtomicUsize::new(0), answer }
+    }
+
+    fn handed_over(&self) -> usize {
+        self.handed_over.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl<F, R> Sender for Told<F>
+where
+    F: Fn(usize) -> R + Send + Sync + 'static,
+    R: Future<Output = Answer> + Send,
+{
+    const CHANNEL: Channel = Channel::Email;
+    type Template = ();
+    type Message = ();
+
+    fn compile(&self, _: &Content) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code> {
+        profile.text("email").ok_or(Code::NoAddress)
+    }
+
+    fn prepare(&self, _: &Job<'_, ()>, _: Profile) -> Result<(), (Code, String)> {
+        Ok(())
+    }
+
+    async fn send(&self, _: &Configuration, messages: Vec<()>, _: Duration) -> Vec<Answer> {
+        self.handed_over.fetch_add(messages.len(), Ordering::Relaxed);
+        let answer = (self.answer)(self.windows.fetch_add(1, Ordering::Relaxed)).await;
+        vec![answer; messages.len()]
+    }
+}
+
+/// A worker of its own over the world's ledger.
+fn worker<F, R>(world: &World, answer: F) -> Delivery<Told<F>>
+where
+    F: Fn(usize) -> R + Send + Sync + 'static,
+    R: Future<Output = Answer> + Send,
+{
+    let settings = Settings { window: 4, ..Settings::default() };
+    Delivery::new(world.store.clone(), Worker::new(Tenancy::Shared), Told::new(answer), settings)
+}
+
+fn minute(world: &World) -> Deadline {
+    Deadline::after(world.clock(), Duration::from_secs(60))
+}
+
+/// A world whose fan-out is done and whose chunks nobody has touched.
+async fn fanned_out(people: u8) -> (World, Vec<ChunkKey>) {
+    let people = (1..=people).map(|number| Person::new(number, Fate::Taken)).collect();
+    let world = World::new(people, Options::default(), Faults::new(None)).await;
+    world.activate().await;
+    let mut handled = 0;
+    world
+        .run_until(|_| {
+            handled += 1;
+            handled == 2
+        })
+        .await;
+    let head = world.store.ledger.head(world.execution().await).await.unwrap().unwrap();
+    let mut chunks = Vec::new();
+    for shard in head.shards() {
+        let (page, _) = world.store.ledger.chunks(shard, None, 100).await.unwrap();
+        chunks.extend(page.into_iter().map(|chunk| chunk.key));
+    }
+    (world, chunks)
+}
+
+#[tokio::test]
+async fn a_slow_worker_that_lost_its_lease_settles_the_doubt_and_nothing_is_sent_twice() {
+    // Corpus A8, A11: a slice that outlives its lease is taken over; what the slow one knows is not lost.
+    for slow_window in 0..5 {
+        let (world, chunks) = fanned_out(56).await;
+        let chunk = chunks.into_iter().find(|chunk| chunk.number == 0).unwrap();
+        let world = Arc::new(world);
+        let outer = Arc::clone(&world);
+        let slow = worker(&world, move |window| {
+            let world = Arc::clone(&outer);
+            async move {
+                if window == slow_window {
+                    // The provider takes ten minutes, and another worker comes.
+                    world.clock().advance(Duration::from_secs(600));
+                    let quick = worker(&world, async |_| Answer::Accepted);
+                    quick.deliver(chunk, minute(&world)).await.unwrap();
+                    assert_eq!(quick.sender().handed_over(), 50 - 4 * (slow_window + 1));
+                }
+                Answer::Accepted
+            }
+        });
+        slow.deliver(chunk, minute(&world)).await.unwrap();
+        let stored = world.store.ledger.chunk(chunk).await.unwrap().unwrap();
+        assert!(stored.closed);
+        assert_eq!(stored.members.count(Outcome::Sent), 50, "the doubt of window {slow_window} is settled");
+        assert_eq!(slow.sender().handed_over(), 4 * (slow_window + 1));
+    }
+}
+
+#[tokio::test]
+async fn the_same_message_at_five_workers_is_one_delivery() {
+    // Corpus A7, A10.
+    let (world, chunks) = fanned_out(30).await;
+    let workers: Vec<_> = (0..5).map(|_| worker(&world, async |_| Answer::Accepted)).collect();
+    let all = workers.iter().map(|worker| worker.deliver(chunks[0], minute(&world)));
+    for result in futures::future::join_all(all).await {
+        result.unwrap();
+    }
+    assert_eq!(workers.iter().map(|worker| worker.sender().handed_over()).sum::<usize>(), 30);
+}
+
+#[tokio::test]
+async fn what_is_in_doubt_can_be_sent_again_and_the_report_says_so() {
+    let (world, chunks) = fanned_out(20).await;
+    let execution = chunks[0].execution;
+    // A provider nobody hears from leaves everybody in doubt.
+    let silent = worker(&world, async |_| Answer::Ambiguous { detail: "no reply".to_owned() });
+    silent.deliver(chunks[0], minute(&world)).await.unwrap();
+    world.run().await;
+    let head = world.store.ledger.head(execution).await.unwrap().unwrap();
+    let tally = world.store.ledger.tally(&head).await.unwrap();
+    assert_eq!(tally.actions[0].counts.outcome(Outcome::Unknown), 20);
+    let mut campaign = world.store.campaigns.get(world.campaign).await.unwrap();
+    campaign.open_executions += 1;
+    assert!(world.store.ledger.take_up(&head, &campaign).await.unwrap());
+    let stored = world.store.ledger.chunk(chunks[0]).await.unwrap().unwrap();
+    let reopened = world.store.ledger.reopen(&stored, &[Outcome::Unknown], Channel::Email).await.unwrap();
+    assert_eq!(reopened, Some(20));
+    world.run().await;
+    let verdict = Verdict::of(&world, OnUnknown::Resend, "sent again").await;
+    assert_eq!(verdict.count(Code::SentAgain), 20);
+    let head = world.store.ledger.head(execution).await.unwrap().unwrap();
+    let tally = world.store.ledger.tally(&head).await.unwrap();
+    assert_eq!(tally.actions[0].counts.possible_duplicates(), 20);
+}
