@@ -7,5 +7,6 @@
 
 pub mod clock;
 pub mod contract;
+pub mod process;
 pub mod sim;
 pub mod sink;

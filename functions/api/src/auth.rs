@@ -23,7 +23,7 @@ const REMEMBER: Duration = Duration::from_secs(1);
 const MOST_REMEMBERED: usize = 1000;
 
 /// Which role each operation needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Guard {
     operations: Arc<HashMap<(Method, String), Access>>,
     keys: KeyRing,
@@ -36,10 +36,10 @@ enum Access {
 }
 
 /// Keys, remembered for a moment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct KeyRing {
     keys: Keys,
-    clock: Arc<dyn platform::Clock + 'static>,
+    clock: Arc<dyn platform::Clock>,
     found: Arc<Mutex<HashMap<[u8; 32], (Duration, ApiKey)>>>,
 }
 

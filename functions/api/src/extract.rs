@@ -1,6 +1,5 @@
 //! What handlers take from a request, refused with a problem where it is not right.
 
-use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -93,18 +92,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 
 /// The id in the path. What is no id names nothing.
 #[derive(Debug)]
-pub(crate) struct Id<T>(pub(crate) T, PhantomData<T>);
+pub(crate) struct Id<T>(pub(crate) T);
 
-impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T>
-where
-    T: Send,
-{
+impl<T: FromStr + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let found = Path::<String>::from_request_parts(parts, state).await.ok();
         let id = found.and_then(|Path(text)| text.parse().ok());
-        id.map(|id| Self(id, PhantomData)).ok_or_else(|| {
+        id.map(Self).ok_or_else(|| {
             Problem::new(Kind::NotFound, "there is no such thing: an id has 26 characters of 0-9 and a-z")
         })
     }

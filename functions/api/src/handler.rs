@@ -14,11 +14,11 @@ use crate::auth::Guard;
 use crate::error::{Kind, Problem};
 use crate::extract::MAX_BODY;
 use crate::{
-    Context, access_log, auth, campaigns, configurations, executions, health, idempotency, keys, openapi, profiles,
+    Context, access_log, auth, campaigns, configurations, executions, health, idempotency, keys, openapi as document, profiles,
     segments,
 };
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::complete(operations().get_openapi()));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(operations().get_openapi()));
 
 /// The API over this context.
 pub fn router(context: Context) -> Router {
@@ -26,7 +26,7 @@ pub fn router(context: Context) -> Router {
     let clock = Arc::clone(&platform.clock);
     let guard = Guard::new(&DOCUMENT, context.store.keys.clone(), Arc::clone(&clock));
     let kept = context.store.idempotency.clone();
-    let text = openapi::Text(DOCUMENT.to_string().into());
+    let text = document::Text(DOCUMENT.to_string().into());
     let (router, _) = operations().split_for_parts();
     // The last layer is the outermost.
     router
@@ -46,7 +46,7 @@ pub fn openapi() -> &'static Value {
 }
 
 fn operations() -> OpenApiRouter<Context> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
+    OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(profiles::routes())
         .merge(segments::routes())
         .merge(configurations::routes())
@@ -54,7 +54,7 @@ fn operations() -> OpenApiRouter<Context> {
         .merge(executions::routes())
         .merge(keys::routes())
         .routes(routes!(health::health))
-        .routes(routes!(openapi::openapi))
+        .routes(routes!(document::get_openapi))
 }
 
 async fn no_route() -> Response {

@@ -36,6 +36,10 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
     let (true, false, Some(caller), Some(value)) = (is_post, is_import, caller, request.headers().get(HEADER)) else {
         return next.run(request).await;
     };
+    if request.uri().path() == "/keys" {
+        let detail = "a key's secret is shown once and never kept, so Idempotency-Key can't be given here";
+        return Problem::new(Kind::InvalidHeader, detail).into_response();
+    }
     let key = match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= MAX_KEY => key,
         _ => {

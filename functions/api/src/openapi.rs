@@ -1,6 +1,7 @@
 //! The OpenAPI document: generated from the operations, completed with what all of them have in common.
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -34,19 +35,13 @@ pub(crate) struct Document;
     responses((status = 200, description = "The document", body = Object)),
     security(()),
 )]
-pub(crate) async fn openapi(axum::Extension(Text(text)): axum::Extension<Text>) -> Response {
+pub(crate) async fn get_openapi(axum::Extension(Text(text)): axum::Extension<Text>) -> Response {
     ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// The document's text.
 #[derive(Debug, Clone)]
-pub(crate) struct Text(pub(crate) std::sync::Arc<str>);
-
-impl IntoResponse for Text {
-    fn into_response(self) -> Response {
-        bytes::Bytes::copy_from_slice(self.0.as_bytes()).into_response()
-    }
-}
+pub(crate) struct Text(pub(crate) Bytes);
 
 /// Adds to every operation what holds for all: the ways to give a key, and the problems any of them may answer.
 pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Value {

@@ -2,12 +2,12 @@
 //! sender.
 //!
 //! It prints `listening on PORT`, runs until SIGTERM or SIGINT (or, with `--until-stdin-closes`, until its standard input
-//! ends), and prints its counters then.
+//! ends), and prints its counters then, as one line of JSON.
 
 use std::{io::Read, time::Duration};
 
 use anyhow::{Context, bail};
-use envoi_tests::sink::{Keep, Sink, SinkOptions};
+use envoi_tests::sink::{Counts, Keep, Sink, SinkOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str =
@@ -60,6 +60,21 @@ async fn main() -> anyhow::Result<()> {
         _ = stdin_closes => {}
     }
     sink.flush_log();
-    println!("{:?}", sink.counts());
+    println!("{}", json(sink.counts()));
     Ok(())
+}
+
+fn json(counts: Counts) -> serde_json::Value {
+    let Counts { connections, ended, offered, accepted, bytes, refused, throttled, violations, faults } = counts;
+    serde_json::json!({
+        "connections": connections,
+        "ended": ended,
+        "offered": offered,
+        "accepted": accepted,
+        "bytes": bytes,
+        "refused": refused,
+        "throttled": throttled,
+        "violations": violations,
+        "faults": faults,
+    })
 }

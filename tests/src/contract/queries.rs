@@ -24,6 +24,7 @@ async fn walk(engine: &dyn Engine, query: Query) -> Vec<String> {
         let page = engine.table().query(A, query.clone()).await.expect("a query");
         assert!(page.items.len() <= query.limit);
         found.extend(page.items.into_iter().map(|item| item.key.sk));
+        assert!(found.len() <= 1000, "the walk goes round in circles: {found:?}");
         if page.next.is_none() {
             return found;
         }
@@ -110,18 +111,20 @@ pub async fn between_includes_both_ends(engine: &dyn Engine) {
     assert_eq!(walk(engine, backwards).await, ["012", "011", "010"]);
 }
 
-/// Paging stays inside the range, in both directions.
+/// Paging stays inside the range, in both directions, also where a page ends at an end of the range.
 pub async fn between_goes_on_after_a_cursor(engine: &dyn Engine) {
     fill(engine, "p", &hundred()).await;
-    assert_eq!(
-        walk(engine, between("010", "014", 2)).await,
-        ["010", "011", "012", "013", "014"]
-    );
-    let backwards = Query {
-        descending: true,
-        ..between("010", "014", 2)
-    };
-    assert_eq!(walk(engine, backwards).await, ["014", "013", "012", "011", "010"]);
+    for limit in [1, 2] {
+        assert_eq!(
+            walk(engine, between("010", "014", limit)).await,
+            ["010", "011", "012", "013", "014"]
+        );
+        let backwards = Query {
+            descending: true,
+            ..between("010", "014", limit)
+        };
+        assert_eq!(walk(engine, backwards).await, ["014", "013", "012", "011", "010"]);
+    }
 }
 
 /// Partitions with similar names don't mix.

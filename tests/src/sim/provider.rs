@@ -10,7 +10,7 @@ use campaign::{Channel, Code, Configuration, Profile, ProfileId};
 use delivery::{Answer, Cause, Job, Sender};
 use platform::PlatformError;
 
-use super::{Fate, Faults};
+use super::{Fate, Faults, JumpClock};
 
 /// What is the matter with a provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Trouble {
     DownFor(usize),
     /// It asks to wait for the first calls.
     ThrottlingFor(usize),
+    /// It takes so long for each window.
+    Slow(Duration),
 }
 
 /// The provider's own record, which survives whatever happens to the process.
@@ -93,6 +95,7 @@ pub struct Letter {
 pub(crate) struct Postman {
     pub(crate) provider: Arc<Provider>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) clock: Arc<JumpClock>,
 }
 
 #[async_trait]
@@ -125,6 +128,9 @@ impl Sender for Postman {
 
     async fn send(&self, _: &Configuration, letters: Vec<Letter>, _: Duration) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(letters.len());
+        if let Trouble::Slow(time) = *self.provider.trouble.lock().unwrap() {
+            self.clock.advance(time);
+        }
         for letter in letters {
             if let Some(answer) = self.provider.trouble() {
                 answers.push(answer);

@@ -7,6 +7,7 @@ use campaign::address::EmailAddress;
 use campaign::configuration::{EmailSender, default_retry_period};
 use campaign::content::{Content, EmailBody, EmailContent};
 use campaign::outcome::OnUnknown;
+use campaign::schedule::Schedule;
 use campaign::segment::SegmentKind;
 use campaign::status::Command;
 use campaign::version::Action;
@@ -16,6 +17,7 @@ use campaign::{
 };
 use delivery::{Delivery, Settings};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use platform::embedded::Embedded;
 use platform::{Clock, Deadline, Platform, QueueName, Source, batch};
 use store::ledger::{Tenancy, Worker};
@@ -66,6 +68,8 @@ pub struct Options {
     pub window: usize,
     /// The configuration's rate.
     pub rate_per_second: Option<u32>,
+    /// How long after the world's beginning the campaign starts; at its activation where absent.
+    pub starts_after: Option<Duration>,
 }
 
 impl Default for Options {
@@ -78,6 +82,7 @@ impl Default for Options {
             trouble: Trouble::None,
             window: 4,
             rate_per_second: None,
+            starts_after: None,
         }
     }
 }
@@ -186,6 +191,10 @@ impl World {
             segment: Some(segment.id),
             actions: vec![Action { channel: Channel::Email, configuration: Some(configuration.id) }],
             on_unknown: Some(self.options.on_unknown),
+            schedule: self.options.starts_after.map_or(Schedule::AtActivation, |after| Schedule::At {
+                date_time: TimeZone::UTC.to_datetime(now + after),
+                time_zone: "UTC".to_owned(),
+            }),
             ..Version::draft(1)
         };
         let content = Content::Email(EmailContent {
@@ -211,7 +220,11 @@ impl World {
         };
         let store = Store::new(platform, HashKey([7; 32]));
         let worker = Worker::new(self.options.tenancy);
-        let postman = Postman { provider: self.provider.clone(), faults: self.faults.clone() };
+        let postman = Postman {
+            provider: self.provider.clone(),
+            faults: self.faults.clone(),
+            clock: self.clock.clone(),
+        };
         let settings = Settings { window: self.options.window, ..Settings::default() };
         Process {
             activate: activate::Context { store: store.clone(), sweep_every: Duration::from_secs(60) },

@@ -23,7 +23,7 @@ use crate::{Context, schema, usage};
 )]
 pub(crate) async fn delete_configuration(
     State(context): State<Context>,
-    Id(id, _): Id<ConfigurationId>,
+    Id(id): Id<ConfigurationId>,
     if_match: IfMatch,
 ) -> Result<StatusCode> {
     let found = context.store.configurations.get(id).await?;

@@ -18,7 +18,7 @@ use crate::{Context, schema};
 )]
 pub(crate) async fn get_configuration(
     State(context): State<Context>,
-    Id(id, _): Id<ConfigurationId>,
+    Id(id): Id<ConfigurationId>,
 ) -> Result<Tagged<ConfigurationOut>> {
     let found = context.store.configurations.get(id).await?;
     Ok(Tagged::ok(found.revision, found.value.into()))

@@ -50,7 +50,7 @@ pub(crate) struct ConfigurationPatch {
 )]
 pub(crate) async fn patch_configuration(
     State(context): State<Context>,
-    Id(id, _): Id<ConfigurationId>,
+    Id(id): Id<ConfigurationId>,
     if_match: IfMatch,
     Body(patch): Body<ConfigurationPatch>,
 ) -> Result<Tagged<ConfigurationOut>> {

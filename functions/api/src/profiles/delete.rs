@@ -26,7 +26,7 @@ const TRIES: usize = 3;
 )]
 pub(crate) async fn delete_profile(
     State(context): State<Context>,
-    Id(id, _): Id<ProfileId>,
+    Id(id): Id<ProfileId>,
     if_match: IfMatch,
 ) -> Result<StatusCode> {
     let profiles = &context.store.profiles;

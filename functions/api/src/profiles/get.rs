@@ -18,7 +18,7 @@ use crate::{Context, schema};
 )]
 pub(crate) async fn get_profile(
     State(context): State<Context>,
-    Id(id, _): Id<ProfileId>,
+    Id(id): Id<ProfileId>,
 ) -> Result<Tagged<ProfileOut>> {
     let found = context.store.profiles.get(id).await?;
     Ok(Tagged::ok(found.revision, ProfileOut::new(found.value)))

@@ -3,9 +3,9 @@ use campaign::{Profile, ProfileId};
 use store::StoreError;
 
 use super::{Identity, ProfileIn, ProfileOut, problem};
-use crate::Context;
 use crate::error::{Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id, IfMatch, Tagged};
+use crate::{Context, schema};
 
 /// How often a put that names no revision is tried anew when others change the profile at the same time.
 const TRIES: usize = 3;
@@ -29,7 +29,7 @@ const TRIES: usize = 3;
 )]
 pub(crate) async fn put_profile(
     State(context): State<Context>,
-    Id(id, _): Id<ProfileId>,
+    Id(id): Id<ProfileId>,
     if_match: IfMatch,
     Body(body): Body<ProfileIn>,
 ) -> Result<Tagged<ProfileOut>> {
@@ -59,5 +59,3 @@ pub(crate) async fn put_profile(
         }
     }
 }
-
-use crate::schema;

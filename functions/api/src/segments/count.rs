@@ -55,7 +55,7 @@ impl CountOut {
 )]
 pub(crate) async fn count_segment(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
 ) -> Result<Json<CountOut>> {
     let segment = context.store.segments.get(id).await?.value;
     let deadline = Deadline::after(&*context.store.platform.clock, LONGEST_READ);

@@ -24,7 +24,7 @@ use crate::{Context, schema, usage};
 )]
 pub(crate) async fn delete_segment(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
     if_match: IfMatch,
 ) -> Result<StatusCode> {
     let found = context.store.segments.get(id).await?;

@@ -18,7 +18,7 @@ use crate::{Context, schema};
 )]
 pub(crate) async fn get_segment(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
 ) -> Result<Tagged<SegmentOut>> {
     let found = context.store.segments.get(id).await?;
     Ok(Tagged::ok(found.revision, found.value.into()))

@@ -61,7 +61,7 @@ impl From<MemberReport> for MemberImportOut {
 )]
 pub(crate) async fn import_members(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<MemberImportOut>> {

@@ -59,7 +59,7 @@ pub(crate) struct MembersOut {
 )]
 pub(crate) async fn add_members(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
     Body(body): Body<MembersIn>,
 ) -> Result<Json<MembersOut>> {
     let (generation, _) = list_of(&context.store.segments.get(id).await?.value.kind)?;
@@ -86,7 +86,7 @@ pub(crate) async fn add_members(
 )]
 pub(crate) async fn remove_members(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
     Body(body): Body<MembersIn>,
 ) -> Result<Json<MembersOut>> {
     let (generation, _) = list_of(&context.store.segments.get(id).await?.value.kind)?;

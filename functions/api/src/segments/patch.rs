@@ -45,7 +45,7 @@ pub(crate) struct SegmentPatch {
 )]
 pub(crate) async fn patch_segment(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
     if_match: IfMatch,
     Body(patch): Body<SegmentPatch>,
 ) -> Result<Tagged<SegmentOut>> {

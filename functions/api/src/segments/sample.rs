@@ -49,7 +49,7 @@ pub(crate) struct SampleOut {
 )]
 pub(crate) async fn sample_segment(
     State(context): State<Context>,
-    Id(id, _): Id<SegmentId>,
+    Id(id): Id<SegmentId>,
     Params(params): Params<SampleParams>,
 ) -> Result<Json<SampleOut>> {
     let limit = params.limit.unwrap_or(MAX_SAMPLE);

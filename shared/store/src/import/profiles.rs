@@ -6,8 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use campaign::profile::{Namespace, ProfileError};
 use campaign::segment::SegmentKind;
 use campaign::{Profile, ProfileId, SegmentId};
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use serde_json::{Map, Value};
 
 use super::columns::{self, Column};
@@ -52,14 +53,13 @@ struct List {
     generation: u32,
 }
 
-struct Importing<'s, F, W> {
+struct Importing<'s> {
     list: Option<List>,
     columns: Vec<Column>,
     batch: Batch,
     /// Whom earlier batches named, as hashes.
     seen: HashSet<u64>,
-    write: W,
-    in_flight: FuturesUnordered<F>,
+    in_flight: FuturesUnordered<BoxFuture<'s, Result<Written, StoreError>>>,
     /// The names that are being written, by the number of their batch.
     busy: HashMap<u64, HashSet<Identity>>,
     batches: u64,
@@ -102,7 +102,6 @@ impl Store {
             columns: Vec::new(),
             batch: Batch::default(),
             seen: HashSet::new(),
-            write: |number, batch| write(self, list, number, batch),
             in_flight: FuturesUnordered::new(),
             busy: HashMap::new(),
             batches: 0,
@@ -143,11 +142,7 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
     Ok(Written { number, people, added })
 }
 
-impl<F, W> Importing<'_, F, W>
-where
-    F: Future<Output = Result<Written, StoreError>>,
-    W: Fn(u64, Batch) -> F,
-{
+impl Importing<'_> {
     async fn run<B, E, S>(&mut self, bytes: S) -> Result<(), ImportError<E>>
     where
         B: AsRef<[u8]>,
@@ -179,7 +174,7 @@ where
         }
         self.batches += 1;
         self.busy.insert(self.batches, batch.identities.clone());
-        self.in_flight.push((self.write)(self.batches, batch));
+        self.in_flight.push(write(self.store, self.list, self.batches, batch).boxed());
         Ok(())
     }
 
@@ -257,11 +252,7 @@ where
     }
 }
 
-impl<E, F, W> Sink<E> for Importing<'_, F, W>
-where
-    F: Future<Output = Result<Written, StoreError>>,
-    W: Fn(u64, Batch) -> F,
-{
+impl<E> Sink<E> for Importing<'_> {
     fn header(&mut self, names: &[String]) -> Result<(), ImportError<E>> {
         self.columns = columns::parse(names)?;
         let is_identity = |column: &Column| ["external_id", "email", "phone"].contains(&column.name().as_str());

@@ -397,6 +397,11 @@ impl Ledger {
         Ok((chunks, page.next))
     }
 
+    /// What [`Self::chunks`] takes as `after` to go on behind this chunk.
+    pub fn behind(chunk: &ChunkKey) -> String {
+        key(chunk).sk
+    }
+
     /// Turns the members of a chunk whose outcome is one of `outcomes` back to pending, with the counters, and sends its
     /// message. Returns how many members; `None` where the execution is not running or the chunk keeps changing.
     ///

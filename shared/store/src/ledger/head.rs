@@ -317,6 +317,16 @@ impl Ledger {
         Ok(refused(self.platform.table.transact(writes).await)?.is_none())
     }
 
+    /// What stays of an execution for good; `None` where its campaign is gone.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn summary(&self, head: &Head) -> Result<Option<ExecutionSummary>, StoreError> {
+        let key = tables::summary(head.campaign, head.occurrence.as_millisecond(), head.id);
+        let item = self.platform.table.get(CONTROL, &key, Consistency::Strong).await?;
+        item.map(|item| document::decode(WHAT, &item)).transpose()
+    }
+
     /// A page of the executions of a campaign, the latest occurrence first.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use envoi_tests::contract::{A, B, WAKE_UPS, WORK};
 use jiff::SignedDuration;
 use platform::embedded::QueueCounts;
 use platform::{Clock, Due, Item, Key, Message, Queue, Scheduler, Source, Table, WakeUp, Write};
+use tokio::task::JoinHandle;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,6 +20,12 @@ async fn settle() {
     }
 }
 
+/// What the task answers. Nobody waits for long here, save where a waiter was never woken.
+async fn answer<T>(task: JoinHandle<T>) -> T {
+    let answer = tokio::time::timeout(MINUTE, task).await;
+    answer.expect("the waiter was never woken").expect("no panic")
+}
+
 #[tokio::test]
 async fn a_waiter_wakes_for_a_message() {
     let engine = EmbeddedEngine::in_memory();
@@ -27,7 +34,7 @@ async fn a_waiter_wakes_for_a_message() {
     settle().await;
     assert!(!waiting.is_finished());
     engine.embedded.send(vec![message("one")]).await.unwrap();
-    assert!(waiting.await.unwrap());
+    assert!(answer(waiting).await);
 }
 
 #[tokio::test]
@@ -44,7 +51,7 @@ async fn a_waiter_wakes_when_a_delay_is_over() {
     settle().await;
     assert!(!waiting.is_finished());
     engine.clock.advance(Duration::from_secs(5));
-    assert!(waiting.await.unwrap());
+    assert!(answer(waiting).await);
 }
 
 #[tokio::test]
@@ -77,7 +84,7 @@ async fn a_waiter_wakes_for_a_release_and_for_a_visibility_that_ends() {
                 .unwrap();
             engine.clock.advance(Duration::from_secs(30));
         }
-        assert!(waiting.await.unwrap());
+        assert!(answer(waiting).await);
         Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()])
             .await
             .unwrap();
@@ -91,7 +98,7 @@ async fn a_waiter_gives_up_in_the_end() {
     let waiting = tokio::spawn(async move { embedded.wait_for_messages(WORK, MINUTE).await.unwrap() });
     settle().await;
     engine.clock.advance(MINUTE);
-    assert!(!waiting.await.unwrap());
+    assert!(!answer(waiting).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +111,7 @@ async fn waiters_in_a_folder_wake_after_the_commit() {
             embedded.receive(WORK, 1, MINUTE, 5).await.unwrap()
         });
         engine.embedded.send(vec![message(&n.to_string())]).await.unwrap();
-        let received = waiting.await.unwrap();
+        let received = answer(waiting).await;
         assert_eq!(received[0].body, n.to_string());
         Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()])
             .await

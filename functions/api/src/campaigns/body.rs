@@ -1,0 +1,264 @@
+//! A campaign's fields as they come in.
+
+use campaign::content::{Content, EmailBody, EmailContent, MAX_CONTENT_BYTES, OnMissing};
+use campaign::model::{Campaign, MAX_NAME, MAX_TAGS};
+use campaign::outcome::OnUnknown;
+use campaign::schedule::{Schedule, instant};
+use campaign::version::{Action, MAX_ACTIONS, default_misfire_grace};
+use campaign::{Channel, ConfigurationId, SegmentId, Version};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::configurations::EmailChannel;
+use crate::error::{FieldError, Kind, Problem, Result};
+use crate::schema;
+
+/// The longest description, in characters.
+const MAX_DESCRIPTION: usize = 2000;
+/// The longest tag, in characters.
+const MAX_TAG: usize = 100;
+/// The longest a start may be late: a week.
+const MAX_GRACE_SECONDS: u32 = 7 * 24 * 3600;
+
+/// One channel of a campaign. Its number is its place in the list, from 0.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActionBody {
+    #[schema(value_type = schema::Channel)]
+    pub(super) channel: EmailChannel,
+    /// How to send; a draft may have none yet.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Id>)]
+    pub(super) configuration_id: Option<ConfigurationId>,
+    /// What to send; at most 256 KB of JSON.
+    #[serde(default)]
+    pub(super) content: ContentBody,
+}
+
+/// An email. Every field is a Handlebars template over `profile` and `context`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ContentBody {
+    /// The subject line.
+    #[schema(example = "Hello {{profile.person.name.firstName}}")]
+    pub(super) subject: String,
+    /// The line that mail readers show behind the subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) preheader: Option<String>,
+    /// The sender's display name; the configuration's where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from_name: Option<String>,
+    /// The address that answers go to; the configuration's where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reply_to: Option<String>,
+    /// The body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<MailBody>,
+    /// The plain text part; derived from the body where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<String>,
+}
+
+/// The body of an email, in the language it was written in.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MailBody {
+    /// HTML.
+    Html(String),
+    /// MJML.
+    Mjml(String),
+}
+
+/// When a campaign starts: as soon as it is activated, or at a local time in a zone.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScheduleBody {
+    kind: ScheduleKind,
+    /// The local time, without an offset. One that a clock change skips moves forward by the gap; one that comes twice
+    /// counts once, the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2027-03-14T09:00:00")]
+    date_time: Option<String>,
+    /// An IANA zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Europe/Paris")]
+    time_zone: Option<String>,
+}
+
+/// `at_activation`, or `at` a local time, which needs `date_time` and `time_zone`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ScheduleKind {
+    AtActivation,
+    At,
+}
+
+/// What is to change of a version; `Some(None)` sets a field back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct VersionPatch {
+    pub(super) segment_id: Option<Option<SegmentId>>,
+    pub(super) actions: Option<Vec<ActionBody>>,
+    pub(super) schedule: Option<Option<ScheduleBody>>,
+    pub(super) on_unknown: Option<Option<OnUnknown>>,
+    pub(super) on_missing: Option<Option<OnMissing>>,
+    pub(super) misfire_grace_seconds: Option<Option<u32>>,
+}
+
+impl VersionPatch {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.segment_id.is_none()
+            && self.actions.is_none()
+            && self.schedule.is_none()
+            && self.on_unknown.is_none()
+            && self.on_missing.is_none()
+            && self.misfire_grace_seconds.is_none()
+    }
+
+    /// Changes the version, and its contents where the actions change.
+    pub(super) fn apply(self, version: &mut Version, contents: &mut Vec<Content>) -> Result<()> {
+        if let Some(segment) = self.segment_id {
+            version.segment = segment;
+        }
+        if let Some(actions) = self.actions {
+            if actions.len() > MAX_ACTIONS {
+                return Err(Problem::field("actions", format!("has at most {MAX_ACTIONS}")));
+            }
+            (version.actions, *contents) = actions.into_iter().map(ActionBody::split).unzip();
+            check_sizes(contents)?;
+        }
+        if let Some(schedule) = self.schedule {
+            version.schedule = schedule.map(ScheduleBody::parse).transpose()?.unwrap_or_default();
+        }
+        if let Some(on_unknown) = self.on_unknown {
+            version.on_unknown = on_unknown;
+        }
+        if let Some(on_missing) = self.on_missing {
+            version.on_missing = on_missing.unwrap_or_default();
+        }
+        if let Some(grace) = self.misfire_grace_seconds {
+            let grace = grace.unwrap_or_else(default_misfire_grace);
+            if grace > MAX_GRACE_SECONDS {
+                return Err(Problem::field("misfire_grace_seconds", format!("must be at most {MAX_GRACE_SECONDS}")));
+            }
+            version.misfire_grace_seconds = grace;
+        }
+        Ok(())
+    }
+}
+
+impl ActionBody {
+    fn split(self) -> (Action, Content) {
+        let EmailChannel::Email = self.channel;
+        let content = self.content;
+        let body = match content.body {
+            None => EmailBody::default(),
+            Some(MailBody::Html(html)) => EmailBody::Html(html),
+            Some(MailBody::Mjml(mjml)) => EmailBody::Mjml(mjml),
+        };
+        let content = Content::Email(EmailContent {
+            subject: content.subject,
+            preheader: content.preheader,
+            from_name: content.from_name,
+            reply_to: content.reply_to,
+            body,
+            text: content.text,
+        });
+        (Action { channel: Channel::Email, configuration: self.configuration_id }, content)
+    }
+
+    pub(super) fn join(action: &Action, content: Content) -> Self {
+        let Content::Email(content) = content;
+        let body = match content.body {
+            EmailBody::Html(html) => MailBody::Html(html),
+            EmailBody::Mjml(mjml) => MailBody::Mjml(mjml),
+        };
+        Self {
+            channel: EmailChannel::Email,
+            configuration_id: action.configuration,
+            content: ContentBody {
+                subject: content.subject,
+                preheader: content.preheader,
+                from_name: content.from_name,
+                reply_to: content.reply_to,
+                body: Some(body),
+                text: content.text,
+            },
+        }
+    }
+}
+
+fn check_sizes(contents: &[Content]) -> Result<()> {
+    let mut errors = Vec::new();
+    for (index, content) in contents.iter().enumerate() {
+        let size = serde_json::to_vec(content).map_or(usize::MAX, |json| json.len());
+        if size > MAX_CONTENT_BYTES {
+            let message = format!("has {size} bytes of JSON, the limit is {MAX_CONTENT_BYTES}");
+            errors.push(FieldError::new(format!("actions[{index}].content"), message));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::ContentTooLarge, errors)) }
+}
+
+impl ScheduleBody {
+    fn parse(self) -> Result<Schedule> {
+        let (date_time, zone) = match (self.kind, self.date_time, self.time_zone) {
+            (ScheduleKind::AtActivation, None, None) => return Ok(Schedule::AtActivation),
+            (ScheduleKind::AtActivation, Some(_), _) => {
+                return Err(Problem::field("schedule.date_time", "at_activation has none"));
+            }
+            (ScheduleKind::AtActivation, None, Some(_)) => {
+                return Err(Problem::field("schedule.time_zone", "at_activation has none"));
+            }
+            (ScheduleKind::At, None, _) => return Err(Problem::field("schedule.date_time", "is missing")),
+            (ScheduleKind::At, Some(_), None) => return Err(Problem::field("schedule.time_zone", "is missing")),
+            (ScheduleKind::At, Some(date_time), Some(zone)) => (date_time, zone),
+        };
+        let is_local = date_time.bytes().all(|byte| byte.is_ascii_digit() || b"-:T.".contains(&byte))
+            && date_time.split_once('T').is_some_and(|(_, time)| !time.contains('-'));
+        let date_time = date_time.parse::<DateTime>().ok().filter(|_| is_local).ok_or_else(|| {
+            let message = "must be a local time without an offset, such as 2027-03-14T09:00:00";
+            Problem::field("schedule.date_time", message)
+        })?;
+        let found = TimeZone::get(&zone).ok();
+        let Some(time_zone) = found.as_ref().and_then(TimeZone::iana_name).map(str::to_owned) else {
+            return Err(Problem::field("schedule.time_zone", "is no IANA time zone"));
+        };
+        instant(date_time, &time_zone).map_err(|error| Problem::field("schedule.date_time", error.to_string()))?;
+        Ok(Schedule::At { date_time, time_zone })
+    }
+}
+
+impl From<Schedule> for ScheduleBody {
+    fn from(schedule: Schedule) -> Self {
+        match schedule {
+            Schedule::AtActivation => Self { kind: ScheduleKind::AtActivation, date_time: None, time_zone: None },
+            Schedule::At { date_time, time_zone } => Self {
+                kind: ScheduleKind::At,
+                date_time: Some(date_time.to_string()),
+                time_zone: Some(time_zone),
+            },
+        }
+    }
+}
+
+/// Checks what is for people.
+pub(super) fn check(campaign: &Campaign) -> Result<()> {
+    let mut errors = Vec::new();
+    if campaign.name.trim().is_empty() || campaign.name.chars().count() > MAX_NAME {
+        errors.push(FieldError::new("name", format!("has 1 to {MAX_NAME} characters")));
+    }
+    if campaign.description.chars().count() > MAX_DESCRIPTION {
+        errors.push(FieldError::new("description", format!("has at most {MAX_DESCRIPTION} characters")));
+    }
+    if campaign.tags.len() > MAX_TAGS {
+        errors.push(FieldError::new("tags", format!("has at most {MAX_TAGS}")));
+    }
+    for (index, tag) in campaign.tags.iter().enumerate() {
+        if tag.trim().is_empty() || tag.chars().count() > MAX_TAG {
+            errors.push(FieldError::new(format!("tags[{index}]"), format!("has 1 to {MAX_TAG} characters")));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::InvalidField, errors)) }
+}

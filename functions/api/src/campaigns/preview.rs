@@ -1,0 +1,190 @@
+use axum::Json;
+use axum::extract::State;
+use campaign::content::{EmailBody, EmailContent};
+use campaign::{CampaignId, Profile, ProfileId, Version};
+use content::{CompileOptions, ContentError, EmailTemplate, RenderError, RenderedEmail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{content, current};
+use crate::error::{FieldError, Kind, Problem, ProblemSchema, Result};
+use crate::extract::{Body, Id};
+use crate::profiles::{Identity, ProfileIn, problem};
+use crate::{Context, schema};
+
+/// For whom an action is to be shown.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreviewIn {
+    /// A stored profile.
+    #[schema(value_type = Option<schema::Id>)]
+    profile_id: Option<ProfileId>,
+    /// A profile made up for the preview. Without either, one that has nothing.
+    profile: Option<ProfileIn>,
+    /// Which action, by its number.
+    #[serde(default)]
+    action: usize,
+    /// What templates see as `context`.
+    #[serde(default)]
+    context: Map<String, Value>,
+}
+
+/// An action as one recipient would get it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PreviewOut {
+    subject: String,
+    /// The sender's display name, where the content has one.
+    #[schema(required)]
+    from_name: Option<String>,
+    /// The address for answers, where the content has one.
+    #[schema(required)]
+    reply_to: Option<String>,
+    html: String,
+    text: String,
+    /// The variables of the content that have no value for this profile.
+    undefined_variables: Vec<UndefinedVariable>,
+}
+
+/// A variable without a value.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UndefinedVariable {
+    /// Its path.
+    #[schema(example = "profile.person.name.firstName")]
+    variable: String,
+    /// The field of the content it stands in.
+    #[schema(example = "body.html")]
+    field: String,
+}
+
+/// Show a campaign to one recipient
+///
+/// The draft, or else the live version. It is rendered as it would be sent.
+#[utoipa::path(
+    post, path = "/campaigns/{id}/preview", tag = "campaigns",
+    params(("id" = schema::Id, Path)),
+    request_body = PreviewIn,
+    responses(
+        (status = 200, description = "The email", body = PreviewOut),
+        (status = 400, description = "A field is not valid", body = ProblemSchema),
+        (status = 404, description = "There is no such campaign or profile", body = ProblemSchema),
+        (status = 422, description = "The content is not valid, or can't be rendered for this profile", body = ProblemSchema),
+    ),
+    security(("bearer" = ["viewer"])),
+)]
+pub(crate) async fn preview_campaign(
+    State(context): State<Context>,
+    Id(id): Id<CampaignId>,
+    Body(body): Body<PreviewIn>,
+) -> Result<Json<PreviewOut>> {
+    let campaign = context.store.campaigns.get(id).await?;
+    let version = current(&context, &campaign).await?;
+    let email = content(&context, &campaign, &version, body.action).await?;
+    let profile = match (body.profile_id, body.profile) {
+        (Some(_), Some(_)) => return Err(Problem::field("profile", "give either profile_id or profile")),
+        (Some(id), None) => context.store.profiles.get(id).await?.value,
+        (None, profile) => {
+            let id = ProfileId::from_bytes([0; 16]);
+            let document = match profile {
+                Some(profile) => profile.into_document(Identity::Made).map_err(|error| error.within("profile."))?,
+                None => Map::new(),
+            };
+            Profile::new(id, document).map_err(|error| problem(&error).within("profile."))?
+        }
+    };
+    render(&version, body.action, &email, profile, Value::Object(body.context)).map(Json)
+}
+
+/// Renders one action for one profile.
+pub(super) fn render(
+    version: &Version,
+    action: usize,
+    email: &EmailContent,
+    profile: Profile,
+    context: Value,
+) -> Result<PreviewOut> {
+    let profile = Value::Object(profile.into_document());
+    let blanks = Blanks::of(email);
+    let template = EmailTemplate::compile(&blanks.fill(email), &CompileOptions::default())
+        .map_err(|errors| invalid_content(action, errors))?;
+    let undefined: Vec<_> = template
+        .undefined_in(&profile, &context)
+        .into_iter()
+        .map(|variable| UndefinedVariable { variable: variable.path.clone(), field: variable.field.to_owned() })
+        .collect();
+    let mut rendered = template.render(&profile, &context, version.on_missing).map_err(|error| {
+        let kind = Kind::RenderFailed;
+        match error {
+            RenderError::MissingValue { .. } => {
+                let missing = undefined.iter().map(|undefined| {
+                    let field = format!("actions[{action}].content.{}", undefined.field);
+                    FieldError::new(field, format!("{} has no value", undefined.variable))
+                });
+                Problem::fields(kind, missing.collect()).with("reason", "missing_value")
+            }
+            error => Problem::new(kind, error.to_string()).with("reason", "render_failed"),
+        }
+    })?;
+    blanks.clear(&mut rendered);
+    Ok(PreviewOut {
+        subject: rendered.subject,
+        from_name: rendered.from_name,
+        reply_to: rendered.reply_to,
+        html: rendered.html,
+        text: rendered.text,
+        undefined_variables: undefined,
+    })
+}
+
+fn invalid_content(action: usize, errors: Vec<ContentError>) -> Problem {
+    let errors = errors
+        .into_iter()
+        .map(|error| FieldError {
+            field: format!("actions[{action}].content.{}", error.field),
+            message: error.message,
+            line: error.line,
+            column: error.column,
+        })
+        .collect();
+    Problem::fields(Kind::InvalidContent, errors)
+}
+
+/// What of a content is blank. An activation refuses it; a preview shows it as it is: blank.
+#[derive(Debug, Clone, Copy)]
+struct Blanks {
+    subject: bool,
+    body: bool,
+}
+
+impl Blanks {
+    fn of(email: &EmailContent) -> Self {
+        let is_blank = |text: &str| text.trim().is_empty();
+        let (EmailBody::Html(source) | EmailBody::Mjml(source)) = &email.body;
+        Self {
+            subject: is_blank(&email.subject),
+            body: is_blank(source) && email.text.as_deref().is_none_or(is_blank),
+        }
+    }
+
+    /// The content with something where nothing is, so that it compiles.
+    fn fill(self, email: &EmailContent) -> EmailContent {
+        let mut email = email.clone();
+        if self.subject {
+            email.subject = "-".to_owned();
+        }
+        if self.body {
+            email.text = Some("-".to_owned());
+        }
+        email
+    }
+
+    /// Takes out again what was filled in.
+    fn clear(self, rendered: &mut RenderedEmail) {
+        if self.subject {
+            rendered.subject.clear();
+        }
+        if self.body {
+            rendered.text.clear();
+        }
+    }
+}

@@ -1,0 +1,165 @@
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use campaign::{Channel, ExecutionId, Outcome, Status};
+use futures::{StreamExt, TryStreamExt};
+use http::StatusCode;
+use platform::Deadline;
+use serde::{Deserialize, Serialize};
+use store::ledger::{Head, State as ExecutionState, StoredChunk};
+use tracing::info;
+use utoipa::ToSchema;
+
+use crate::error::{Kind, Problem, ProblemSchema, Result};
+use crate::extract::{Body, Id};
+use crate::{Context, schema};
+
+/// How many chunks are read, and how many of them are reopened at once.
+const PAGE: usize = 200;
+const AT_ONCE: usize = 8;
+/// How often taking an execution up, or a chunk of it, is tried anew when others are at work on it.
+const TRIES: usize = 5;
+/// How long chunks are reopened: API Gateway gives up after 30 seconds.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// To whom an execution is to be sent again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResendIn {
+    /// `failed`, `unknown` or both. Whoever is `unknown` may get it twice; the report says so.
+    #[schema(min_items = 1)]
+    outcomes: Vec<Resendable>,
+}
+
+/// Outcomes that may be sent again.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Resendable {
+    Failed,
+    Unknown,
+}
+
+impl From<Resendable> for Outcome {
+    fn from(outcome: Resendable) -> Self {
+        match outcome {
+            Resendable::Failed => Self::Failed,
+            Resendable::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// What will be sent again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResendOut {
+    /// How many recipients, each action counted.
+    reopened: usize,
+    /// Whether that is all of them; else the same call goes on.
+    complete: bool,
+}
+
+/// Send again to the failed or unknown
+///
+/// They turn pending in place, so that the execution's counts go on adding up.
+#[utoipa::path(
+    post, path = "/executions/{id}/resend", tag = "executions",
+    params(("id" = schema::Id, Path)),
+    request_body = ResendIn,
+    responses(
+        (status = 202, description = "They will be sent to again", body = ResendOut),
+        (status = 400, description = "A field is not valid", body = ProblemSchema),
+        (status = 404, description = "There is no such execution, or its recipients are no longer known", body = ProblemSchema),
+        (status = 409, description = "It is stopped or being stopped", body = ProblemSchema),
+    ),
+    security(("bearer" = ["publisher"])),
+)]
+pub(crate) async fn resend_execution(
+    State(context): State<Context>,
+    Id(id): Id<ExecutionId>,
+    Body(body): Body<ResendIn>,
+) -> Result<(StatusCode, Json<ResendOut>)> {
+    if body.outcomes.is_empty() {
+        return Err(Problem::field("outcomes", "name failed, unknown or both"));
+    }
+    let outcomes: Vec<Outcome> = body.outcomes.into_iter().map(Outcome::from).collect();
+    let head = running(&context, id, &outcomes).await?;
+    let Some(head) = head else {
+        return Ok((StatusCode::ACCEPTED, Json(ResendOut { reopened: 0, complete: true })));
+    };
+    let resent = reopen_all(&context, &head, &outcomes).await?;
+    info!(execution = %id, reopened = resent.reopened, "{} recipients of execution {id} are sent to again", resent.reopened);
+    Ok((StatusCode::ACCEPTED, Json(resent)))
+}
+
+/// The execution, running: taken up again if it was completed. `None` where nobody has such an outcome.
+async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Result<Option<Head>> {
+    let ledger = &context.store.ledger;
+    for _ in 0..TRIES {
+        let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
+        let mut campaign = context.store.campaigns.get(head.campaign).await?;
+        let is_stopped = matches!(head.state, ExecutionState::Stopping | ExecutionState::Stopped | ExecutionState::Missed);
+        if is_stopped || campaign.status == Status::Stopped {
+            let state = if is_stopped { head.state.name() } else { "stopped with its campaign" };
+            return Err(Problem::new(Kind::StateNotAllowed, format!("an execution that is {state} can't be sent again")));
+        }
+        let counts = ledger.tally(&head).await?.counts();
+        let any = counts.iter().any(|counts| outcomes.iter().any(|outcome| counts.outcome(*outcome) > 0));
+        if !any {
+            return Ok(None);
+        }
+        if head.state == ExecutionState::Running {
+            return Ok(Some(head));
+        }
+        campaign.open_executions += 1;
+        campaign.modified_at = context.now();
+        if ledger.take_up(&head, &campaign).await? {
+            return Ok(Some(Head { state: ExecutionState::Running, ..head }));
+        }
+    }
+    Err(Problem::new(Kind::Conflict, "the execution kept changing: try again"))
+}
+
+async fn reopen_all(context: &Context, head: &Head, outcomes: &[Outcome]) -> Result<ResendOut> {
+    let clock = &*context.store.platform.clock;
+    let deadline = Deadline::after(clock, LONGEST);
+    let mut reopened = 0;
+    for shard in head.shards() {
+        let mut after = None;
+        loop {
+            if deadline.remaining(clock).is_zero() {
+                return Ok(ResendOut { reopened, complete: false });
+            }
+            let (chunks, next) = context.store.ledger.chunks(shard, after, PAGE).await?;
+            let wanted: Vec<_> = chunks
+                .into_iter()
+                .filter(|chunk| outcomes.iter().any(|outcome| chunk.members.count(*outcome) > 0))
+                .map(|chunk| reopen(context, head, chunk, outcomes))
+                .collect();
+            reopened += futures::stream::iter(wanted)
+                .buffer_unordered(AT_ONCE)
+                .try_fold(0, async |all, some| Ok(all + some))
+                .await?;
+            if next.is_none() {
+                break;
+            }
+            after = next;
+        }
+    }
+    Ok(ResendOut { reopened, complete: true })
+}
+
+/// Reopens one chunk; takes the execution up again where it was completed in between.
+async fn reopen(context: &Context, head: &Head, chunk: StoredChunk, outcomes: &[Outcome]) -> Result<usize> {
+    let channel = head.actions.get(usize::from(chunk.key.action)).copied().unwrap_or(Channel::Email);
+    for _ in 0..TRIES {
+        if let Some(members) = context.store.ledger.reopen(&chunk, outcomes, channel).await? {
+            return Ok(members);
+        }
+        if running(context, head.id, outcomes).await?.is_none() {
+            return Ok(0);
+        }
+        context.store.platform.clock.sleep(Duration::from_millis(50)).await;
+    }
+    // Somebody delivers it at this moment: it is not closed, and what fails of it is not resent.
+    Ok(0)
+}

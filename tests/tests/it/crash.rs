@@ -1,0 +1,241 @@
+//! The promise, kept by real processes that are really killed: nobody is lost, nobody gets it twice, and who may have
+//! got it or not is named.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use envoi_tests::process::{Api, Envoi, GUARD, SinkProcess};
+use platform::{Clock, SystemClock};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const POLL: Duration = Duration::from_millis(50);
+/// How many chunks are in flight.
+const CONCURRENCY: usize = 16;
+/// How many of a chunk's members are handed over at a time.
+const WINDOW: usize = 10;
+
+const SUBJECT: &str = "{{profile.person.name.firstName}}, here is your number";
+const HTML: &str = "<html><body><p>Dear {{profile.person.name.firstName}} {{profile.person.name.lastName}},</p>\
+    <p>your number is {{profile.number}}.</p></body></html>";
+
+/// When the process is killed.
+#[derive(Debug, Clone, Copy)]
+enum Kill {
+    /// So many milliseconds after it was started, or, the first time, after the campaign was activated.
+    After(u64),
+    /// Once the server has taken so many messages in all.
+    Taken(usize),
+}
+
+/// In the activation, in the fan-out, in the delivery, and again before the recovery of the last time is through.
+const KILLS: [Kill; 16] = [
+    Kill::After(0),
+    Kill::After(10),
+    Kill::After(50),
+    Kill::After(120),
+    Kill::After(300),
+    Kill::Taken(500),
+    Kill::After(3),
+    Kill::After(30),
+    Kill::Taken(1500),
+    Kill::Taken(3000),
+    Kill::After(80),
+    Kill::Taken(6000),
+    Kill::Taken(10_000),
+    Kill::After(150),
+    Kill::Taken(14_000),
+    Kill::Taken(18_000),
+];
+
+fn address(number: usize) -> String {
+    format!("r{number}@example.com")
+}
+
+fn csv(recipients: usize) -> String {
+    let mut csv = "email,external_id,person.name.firstName,person.name.lastName,number:number\n".to_owned();
+    for number in 0..recipients {
+        writeln!(csv, "{},E{number},Ann{number},Lee,{number}", address(number)).unwrap();
+    }
+    csv
+}
+
+/// A node with so many profiles, and a campaign to all of them that is still to be activated.
+async fn prepare(envoi: &mut Envoi, recipients: usize) -> String {
+    envoi.start().await.unwrap();
+    let api = envoi.api().unwrap();
+    let import = api.import(csv(recipients)).await.unwrap();
+    assert_eq!(import["created"], recipients, "{import}");
+    let segment = api.rule("profile.number >= 0").await.unwrap();
+    api.campaign(&segment, SUBJECT, HTML).await.unwrap()
+}
+
+/// The address of every profile, by its id.
+async fn people(api: &Api, recipients: usize) -> BTreeMap<String, String> {
+    let mut people = BTreeMap::new();
+    let numbers: Vec<usize> = (0..recipients).collect();
+    for numbers in numbers.chunks(500) {
+        let profiles: Vec<Value> = numbers.iter().map(|number| json!({ "external_id": format!("E{number}") })).collect();
+        let batch = api.post("/profiles/batch", &json!({ "profiles": profiles })).await.unwrap();
+        assert_eq!(batch["updated"], numbers.len(), "these profiles are known: {batch}");
+        for (number, result) in numbers.iter().zip(batch["results"].as_array().unwrap()) {
+            people.insert(result["id"].as_str().unwrap().to_owned(), address(*number));
+        }
+    }
+    assert_eq!(people.len(), recipients);
+    people
+}
+
+/// What the ledger says of a finished execution.
+struct Ledger {
+    execution: Value,
+    sent: BTreeSet<String>,
+    unknown: BTreeSet<String>,
+}
+
+/// Waits for the end of the campaign, and reads from the API what became of each recipient, by address. Everybody
+/// imported must be in it once, as sent or as unknown, and the counts must say the same.
+async fn read_ledger(api: &Api, campaign: &str, recipients: usize) -> Ledger {
+    let execution = api.finished(campaign, POLL).await.unwrap();
+    assert_eq!(execution["state"], "completed", "{execution}");
+    let people = people(api, recipients).await;
+    let (mut sent, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    let id = execution["id"].as_str().unwrap();
+    for recipient in api.all(&format!("/executions/{id}/recipients")).await.unwrap() {
+        let address = people[recipient["profile_id"].as_str().unwrap()].clone();
+        let new = match recipient["outcome"].as_str().unwrap() {
+            "sent" => sent.insert(address),
+            "unknown" => unknown.insert(address),
+            _ => panic!("nobody is refused or excluded: {recipient}"),
+        };
+        assert!(new, "targeted twice: {recipient}");
+    }
+    assert_eq!(sent.len() + unknown.len(), recipients, "nobody is lost");
+    assert!(sent.is_disjoint(&unknown), "targeted twice");
+    let total = &execution["total"];
+    assert_eq!(total["targeted"], recipients, "{total}");
+    assert_eq!(total["sent"], sent.len(), "{total}");
+    assert_eq!(total["unknown"], unknown.len(), "{total}");
+    assert_eq!(total["failed"]["total"], 0, "{total}");
+    assert_eq!(total["excluded"]["total"], 0, "{total}");
+    assert_eq!(total["pending"], 0, "{total}");
+    assert_eq!(total["possible_duplicates"], 0, "{total}");
+    assert_eq!(total["balances"], true, "{total}");
+    Ledger { execution, sent, unknown }
+}
+
+/// Whom the server took a message for; nobody may be in there twice.
+async fn recipients_of(sink: SinkProcess) -> BTreeSet<String> {
+    let taken = sink.finish().await.unwrap();
+    assert_eq!(taken.counts["violations"], 0, "{}", taken.counts);
+    assert_eq!(taken.counts["accepted"], taken.log.len(), "{}", taken.counts);
+    let (mut recipients, mut ids, mut twice) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for (recipient, id) in taken.log {
+        if !recipients.insert(recipient.clone()) {
+            twice.push(recipient);
+        }
+        assert!(ids.insert(id), "two messages have one id");
+    }
+    assert!(twice.is_empty(), "taken twice: {twice:?}");
+    recipients
+}
+
+/// Whoever is `sent` was taken, and whoever was taken is `sent` or, at worst, `unknown`. Returns how many of the doubtful
+/// were taken.
+fn compare(ledger: &Ledger, taken: &BTreeSet<String>) -> usize {
+    let not_taken: Vec<_> = ledger.sent.difference(taken).collect();
+    assert!(not_taken.is_empty(), "sent, but never taken: {not_taken:?}");
+    let unnamed: Vec<_> =
+        taken.iter().filter(|address| !ledger.sent.contains(*address) && !ledger.unknown.contains(*address)).collect();
+    assert!(unnamed.is_empty(), "taken, but not in the ledger: {unnamed:?}");
+    ledger.unknown.intersection(taken).count()
+}
+
+async fn is_completed(api: &Api, campaign: &str) {
+    let until = SystemClock.monotonic() + GUARD;
+    loop {
+        let campaign = api.get(&format!("/campaigns/{campaign}")).await.unwrap();
+        if campaign["status"] == "completed" {
+            return;
+        }
+        assert!(SystemClock.monotonic() < until, "it never completes: {campaign}");
+        SystemClock.sleep(POLL).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_again_and_again_nobody_is_lost_nobody_gets_it_twice_and_doubt_is_named() {
+    const RECIPIENTS: usize = 20_000;
+    let folder = TempDir::new().unwrap();
+    let mut sink = SinkProcess::start(Some(&folder.path().join("taken")), &[]).await.unwrap();
+    let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &[]);
+    let campaign = prepare(&mut envoi, RECIPIENTS).await;
+    envoi.api().unwrap().activate(&campaign).await.unwrap();
+    let mut at_kills = Vec::new();
+    for kill in KILLS {
+        match kill {
+            Kill::After(ms) => SystemClock.sleep(Duration::from_millis(ms)).await,
+            Kill::Taken(count) => sink.until_taken(count).await.unwrap(),
+        }
+        envoi.kill().unwrap();
+        at_kills.push(sink.taken().unwrap());
+        envoi.spawn().unwrap();
+    }
+    // The last one lives.
+    envoi.ready().await.unwrap();
+    let api = envoi.api().unwrap();
+    let ledger = read_ledger(api, &campaign, RECIPIENTS).await;
+    is_completed(api, &campaign).await;
+    let taken = recipients_of(sink).await;
+    let doubtful_taken = compare(&ledger, &taken);
+    println!(
+        "{} kills, at {at_kills:?} messages: {RECIPIENTS} targeted = {} sent + {} unknown, of whom {doubtful_taken} were taken; {}",
+        KILLS.len(),
+        ledger.sent.len(),
+        ledger.unknown.len(),
+        ledger.execution["total"],
+    );
+    let most = KILLS.len() * CONCURRENCY * WINDOW;
+    assert!(ledger.unknown.len() <= most, "{} in doubt after {} kills", ledger.unknown.len(), KILLS.len());
+    assert!(at_kills.iter().any(|count| (1..RECIPIENTS / 2).contains(count)), "it was killed while sending");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_finishes_what_is_in_hand_and_the_next_start_goes_on() {
+    const RECIPIENTS: usize = 5000;
+    let folder = TempDir::new().unwrap();
+    let mut sink = SinkProcess::start(Some(&folder.path().join("taken")), &[]).await.unwrap();
+    let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &[]);
+    let campaign = prepare(&mut envoi, RECIPIENTS).await;
+    envoi.api().unwrap().activate(&campaign).await.unwrap();
+    for count in [500, 2000] {
+        sink.until_taken(count).await.unwrap();
+        let status = envoi.terminate(GUARD).await.unwrap();
+        assert!(status.success(), "{status}: {}", envoi.said());
+        envoi.start().await.unwrap();
+    }
+    let ledger = read_ledger(envoi.api().unwrap(), &campaign, RECIPIENTS).await;
+    assert!(ledger.unknown.is_empty(), "a stop leaves no doubt: {}", ledger.execution["total"]);
+    let taken = recipients_of(sink).await;
+    compare(&ledger, &taken);
+    assert_eq!(taken.len(), RECIPIENTS);
+}
+
+/// The server closes each connection after a hundred messages, as real ones do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_closes_its_connections_loses_nobody_and_gets_nobody_twice() {
+    const RECIPIENTS: usize = 20_000;
+    let folder = TempDir::new().unwrap();
+    let sink = SinkProcess::start(Some(&folder.path().join("taken")), &["--close-after", "100"]).await.unwrap();
+    let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &[]);
+    let campaign = prepare(&mut envoi, RECIPIENTS).await;
+    envoi.api().unwrap().activate(&campaign).await.unwrap();
+    let ledger = read_ledger(envoi.api().unwrap(), &campaign, RECIPIENTS).await;
+    assert!(ledger.unknown.is_empty(), "a close between messages leaves no doubt: {}", ledger.execution["total"]);
+    let taken = recipients_of(sink).await;
+    compare(&ledger, &taken);
+    assert_eq!(taken.len(), RECIPIENTS);
+}

@@ -1,0 +1,182 @@
+//! What users of such systems reported as broken, one by one (the letters are the corpus's rows).
+
+use std::time::Duration;
+
+use campaign::outcome::OnUnknown;
+use campaign::{Code, Profile, Status};
+use envoi_tests::sim::{Fate, Faults, Options, Person, Trouble, Verdict, World};
+use platform::{Deadline, Source};
+use store::ledger::{State, Tenancy, Worker};
+use store::messages::WakeUp;
+use store::tables;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn people(number: u8) -> Vec<Person> {
+    (1..=number).map(|number| Person::new(number, Fate::Taken)).collect()
+}
+
+async fn world(number: u8, options: Options) -> World {
+    World::new(people(number), options, Faults::new(None)).await
+}
+
+/// Runs the world until its fan-out is done and nothing is delivered yet.
+async fn fan_out(world: &World) {
+    world.activate().await;
+    let mut handled = 0;
+    world
+        .run_until(|_| {
+            handled += 1;
+            handled == 2
+        })
+        .await;
+    assert_eq!(world.provider.total(), 0);
+}
+
+async fn status(world: &World) -> Status {
+    world.store.campaigns.get(world.campaign).await.unwrap().status
+}
+
+fn activation(world: &World) -> activate::Context {
+    activate::Context { store: world.store.clone(), sweep_every: Duration::from_secs(60) }
+}
+
+#[tokio::test]
+async fn a6_lost_messages_are_noticed_and_sent_again() {
+    let world = world(80, Options::default()).await;
+    fan_out(&world).await;
+    let lost = world.engine.receive(tables::DELIVER_EMAIL, 10, HOUR, 10).await.unwrap();
+    assert_eq!(lost.len(), 2);
+    let receipts = lost.into_iter().map(|message| message.receipt).collect();
+    world.engine.delete(tables::DELIVER_EMAIL, receipts).await.unwrap();
+    world.run().await;
+    let verdict = Verdict::of(&world, OnUnknown::Hold, "lost messages").await;
+    assert_eq!(verdict.count(Code::Sent), 80);
+}
+
+#[tokio::test]
+async fn a18_a_start_asked_for_from_two_sides_is_one_execution() {
+    let world = world(30, Options { starts_after: Some(HOUR), ..Options::default() }).await;
+    world.activate().await;
+    let context = activation(&world);
+    activate::wake(&context, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    assert_eq!(status(&world).await, Status::Scheduled);
+    let next = world.store.campaigns.get(world.campaign).await.unwrap().next_occurrence.unwrap();
+    world.clock().advance(HOUR);
+    let start = WakeUp::Start { campaign: world.campaign, occurrence_ms: next.as_millisecond() };
+    let (one, other, swept) = tokio::join!(
+        activate::wake(&context, &start),
+        activate::wake(&context, &start),
+        activate::sweep(&context),
+    );
+    one.unwrap();
+    other.unwrap();
+    swept.unwrap();
+    world.run().await;
+    let verdict = Verdict::of(&world, OnUnknown::Hold, "two sides").await;
+    assert_eq!(verdict.count(Code::Sent), 30);
+}
+
+#[tokio::test]
+async fn a18_an_early_wake_up_starts_nothing() {
+    let world = world(3, Options { starts_after: Some(HOUR), ..Options::default() }).await;
+    world.activate().await;
+    let context = activation(&world);
+    activate::wake(&context, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    let next = world.store.campaigns.get(world.campaign).await.unwrap().next_occurrence.unwrap();
+    let start = WakeUp::Start { campaign: world.campaign, occurrence_ms: next.as_millisecond() };
+    activate::wake(&context, &start).await.unwrap();
+    assert_eq!(status(&world).await, Status::Scheduled);
+    world.run().await;
+    assert_eq!(world.provider.total(), 3);
+}
+
+#[tokio::test]
+async fn a19_a_start_found_late_runs_within_the_grace_and_is_missed_beyond_it() {
+    for (down, runs) in [(HOUR / 2, true), (4 * HOUR, false)] {
+        let world = world(5, Options { starts_after: Some(HOUR), ..Options::default() }).await;
+        world.activate().await;
+        activate::wake(&activation(&world), &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+        world.clock().advance(HOUR + down);
+        world.run().await;
+        assert_eq!(world.provider.total(), if runs { 5 } else { 0 });
+        let (executions, _) = world.store.ledger.executions(world.campaign, None, 10).await.unwrap();
+        let expected = if runs { State::Completed } else { State::Missed };
+        assert_eq!(executions.iter().map(|execution| execution.state).collect::<Vec<_>>(), [expected]);
+        assert_eq!(status(&world).await, Status::Completed);
+    }
+}
+
+#[tokio::test]
+async fn a24_a_function_that_runs_out_of_time_goes_on_in_the_next() {
+    let trouble = Trouble::Slow(Duration::from_secs(12));
+    let world = world(70, Options { trouble, ..Options::default() }).await;
+    world.activate().await;
+    world.run().await;
+    let verdict = Verdict::of(&world, OnUnknown::Hold, "slow provider").await;
+    assert_eq!((verdict.count(Code::Sent), verdict.unknown()), (70, 0));
+}
+
+#[tokio::test]
+async fn a24_a_fan_out_that_runs_out_of_time_goes_on_in_the_next() {
+    let world = world(70, Options::default()).await;
+    world.activate().await;
+    activate::wake(&activation(&world), &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    let head = world.store.ledger.head(world.execution().await).await.unwrap().unwrap();
+    let context = fanout::Context { store: world.store.clone(), worker: Worker::new(Tenancy::Shared) };
+    let short = Deadline::after(world.clock(), Duration::from_secs(2));
+    for shard in head.shards() {
+        fanout::fan_out(&context, shard, short).await.unwrap();
+        assert!(!world.store.ledger.cursor(shard).await.unwrap().unwrap().done);
+    }
+    world.run().await;
+    let verdict = Verdict::of(&world, OnUnknown::Hold, "short fan-out").await;
+    assert_eq!(verdict.count(Code::Sent), 70);
+}
+
+#[tokio::test]
+async fn b13_the_audience_is_who_is_in_it_when_it_is_read() {
+    let world = world(20, Options { starts_after: Some(HOUR), ..Options::default() }).await;
+    world.activate().await;
+    activate::wake(&activation(&world), &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    // Somebody joins between activation and start.
+    let (segments, _) = world.store.segments.list(None, 10).await.unwrap();
+    let late = Person::new(200, Fate::Taken);
+    let profile = serde_json::json!({ "email": "late@example.org" });
+    let serde_json::Value::Object(profile) = profile else { unreachable!() };
+    world.store.profiles.put(&Profile::new(late.id, profile).unwrap(), None).await.unwrap();
+    world.store.segments.add_members(segments[0].value.id, 1, &[late.id]).await.unwrap();
+    world.run().await;
+    assert_eq!(world.provider.taken(late.id), 1);
+    assert_eq!(world.provider.total(), 21);
+}
+
+#[tokio::test]
+async fn b17_who_opts_out_before_the_message_goes_out_gets_none() {
+    let world = world(20, Options::default()).await;
+    fan_out(&world).await;
+    for (person, change) in [
+        (world.people[4], serde_json::json!({ "email": "five@example.org", "consent": { "email": "out" } })),
+        (world.people[5], serde_json::json!({ "email": "six@example.org", "consent": { "email": "pending" } })),
+    ] {
+        let before = world.store.profiles.get(person.id).await.unwrap();
+        let serde_json::Value::Object(document) = change else { unreachable!() };
+        world.store.profiles.put(&Profile::new(person.id, document).unwrap(), Some(&before)).await.unwrap();
+    }
+    world.store.profiles.delete(world.people[6].id).await.unwrap();
+    world.run().await;
+    let verdict = Verdict::of(&world, OnUnknown::Hold, "opted out").await;
+    assert_eq!(verdict.count(Code::NoConsent), 2);
+    assert_eq!(verdict.codes[&world.people[6].id], Code::ProfileGone);
+    assert_eq!(verdict.count(Code::Sent), 17);
+}
+
+#[tokio::test]
+async fn a20_activating_twice_is_one_execution() {
+    let world = world(10, Options::default()).await;
+    world.activate().await;
+    world.activate().await;
+    world.run().await;
+    assert_eq!(world.provider.total(), 10);
+    world.execution().await;
+}
