@@ -10,7 +10,7 @@ use crate::{Context, check, start};
 
 /// Does what the wake-ups of a batch ask for, in turn.
 pub async fn handle(context: &Context, event: SqsEvent) -> SqsBatchResponse {
-    batch::each(event, async |wake_up: WakeUp| wake(context, &wake_up).await).await
+    batch::each(event, |wake_up: WakeUp| async move { wake(context, &wake_up).await }).await
 }
 
 /// Does what one wake-up asks for. Late, early, doubled and outdated ones do no harm.

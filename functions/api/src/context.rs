@@ -13,7 +13,9 @@ pub struct Context {
 impl Context {
     /// Over these repositories.
     pub fn new(store: Store) -> Self {
-        Self { store: Arc::new(store) }
+        Self {
+            store: Arc::new(store),
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -14,8 +14,8 @@ use crate::auth::Guard;
 use crate::error::{Kind, Problem};
 use crate::extract::MAX_BODY;
 use crate::{
-    Context, access_log, auth, campaigns, configurations, executions, health, idempotency, keys, openapi as document, profiles,
-    segments,
+    Context, access_log, auth, campaigns, configurations, executions, health, idempotency, keys,
+    openapi as document, profiles, segments,
 };
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(operations().get_openapi()));

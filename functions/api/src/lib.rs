@@ -1,7 +1,10 @@
 //! The HTTP API: campaigns, profiles, segments, configurations, executions, API keys.
 //!
 //! [`router`] is the whole of it, over a [`Context`]; the function's main and the local server both serve it.
-#![allow(unused_qualifications, reason = "the macro that documents operations qualifies the types it is given")]
+#![allow(
+    unused_qualifications,
+    reason = "the macro that documents operations qualifies the types it is given"
+)]
 
 mod access_log;
 mod auth;

@@ -9,6 +9,7 @@ pub(crate) struct Page<T> {
     /// The items.
     pub(crate) items: Vec<T>,
     /// Give this back as `cursor` for what follows; `null` at the end. A page may be short and still have one.
+    #[schema(required)]
     pub(crate) next_cursor: Option<String>,
 }
 

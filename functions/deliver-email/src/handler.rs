@@ -14,7 +14,7 @@ pub async fn handle(context: &Context, event: SqsEvent, deadline: Deadline) -> S
 /// Sends the proofs that a batch of messages asks for, in turn.
 pub async fn handle_proofs(context: &Context, event: SqsEvent) -> SqsBatchResponse {
     let sender = context.delivery.sender();
-    batch::each(event, async |asked: Proof| proof::send(&context.store, sender, &asked).await).await
+    batch::each(event, |asked: Proof| async move { proof::send(&context.store, sender, &asked).await }).await
 }
 
 /// Handles a batch of whichever of the two queues it comes from.

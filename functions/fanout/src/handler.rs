@@ -26,7 +26,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Fans out the shards that a batch of messages names, in turn.
 pub async fn handle(context: &Context, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
-    batch::each(event, async |shard: FanOut| fan_out(context, shard, deadline).await).await
+    batch::each(event, |shard: FanOut| fan_out(context, shard, deadline)).await
 }
 
 /// Goes on with the fan-out of one shard as far as the time goes. Being asked twice does no harm.

@@ -84,7 +84,7 @@ impl<S: Sender> Delivery<S> {
 
     /// Delivers the chunks that a batch of messages names, in turn.
     pub async fn handle(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
-        batch::each(event, async |chunk: ChunkKey| self.deliver(chunk, deadline).await).await
+        batch::each(event, |chunk: ChunkKey| self.deliver(chunk, deadline)).await
     }
 
     /// Delivers what is still to be delivered of one chunk, as far as the time goes. Being asked twice does no harm.

@@ -172,3 +172,98 @@ fn retry_wait(book: &mut Bookkeeping, tally: &Tally, now_ms: i64, jitter: u64) -
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use campaign::ProfileId;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+    const HOUR: i64 = 3_600_000;
+
+    fn members() -> Members {
+        Members::new(vec![ProfileId::from_bytes([1; 16]); 3])
+    }
+
+    fn deferred(cause: Cause, retry_after: Option<Duration>) -> Tally {
+        let mut tally = Tally::default();
+        let answer = Answer::NotAccepted { cause, retry_after, detail: "later".to_owned() };
+        tally.answer(&mut members(), 1, answer);
+        tally
+    }
+
+    fn next(members: &mut Members, book: &mut Bookkeeping, tally: &Tally, on_unknown: OnUnknown) -> Plan {
+        plan(members, book, tally, Ended::Through, on_unknown, None, NOW, 0)
+    }
+
+    #[test]
+    fn a_transient_refusal_waits_longer_each_time_and_ends_with_the_retry_period() {
+        let mut book = Bookkeeping::default();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            let tally = deferred(Cause::Transient, None);
+            let Plan { next: Next::Park(at), .. } = next(&mut members(), &mut book, &tally, OnUnknown::Hold) else {
+                panic!("it waits")
+            };
+            waits.push((at - NOW) / 1000);
+        }
+        assert_eq!(waits, [5, 30, 120, 300, 600, 1200, 2400, 3600, 3600]);
+        book.first_try_ms = Some(NOW - 12 * HOUR);
+        let mut last = members();
+        last.codes = vec![Code::Sent, Code::Pending, Code::Sent];
+        let end = next(&mut last, &mut book, &deferred(Cause::Transient, None), OnUnknown::Hold);
+        assert_eq!((end.next, last.codes[1]), (Next::Close, Code::Expired));
+    }
+
+    #[test]
+    fn throttling_uses_up_neither_tries_nor_the_retry_period() {
+        for cause in [Cause::Throttled, Cause::Quota] {
+            let mut book = Bookkeeping { first_try_ms: Some(NOW - 12 * HOUR), ..Bookkeeping::default() };
+            let tally = deferred(cause, Some(Duration::from_secs(7)));
+            let plan = next(&mut members(), &mut book, &tally, OnUnknown::Hold);
+            assert_eq!(plan.next, Next::Park(NOW + 7000));
+            assert_eq!((book.tries, book.first_try_ms), (0, Some(NOW - 12 * HOUR + 7000)));
+        }
+    }
+
+    #[test]
+    fn what_waits_longer_than_a_queue_may_hold_it_waits_in_the_ledger() {
+        let tally = deferred(Cause::Transient, Some(Duration::from_secs(3600)));
+        let plan = next(&mut members(), &mut Bookkeeping::default(), &tally, OnUnknown::Hold);
+        assert_eq!(plan, Plan { next: Next::Park(NOW + HOUR), message: None });
+    }
+
+    #[test]
+    fn doubt_is_held_or_waits_for_the_rule_to_resend() {
+        let mut doubtful = members();
+        doubtful.codes = vec![Code::Unknown, Code::Sent, Code::NoConsent];
+        let held = next(&mut doubtful.clone(), &mut Bookkeeping::default(), &Tally::default(), OnUnknown::Hold);
+        assert_eq!(held.next, Next::Close);
+        let mut book = Bookkeeping::default();
+        let waits = next(&mut doubtful.clone(), &mut book, &Tally::default(), OnUnknown::Resend);
+        assert_eq!(waits.next, Next::Park(NOW + 300_000));
+        assert_eq!(book.doubt_since_ms, Some(NOW));
+        // Sent again and in doubt again: that is the end of it.
+        doubtful.codes[0] = Code::UnknownAgain;
+        let end = next(&mut doubtful, &mut Bookkeeping::default(), &Tally::default(), OnUnknown::Resend);
+        assert_eq!(end.next, Next::Close);
+    }
+
+    #[test]
+    fn the_gravest_cause_counts() {
+        let mut tally = deferred(Cause::Transient, Some(Duration::from_secs(60)));
+        assert!(!tally.stops_the_rest());
+        let down = Answer::NotAccepted { cause: Cause::Unreachable, retry_after: None, detail: String::new() };
+        tally.answer(&mut members(), 2, down);
+        assert!(tally.stops_the_rest());
+        assert_eq!(tally.retry_after, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn an_error_text_is_cut_between_characters() {
+        let mut tally = Tally::default();
+        tally.detail(0, "é".repeat(LONGEST_DETAIL));
+        assert_eq!(tally.details[&0].len(), LONGEST_DETAIL);
+    }
+}

@@ -8,10 +8,11 @@ use crate::Received;
 
 /// Runs `handle` on the body of each message in turn. A message whose body can't be read or whose handling fails is
 /// reported as failed, so that it alone comes back, and in the end goes to the dead letters.
-pub async fn each<T, E>(event: SqsEvent, mut handle: impl AsyncFnMut(T) -> Result<(), E>) -> SqsBatchResponse
+pub async fn each<T, E, F>(event: SqsEvent, mut handle: impl FnMut(T) -> F) -> SqsBatchResponse
 where
     T: DeserializeOwned,
     E: std::error::Error,
+    F: Future<Output = Result<(), E>>,
 {
     let mut response = SqsBatchResponse::default();
     for message in event.records {

@@ -104,9 +104,14 @@ impl Envoi {
         self.api.as_ref().context("envoi does not run")
     }
 
-    /// What its processes have logged so far (warnings and errors).
+    /// What its processes have said on standard error so far.
     pub fn said(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// What they have logged: warnings and errors, one JSON object a line.
+    pub fn logged(&self) -> Vec<String> {
+        self.said().lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect()
     }
 
     fn log(&self) -> PathBuf {

@@ -27,6 +27,8 @@ const HTML: &str = "<html><body><p>Dear {{profile.person.name.firstName}} {{prof
 enum Kill {
     /// So many milliseconds after it was started, or, the first time, after the campaign was activated.
     After(u64),
+    /// Once the fan-out has written chunks with so many members.
+    Targeted(u64),
     /// Once the server has taken so many messages in all.
     Taken(usize),
 }
@@ -35,9 +37,9 @@ enum Kill {
 const KILLS: [Kill; 16] = [
     Kill::After(0),
     Kill::After(10),
-    Kill::After(50),
-    Kill::After(120),
-    Kill::After(300),
+    Kill::After(80),
+    Kill::Targeted(1),
+    Kill::Targeted(9000),
     Kill::Taken(500),
     Kill::After(3),
     Kill::After(30),
@@ -154,6 +156,20 @@ fn compare(ledger: &Ledger, taken: &BTreeSet<String>) -> usize {
     ledger.unknown.intersection(taken).count()
 }
 
+/// Waits until the fan-out of the campaign has written chunks with so many members.
+async fn until_targeted(api: &Api, campaign: &str, count: u64) {
+    let until = SystemClock.monotonic() + GUARD;
+    loop {
+        let execution = api.execution(campaign).await.unwrap();
+        let targeted = execution.as_ref().and_then(|execution| execution["total"]["targeted"].as_u64());
+        if targeted.is_some_and(|targeted| targeted >= count) {
+            return;
+        }
+        assert!(SystemClock.monotonic() < until, "nobody is targeted: {execution:?}");
+        SystemClock.sleep(Duration::from_millis(1)).await;
+    }
+}
+
 async fn is_completed(api: &Api, campaign: &str) {
     let until = SystemClock.monotonic() + GUARD;
     loop {
@@ -178,6 +194,10 @@ async fn killed_again_and_again_nobody_is_lost_nobody_gets_it_twice_and_doubt_is
     for kill in KILLS {
         match kill {
             Kill::After(ms) => SystemClock.sleep(Duration::from_millis(ms)).await,
+            Kill::Targeted(count) => {
+                envoi.ready().await.unwrap();
+                until_targeted(envoi.api().unwrap(), &campaign, count).await;
+            }
             Kill::Taken(count) => sink.until_taken(count).await.unwrap(),
         }
         envoi.kill().unwrap();

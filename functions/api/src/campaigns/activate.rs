@@ -34,8 +34,7 @@ pub(crate) async fn activate_campaign(
     let mut refused = None;
     let activated = campaigns
         .command(id, Command::Activate, |campaign| {
-            // The command has set its status already: what tells a draft from a repeated call is its old errors' owner,
-            // the revision that was read.
+            // The command has set the new status already, so whether it was a draft is seen below.
             if let Err(problem) = if_match.check(campaign.revision) {
                 refused = Some(problem);
                 return Err(StoreError::Stale { what: "campaign" });
@@ -47,19 +46,28 @@ pub(crate) async fn activate_campaign(
     match activated {
         Ok(campaign) => {
             let answer = CampaignOut::tagged(&context, campaign).await?;
-            Ok(Tagged { status: StatusCode::ACCEPTED, ..answer })
+            Ok(Tagged {
+                status: StatusCode::ACCEPTED,
+                ..answer
+            })
         }
         Err(StoreError::Stale { .. }) if refused.is_some() => {
             let campaign = campaigns.get(id).await?;
             match (campaign.status, refused) {
                 (Status::Draft, Some(problem)) => Err(problem),
                 // The first call's own change made the ETag an old one.
-                _ => Ok(Tagged { status: StatusCode::ACCEPTED, ..CampaignOut::tagged(&context, campaign).await? }),
+                _ => Ok(Tagged {
+                    status: StatusCode::ACCEPTED,
+                    ..CampaignOut::tagged(&context, campaign).await?
+                }),
             }
         }
         // Pressed twice, the second time after the activation was through: the same campaign, nothing more.
         Err(StoreError::NotAllowed(refusal))
-            if matches!(refusal.status, Status::Scheduled | Status::Live | Status::Completed) =>
+            if matches!(
+                refusal.status,
+                Status::Scheduled | Status::Live | Status::Completed
+            ) =>
         {
             let campaign = campaigns.get(id).await?;
             CampaignOut::tagged(&context, campaign).await

@@ -63,7 +63,7 @@ pub(crate) struct ContentBody {
 
 /// The body of an email, in the language it was written in.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum MailBody {
     /// HTML.
     Html(String),
@@ -140,7 +140,10 @@ impl VersionPatch {
         if let Some(grace) = self.misfire_grace_seconds {
             let grace = grace.unwrap_or_else(default_misfire_grace);
             if grace > MAX_GRACE_SECONDS {
-                return Err(Problem::field("misfire_grace_seconds", format!("must be at most {MAX_GRACE_SECONDS}")));
+                return Err(Problem::field(
+                    "misfire_grace_seconds",
+                    format!("must be at most {MAX_GRACE_SECONDS}"),
+                ));
             }
             version.misfire_grace_seconds = grace;
         }
@@ -165,7 +168,13 @@ impl ActionBody {
             body,
             text: content.text,
         });
-        (Action { channel: Channel::Email, configuration: self.configuration_id }, content)
+        (
+            Action {
+                channel: Channel::Email,
+                configuration: self.configuration_id,
+            },
+            content,
+        )
     }
 
     pub(super) fn join(action: &Action, content: Content) -> Self {
@@ -198,7 +207,11 @@ fn check_sizes(contents: &[Content]) -> Result<()> {
             errors.push(FieldError::new(format!("actions[{index}].content"), message));
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::ContentTooLarge, errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::fields(Kind::ContentTooLarge, errors))
+    }
 }
 
 impl ScheduleBody {
@@ -212,20 +225,31 @@ impl ScheduleBody {
                 return Err(Problem::field("schedule.time_zone", "at_activation has none"));
             }
             (ScheduleKind::At, None, _) => return Err(Problem::field("schedule.date_time", "is missing")),
-            (ScheduleKind::At, Some(_), None) => return Err(Problem::field("schedule.time_zone", "is missing")),
+            (ScheduleKind::At, Some(_), None) => {
+                return Err(Problem::field("schedule.time_zone", "is missing"));
+            }
             (ScheduleKind::At, Some(date_time), Some(zone)) => (date_time, zone),
         };
-        let is_local = date_time.bytes().all(|byte| byte.is_ascii_digit() || b"-:T.".contains(&byte))
-            && date_time.split_once('T').is_some_and(|(_, time)| !time.contains('-'));
-        let date_time = date_time.parse::<DateTime>().ok().filter(|_| is_local).ok_or_else(|| {
-            let message = "must be a local time without an offset, such as 2027-03-14T09:00:00";
-            Problem::field("schedule.date_time", message)
-        })?;
+        let is_local = date_time
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"-:T.".contains(&byte))
+            && date_time
+                .split_once('T')
+                .is_some_and(|(_, time)| !time.contains('-'));
+        let date_time = date_time
+            .parse::<DateTime>()
+            .ok()
+            .filter(|_| is_local)
+            .ok_or_else(|| {
+                let message = "must be a local time without an offset, such as 2027-03-14T09:00:00";
+                Problem::field("schedule.date_time", message)
+            })?;
         let found = TimeZone::get(&zone).ok();
         let Some(time_zone) = found.as_ref().and_then(TimeZone::iana_name).map(str::to_owned) else {
             return Err(Problem::field("schedule.time_zone", "is no IANA time zone"));
         };
-        instant(date_time, &time_zone).map_err(|error| Problem::field("schedule.date_time", error.to_string()))?;
+        instant(date_time, &time_zone)
+            .map_err(|error| Problem::field("schedule.date_time", error.to_string()))?;
         Ok(Schedule::At { date_time, time_zone })
     }
 }
@@ -233,7 +257,11 @@ impl ScheduleBody {
 impl From<Schedule> for ScheduleBody {
     fn from(schedule: Schedule) -> Self {
         match schedule {
-            Schedule::AtActivation => Self { kind: ScheduleKind::AtActivation, date_time: None, time_zone: None },
+            Schedule::AtActivation => Self {
+                kind: ScheduleKind::AtActivation,
+                date_time: None,
+                time_zone: None,
+            },
             Schedule::At { date_time, time_zone } => Self {
                 kind: ScheduleKind::At,
                 date_time: Some(date_time.to_string()),
@@ -250,15 +278,25 @@ pub(super) fn check(campaign: &Campaign) -> Result<()> {
         errors.push(FieldError::new("name", format!("has 1 to {MAX_NAME} characters")));
     }
     if campaign.description.chars().count() > MAX_DESCRIPTION {
-        errors.push(FieldError::new("description", format!("has at most {MAX_DESCRIPTION} characters")));
+        errors.push(FieldError::new(
+            "description",
+            format!("has at most {MAX_DESCRIPTION} characters"),
+        ));
     }
     if campaign.tags.len() > MAX_TAGS {
         errors.push(FieldError::new("tags", format!("has at most {MAX_TAGS}")));
     }
     for (index, tag) in campaign.tags.iter().enumerate() {
         if tag.trim().is_empty() || tag.chars().count() > MAX_TAG {
-            errors.push(FieldError::new(format!("tags[{index}]"), format!("has 1 to {MAX_TAG} characters")));
+            errors.push(FieldError::new(
+                format!("tags[{index}]"),
+                format!("has 1 to {MAX_TAG} characters"),
+            ));
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::InvalidField, errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::fields(Kind::InvalidField, errors))
+    }
 }

@@ -24,7 +24,11 @@ use crate::error::{Kind, Problem, Result};
 pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(create::create_campaign, list::list_campaigns))
-        .routes(routes!(get::get_campaign, patch::patch_campaign, delete::delete_campaign))
+        .routes(routes!(
+            get::get_campaign,
+            patch::patch_campaign,
+            delete::delete_campaign
+        ))
         .routes(routes!(validate::validate_campaign))
         .routes(routes!(preview::preview_campaign))
         .routes(routes!(proof::proof_campaign))
@@ -40,7 +44,12 @@ async fn current(context: &Context, campaign: &Campaign) -> Result<Version> {
 }
 
 /// The content of one action of a version.
-async fn content(context: &Context, campaign: &Campaign, version: &Version, action: usize) -> Result<EmailContent> {
+async fn content(
+    context: &Context,
+    campaign: &Campaign,
+    version: &Version,
+    action: usize,
+) -> Result<EmailContent> {
     if action >= version.actions.len() {
         let detail = match version.actions.len() {
             0 => "there is no action yet".to_owned(),
@@ -48,7 +57,12 @@ async fn content(context: &Context, campaign: &Campaign, version: &Version, acti
         };
         return Err(Problem::field("action", detail));
     }
-    let number = u8::try_from(action).map_err(|_| Problem::new(Kind::InvalidField, "action: is too large"))?;
-    let Content::Email(content) = context.store.campaigns.content(campaign.id, version.number, number).await?;
+    let number =
+        u8::try_from(action).map_err(|_| Problem::new(Kind::InvalidField, "action: is too large"))?;
+    let Content::Email(content) = context
+        .store
+        .campaigns
+        .content(campaign.id, version.number, number)
+        .await?;
     Ok(content)
 }

@@ -99,7 +99,11 @@ impl CampaignOut {
     pub(super) async fn load(context: &Context, campaign: Campaign) -> Result<Self> {
         let draft = version(context, &campaign, campaign.draft_version).await?;
         let live = version(context, &campaign, campaign.live_version).await?;
-        Ok(Self { summary: campaign.into(), draft, live })
+        Ok(Self {
+            summary: campaign.into(),
+            draft,
+            live,
+        })
     }
 
     /// As [`Self::load`], with its ETag.
@@ -113,8 +117,12 @@ async fn version(context: &Context, campaign: &Campaign, number: Option<u32>) ->
     let Some(number) = number else { return Ok(None) };
     let version = context.store.campaigns.version(campaign.id, number).await?;
     let contents = context.store.campaigns.contents(campaign.id, &version).await?;
-    let actions =
-        version.actions.iter().zip(contents).map(|(action, content)| ActionBody::join(action, content)).collect();
+    let actions = version
+        .actions
+        .iter()
+        .zip(contents)
+        .map(|(action, content)| ActionBody::join(action, content))
+        .collect();
     Ok(Some(VersionOut {
         number,
         segment_id: version.segment,

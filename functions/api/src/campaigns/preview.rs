@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{content, current};
 use crate::error::{FieldError, Kind, Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id};
-use crate::profiles::{Identity, ProfileIn, problem};
+use crate::profiles::{Identity, ProfileIn, ProfileInSchema, problem};
 use crate::{Context, schema};
 
 /// For whom an action is to be shown.
@@ -21,6 +21,7 @@ pub(crate) struct PreviewIn {
     #[schema(value_type = Option<schema::Id>)]
     profile_id: Option<ProfileId>,
     /// A profile made up for the preview. Without either, one that has nothing.
+    #[schema(value_type = Option<ProfileInSchema>)]
     profile: Option<ProfileIn>,
     /// Which action, by its number.
     #[serde(default)]
@@ -86,13 +87,22 @@ pub(crate) async fn preview_campaign(
         (None, profile) => {
             let id = ProfileId::from_bytes([0; 16]);
             let document = match profile {
-                Some(profile) => profile.into_document(Identity::Made).map_err(|error| error.within("profile."))?,
+                Some(profile) => profile
+                    .into_document(Identity::Made)
+                    .map_err(|error| error.within("profile."))?,
                 None => Map::new(),
             };
             Profile::new(id, document).map_err(|error| problem(&error).within("profile."))?
         }
     };
-    render(&version, body.action, &email, profile, Value::Object(body.context)).map(Json)
+    render(
+        &version,
+        body.action,
+        &email,
+        profile,
+        &Value::Object(body.context),
+    )
+    .map(Json)
 }
 
 /// Renders one action for one profile.
@@ -101,30 +111,35 @@ pub(super) fn render(
     action: usize,
     email: &EmailContent,
     profile: Profile,
-    context: Value,
+    context: &Value,
 ) -> Result<PreviewOut> {
     let profile = Value::Object(profile.into_document());
     let blanks = Blanks::of(email);
     let template = EmailTemplate::compile(&blanks.fill(email), &CompileOptions::default())
         .map_err(|errors| invalid_content(action, errors))?;
     let undefined: Vec<_> = template
-        .undefined_in(&profile, &context)
+        .undefined_in(&profile, context)
         .into_iter()
-        .map(|variable| UndefinedVariable { variable: variable.path.clone(), field: variable.field.to_owned() })
+        .map(|variable| UndefinedVariable {
+            variable: variable.path.clone(),
+            field: variable.field.to_owned(),
+        })
         .collect();
-    let mut rendered = template.render(&profile, &context, version.on_missing).map_err(|error| {
-        let kind = Kind::RenderFailed;
-        match error {
-            RenderError::MissingValue { .. } => {
-                let missing = undefined.iter().map(|undefined| {
-                    let field = format!("actions[{action}].content.{}", undefined.field);
-                    FieldError::new(field, format!("{} has no value", undefined.variable))
-                });
-                Problem::fields(kind, missing.collect()).with("reason", "missing_value")
+    let mut rendered = template
+        .render(&profile, context, version.on_missing)
+        .map_err(|error| {
+            let kind = Kind::RenderFailed;
+            match error {
+                RenderError::MissingValue { .. } => {
+                    let missing = undefined.iter().map(|undefined| {
+                        let field = format!("actions[{action}].content.{}", undefined.field);
+                        FieldError::new(field, format!("{} has no value", undefined.variable))
+                    });
+                    Problem::fields(kind, missing.collect()).with("reason", "missing_value")
+                }
+                error => Problem::new(kind, error.to_string()).with("reason", "render_failed"),
             }
-            error => Problem::new(kind, error.to_string()).with("reason", "render_failed"),
-        }
-    })?;
+        })?;
     blanks.clear(&mut rendered);
     Ok(PreviewOut {
         subject: rendered.subject,

@@ -1,12 +1,13 @@
 use axum::Json;
 use axum::extract::State;
+use campaign::ConfigurationId;
 
 use super::ConfigurationOut;
 use crate::Context;
+use crate::cursor;
 use crate::error::{ProblemSchema, Result};
 use crate::extract::{Params, limit};
 use crate::page::{Page, Paging};
-use crate::cursor;
 
 const LIST: &str = "configurations";
 
@@ -26,8 +27,12 @@ pub(crate) async fn list_configurations(
     State(context): State<Context>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Page<ConfigurationOut>>> {
-    let after = cursor::decode(LIST, paging.cursor.as_deref())?;
-    let (found, next) = context.store.configurations.list(after, limit(paging.limit)?).await?;
+    let after = cursor::decode::<ConfigurationId>(LIST, paging.cursor.as_deref())?.map(|id| id.to_string());
+    let (found, next) = context
+        .store
+        .configurations
+        .list(after, limit(paging.limit)?)
+        .await?;
     Ok(Json(Page {
         items: found.into_iter().map(|found| found.value.into()).collect(),
         next_cursor: next.map(|next| cursor::encode(LIST, next)),

@@ -8,6 +8,9 @@ use crate::extract::{Id, Params, limit};
 use crate::page::{Page, Paging};
 use crate::{Context, cursor, schema};
 
+/// No position in this list is longer.
+const LONGEST_CURSOR: usize = 100;
+
 /// List the executions of a campaign
 ///
 /// The latest occurrence first.
@@ -27,7 +30,10 @@ pub(crate) async fn list_executions(
     Params(paging): Params<Paging>,
 ) -> Result<Json<Page<ExecutionListed>>> {
     let list = format!("executions of {id}");
-    let after = cursor::decode(&list, paging.cursor.as_deref())?;
+    let after: Option<String> = cursor::decode(&list, paging.cursor.as_deref())?;
+    if after.as_ref().is_some_and(|after| after.len() > LONGEST_CURSOR) {
+        return Err(cursor::foreign());
+    }
     let limit = limit(paging.limit)?;
     context.store.campaigns.get(id).await?;
     let (found, next) = context.store.ledger.executions(id, after, limit).await?;

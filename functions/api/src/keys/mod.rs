@@ -21,7 +21,14 @@ const LIST: &str = "keys";
 const MAX_NAME: usize = 200;
 
 pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(create_key, list_keys)).routes(routes!(delete_key))
+    OpenApiRouter::new()
+        .routes(routes!(create_key, list_keys))
+        .routes(routes!(delete_key))
+}
+
+/// Whether this may be a key's id: a SHA-256 in hexadecimal.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// An API key to be made.
@@ -58,7 +65,12 @@ pub(crate) struct NewKeyOut {
 
 impl From<ApiKey> for KeyOut {
     fn from(key: ApiKey) -> Self {
-        Self { id: key.id, name: key.name, role: key.role, created_at: key.created_at }
+        Self {
+            id: key.id,
+            name: key.name,
+            role: key.role,
+            created_at: key.created_at,
+        }
     }
 }
 
@@ -79,7 +91,14 @@ pub(crate) async fn create_key(State(context): State<Context>, Body(body): Body<
         return Err(Problem::field("name", format!("has 1 to {MAX_NAME} characters")));
     }
     let (secret, key) = context.store.keys.create(&body.name, body.role).await?;
-    Ok((StatusCode::CREATED, Json(NewKeyOut { key: key.into(), secret })).into_response())
+    Ok((
+        StatusCode::CREATED,
+        Json(NewKeyOut {
+            key: key.into(),
+            secret,
+        }),
+    )
+        .into_response())
 }
 
 /// List API keys
@@ -96,7 +115,10 @@ pub(crate) async fn list_keys(
     State(context): State<Context>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Page<KeyOut>>> {
-    let after = cursor::decode(LIST, paging.cursor.as_deref())?;
+    let after: Option<String> = cursor::decode(LIST, paging.cursor.as_deref())?;
+    if after.as_deref().is_some_and(|id| !is_id(id)) {
+        return Err(cursor::foreign());
+    }
     let (keys, next) = context.store.keys.list(after, limit(paging.limit)?).await?;
     Ok(Json(Page {
         items: keys.into_iter().map(KeyOut::from).collect(),
@@ -110,10 +132,15 @@ pub(crate) async fn list_keys(
 #[utoipa::path(
     delete, path = "/keys/{id}", tag = "keys",
     params(("id" = String, Path, description = "The key's id")),
-    responses((status = 204, description = "Revoked")),
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 400, description = "The path is not valid", body = ProblemSchema),
+    ),
     security(("bearer" = ["admin"])),
 )]
 pub(crate) async fn delete_key(State(context): State<Context>, Path(id): Path<String>) -> Result<StatusCode> {
-    context.store.keys.delete(&id).await?;
+    if is_id(&id) {
+        context.store.keys.delete(&id).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use store::profiles::{Incoming, RowResult, UpsertError};
 use utoipa::ToSchema;
 
-use super::{Identity, ProfileIn, problem};
+use super::{Identity, ProfileIn, ProfileInSchema, problem};
 use crate::Context;
 use crate::error::{FieldError, Problem, ProblemSchema, Result};
 use crate::extract::Body;
@@ -18,7 +18,7 @@ const MAX_ITEMS: usize = 500;
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchIn {
     /// The profiles, at most 500.
-    #[schema(value_type = Vec<ProfileIn>, min_items = 1, max_items = 500)]
+    #[schema(value_type = Vec<ProfileInSchema>, min_items = 1, max_items = 500)]
     profiles: Vec<Value>,
 }
 
@@ -64,11 +64,19 @@ pub(crate) enum ItemStatus {
 
 impl ItemOut {
     fn done(status: ItemStatus, id: campaign::ProfileId) -> Self {
-        Self { status, id: Some(id.to_string()), errors: Vec::new() }
+        Self {
+            status,
+            id: Some(id.to_string()),
+            errors: Vec::new(),
+        }
     }
 
     fn invalid(errors: Vec<FieldError>) -> Self {
-        Self { status: ItemStatus::Invalid, id: None, errors }
+        Self {
+            status: ItemStatus::Invalid,
+            id: None,
+            errors,
+        }
     }
 }
 
@@ -77,11 +85,16 @@ impl From<Result<RowResult, UpsertError>> for ItemOut {
         match result {
             Ok(RowResult::Created(id)) => Self::done(ItemStatus::Created, id),
             Ok(RowResult::Updated(id)) => Self::done(ItemStatus::Updated, id),
-            Ok(RowResult::Duplicate) => Self { status: ItemStatus::Duplicate, id: None, errors: Vec::new() },
+            Ok(RowResult::Duplicate) => Self {
+                status: ItemStatus::Duplicate,
+                id: None,
+                errors: Vec::new(),
+            },
             Err(UpsertError::Profile(error)) => Self::invalid(problem(&error).errors()),
-            Err(UpsertError::IdentityTaken(field)) => {
-                Self::invalid(vec![FieldError::new(field, UpsertError::IdentityTaken(field).to_string())])
-            }
+            Err(UpsertError::IdentityTaken(field)) => Self::invalid(vec![FieldError::new(
+                field,
+                UpsertError::IdentityTaken(field).to_string(),
+            )]),
             Err(error) => Self::invalid(vec![FieldError::new("", error.to_string())]),
         }
     }
@@ -105,7 +118,10 @@ pub(crate) async fn upsert_profiles(
     Body(body): Body<BatchIn>,
 ) -> Result<Json<BatchOut>> {
     if !(1..=MAX_ITEMS).contains(&body.profiles.len()) {
-        return Err(Problem::field("profiles", format!("a batch has 1 to {MAX_ITEMS} profiles")));
+        return Err(Problem::field(
+            "profiles",
+            format!("a batch has 1 to {MAX_ITEMS} profiles"),
+        ));
     }
     let mut results = Vec::with_capacity(body.profiles.len());
     let (mut rows, mut incoming) = (Vec::new(), Vec::new());
@@ -122,7 +138,10 @@ pub(crate) async fn upsert_profiles(
             Err(problem) => Some(ItemOut::invalid(problem.errors())),
         });
     }
-    for (row, result) in rows.into_iter().zip(context.store.profiles.upsert(incoming).await?) {
+    for (row, result) in rows
+        .into_iter()
+        .zip(context.store.profiles.upsert(incoming).await?)
+    {
         results[row] = Some(ItemOut::from(result));
     }
     let results: Vec<_> = results.into_iter().flatten().collect();

@@ -13,6 +13,38 @@ use crate::error::{FieldError, Kind, Problem};
 #[allow(dead_code, reason = "documents what the profile itself checks")]
 pub(crate) struct ReservedFields {
     /// The id the caller's own systems know the person by; at most 256 bytes.
+    #[schema(required = false)]
+    external_id: String,
+    /// The email address.
+    #[schema(required = false, example = "ann@example.org")]
+    email: String,
+    /// The phone number in E.164.
+    #[schema(required = false, example = "+442079460000")]
+    phone: String,
+    /// Where push notifications go.
+    #[schema(required = false)]
+    push_tokens: Vec<PushToken>,
+    /// The language, such as `en` or `pt-BR`.
+    #[schema(required = false)]
+    language: String,
+    /// An IANA time zone.
+    #[schema(required = false, example = "Europe/Paris")]
+    time_zone: String,
+    /// What the person said of each channel. A channel that nothing was said of counts as not opted out.
+    #[schema(required = false)]
+    consent: Consent,
+}
+
+/// A profile. `null` stands for an absent field; in a batch it removes the field.
+#[derive(ToSchema)]
+#[schema(as = ProfileIn)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "documents what the profile itself checks")]
+pub(crate) struct ProfileInSchema {
+    /// Its id; may be given where the path has it too, and is the same then.
+    #[schema(nullable, required = false)]
+    id: crate::schema::Id,
+    /// The id the caller's own systems know the person by; at most 256 bytes.
     #[schema(nullable, required = false)]
     external_id: String,
     /// The email address.
@@ -33,10 +65,14 @@ pub(crate) struct ReservedFields {
     /// What the person said of each channel. A channel that nothing was said of counts as not opted out.
     #[schema(nullable, required = false)]
     consent: Consent,
+    /// Anything else, nested as it may be; none of the names of the fields beside it.
+    #[schema(nullable, required = false)]
+    attributes: Map<String, Value>,
 }
 
 /// What a person said of each channel.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "documents what the profile itself checks")]
 pub(crate) struct Consent {
     #[schema(required = false)]
@@ -59,18 +95,11 @@ pub(crate) struct PushToken {
     token: String,
 }
 
-/// A profile.
-#[derive(Debug, Clone, ToSchema)]
-#[schema(as = ProfileIn)]
+/// A profile as it came in; [`ProfileInSchema`] is how it looks.
+#[derive(Debug, Clone)]
 pub(crate) struct ProfileIn {
-    /// Its id; may be given where the path has it too, and is the same then.
-    #[schema(value_type = crate::schema::Id, required = false)]
     id: Option<String>,
-    #[schema(inline, value_type = ReservedFields)]
-    #[serde(flatten)]
     reserved: Map<String, Value>,
-    /// Anything else, nested as it may be; none of the names of the fields beside it.
-    #[schema(required = false)]
     attributes: Map<String, Value>,
 }
 
@@ -87,7 +116,11 @@ impl<'de> Deserialize<'de> for ProfileIn {
             Some(Value::Object(attributes)) => attributes,
             Some(_) => return Err(serde::de::Error::custom("attributes: must be an object")),
         };
-        Ok(Self { id, reserved, attributes })
+        Ok(Self {
+            id,
+            reserved,
+            attributes,
+        })
     }
 }
 
@@ -110,12 +143,22 @@ impl ProfileIn {
             (Identity::Known(_), Some(_)) => errors.push(FieldError::new("id", "is another than the path's")),
             (Identity::Made, Some(_)) => errors.push(FieldError::new("id", "is made by Envoi")),
         }
-        for name in self.reserved.keys().filter(|name| !RESERVED.contains(&name.as_str())) {
-            errors.push(FieldError::new(name.clone(), "is no field of a profile: did you mean it as an attribute?"));
+        for name in self
+            .reserved
+            .keys()
+            .filter(|name| !RESERVED.contains(&name.as_str()))
+        {
+            errors.push(FieldError::new(
+                name.clone(),
+                "is no field of a profile: did you mean it as an attribute?",
+            ));
         }
         for name in self.attributes.keys() {
             if RESERVED.contains(&name.as_str()) {
-                errors.push(FieldError::new(format!("attributes.{name}"), "is a field of the profile itself"));
+                errors.push(FieldError::new(
+                    format!("attributes.{name}"),
+                    "is a field of the profile itself",
+                ));
             }
             if name.is_empty() {
                 errors.push(FieldError::new("attributes", "a name is empty"));

@@ -1,7 +1,7 @@
 use axum::extract::State;
 use campaign::{Profile, ProfileId};
 
-use super::{Identity, ProfileIn, ProfileOut, problem};
+use super::{Identity, ProfileIn, ProfileInSchema, ProfileOut, problem};
 use crate::Context;
 use crate::error::{ProblemSchema, Result};
 use crate::extract::{Body, Tagged};
@@ -11,7 +11,7 @@ use crate::extract::{Body, Tagged};
 /// Its id is made. To create or change one by an identity use the batch.
 #[utoipa::path(
     post, path = "/profiles", tag = "profiles",
-    request_body = ProfileIn,
+    request_body = ProfileInSchema,
     responses(
         (status = 201, description = "Created", body = ProfileOut, headers(("etag" = String, description = "The revision"))),
         (status = 400, description = "A field is not valid", body = ProblemSchema),

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use body::{Identity, ProfileIn};
+pub(crate) use body::{Identity, ProfileIn, ProfileInSchema};
 
 use crate::Context;
 use crate::error::{FieldError, Kind, Problem};
@@ -28,7 +28,11 @@ pub(crate) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(create::create_profile, find::find_profiles))
         .routes(routes!(batch::upsert_profiles))
         .routes(routes!(import::import_profiles))
-        .routes(routes!(get::get_profile, put::put_profile, delete::delete_profile))
+        .routes(routes!(
+            get::get_profile,
+            put::put_profile,
+            delete::delete_profile
+        ))
 }
 
 /// A profile.
@@ -36,7 +40,7 @@ pub(crate) fn routes() -> OpenApiRouter<Context> {
 pub(crate) struct ProfileOut {
     #[schema(value_type = crate::schema::Id)]
     id: String,
-    /// The reserved fields it has, as in [`ProfileIn`].
+    /// The fields that have a meaning of their own, as far as it has them.
     #[serde(flatten)]
     #[schema(value_type = body::ReservedFields)]
     reserved: Map<String, Value>,
@@ -52,10 +56,18 @@ impl ProfileOut {
             if name == "id" {
                 continue;
             }
-            let to = if campaign::profile::RESERVED.contains(&name.as_str()) { &mut reserved } else { &mut attributes };
+            let to = if campaign::profile::RESERVED.contains(&name.as_str()) {
+                &mut reserved
+            } else {
+                &mut attributes
+            };
             to.insert(name, value);
         }
-        Self { id, reserved, attributes }
+        Self {
+            id,
+            reserved,
+            attributes,
+        }
     }
 }
 
@@ -63,8 +75,9 @@ impl ProfileOut {
 pub(crate) fn problem(error: &ProfileError) -> Problem {
     match error {
         ProfileError::Field { field, message } => Problem::field(field.clone(), message.clone()),
-        ProfileError::TooLarge(_) => {
-            Problem::fields(Kind::InvalidField, vec![FieldError::new("attributes", error.to_string())])
-        }
+        ProfileError::TooLarge(_) => Problem::fields(
+            Kind::InvalidField,
+            vec![FieldError::new("attributes", error.to_string())],
+        ),
     }
 }

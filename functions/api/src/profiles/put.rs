@@ -2,7 +2,7 @@ use axum::extract::State;
 use campaign::{Profile, ProfileId};
 use store::StoreError;
 
-use super::{Identity, ProfileIn, ProfileOut, problem};
+use super::{Identity, ProfileIn, ProfileInSchema, ProfileOut, problem};
 use crate::error::{Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id, IfMatch, Tagged};
 use crate::{Context, schema};
@@ -16,7 +16,7 @@ const TRIES: usize = 3;
 #[utoipa::path(
     put, path = "/profiles/{id}", tag = "profiles",
     params(("id" = schema::Id, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read")),
-    request_body = ProfileIn,
+    request_body = ProfileInSchema,
     responses(
         (status = 200, description = "Replaced", body = ProfileOut, headers(("etag" = String, description = "The revision"))),
         (status = 201, description = "Created", body = ProfileOut, headers(("etag" = String, description = "The revision"))),

@@ -1,5 +1,6 @@
 use axum::Json;
 use axum::extract::State;
+use campaign::SegmentId;
 
 use super::SegmentOut;
 use crate::error::{ProblemSchema, Result};
@@ -25,7 +26,7 @@ pub(crate) async fn list_segments(
     State(context): State<Context>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Page<SegmentOut>>> {
-    let after = cursor::decode(LIST, paging.cursor.as_deref())?;
+    let after = cursor::decode::<SegmentId>(LIST, paging.cursor.as_deref())?.map(|id| id.to_string());
     let (found, next) = context.store.segments.list(after, limit(paging.limit)?).await?;
     Ok(Json(Page {
         items: found.into_iter().map(|found| found.value.into()).collect(),

@@ -64,9 +64,22 @@ pub(crate) async fn add_members(
 ) -> Result<Json<MembersOut>> {
     let (generation, _) = list_of(&context.store.segments.get(id).await?.value.kind)?;
     let (members, unknown) = resolve(&context, body).await?;
-    let added = context.store.segments.add_members(id, generation, &members).await?;
-    let total = context.store.segments.count_members(id, i64::try_from(added).unwrap_or(i64::MAX)).await?;
-    Ok(Json(MembersOut { changed: added, unchanged: members.len() as u64 - added, unknown, members: total }))
+    let added = context
+        .store
+        .segments
+        .add_members(id, generation, &members)
+        .await?;
+    let total = context
+        .store
+        .segments
+        .count_members(id, i64::try_from(added).unwrap_or(i64::MAX))
+        .await?;
+    Ok(Json(MembersOut {
+        changed: added,
+        unchanged: members.len() as u64 - added,
+        unknown,
+        members: total,
+    }))
 }
 
 /// Remove members from a list
@@ -91,18 +104,37 @@ pub(crate) async fn remove_members(
 ) -> Result<Json<MembersOut>> {
     let (generation, _) = list_of(&context.store.segments.get(id).await?.value.kind)?;
     let (members, unknown) = resolve(&context, body).await?;
-    let removed = context.store.segments.remove_members(id, generation, &members).await?;
-    let total = context.store.segments.count_members(id, -i64::try_from(removed).unwrap_or(i64::MAX)).await?;
-    Ok(Json(MembersOut { changed: removed, unchanged: members.len() as u64 - removed, unknown, members: total }))
+    let removed = context
+        .store
+        .segments
+        .remove_members(id, generation, &members)
+        .await?;
+    let total = context
+        .store
+        .segments
+        .count_members(id, -i64::try_from(removed).unwrap_or(i64::MAX))
+        .await?;
+    Ok(Json(MembersOut {
+        changed: removed,
+        unchanged: members.len() as u64 - removed,
+        unknown,
+        members: total,
+    }))
 }
 
 /// Who the names are of, and which are nobody's.
 async fn resolve(context: &Context, body: MembersIn) -> Result<(Vec<ProfileId>, Vec<FieldError>)> {
-    let given =
-        [("profiles", "id", body.profiles), ("emails", "email", body.emails), ("external_ids", "external_id", body.external_ids)];
+    let given = [
+        ("profiles", "id", body.profiles),
+        ("emails", "email", body.emails),
+        ("external_ids", "external_id", body.external_ids),
+    ];
     let total: usize = given.iter().map(|(.., names)| names.len()).sum();
     if !(1..=MAX_NAMES).contains(&total) {
-        return Err(Problem::field("", format!("give 1 to {MAX_NAMES} names in profiles, emails and external_ids")));
+        return Err(Problem::field(
+            "",
+            format!("give 1 to {MAX_NAMES} names in profiles, emails and external_ids"),
+        ));
     }
     let (mut fields, mut names, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for (list, kind, texts) in given {

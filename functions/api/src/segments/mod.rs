@@ -26,7 +26,11 @@ use crate::{Context, schema};
 pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(create::create_segment, list::list_segments))
-        .routes(routes!(get::get_segment, patch::patch_segment, delete::delete_segment))
+        .routes(routes!(
+            get::get_segment,
+            patch::patch_segment,
+            delete::delete_segment
+        ))
         .routes(routes!(count::count_segment))
         .routes(routes!(sample::sample_segment))
         .routes(routes!(members::add_members, members::remove_members))
@@ -45,6 +49,7 @@ const PAGE: usize = 1000;
 /// The kinds of segment: a rule over profiles, or a list of members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SegmentKind)]
 pub(crate) enum Kinds {
     Rule,
     List,
@@ -96,7 +101,10 @@ fn check(segment: &Segment) -> Result<()> {
         errors.push(FieldError::new("name", format!("has 1 to {MAX_NAME} characters")));
     }
     if segment.description.chars().count() > MAX_DESCRIPTION {
-        errors.push(FieldError::new("description", format!("has at most {MAX_DESCRIPTION} characters")));
+        errors.push(FieldError::new(
+            "description",
+            format!("has at most {MAX_DESCRIPTION} characters"),
+        ));
     }
     if !errors.is_empty() {
         return Err(Problem::fields(Kind::InvalidField, errors));
@@ -109,18 +117,33 @@ fn check(segment: &Segment) -> Result<()> {
 
 /// Compiles a rule, or says where it is wrong.
 fn compile(expression: &str) -> Result<Rule> {
-    Rule::compile(expression).map_err(|RuleError { line, column, message }| {
-        let place = |number: u32| usize::try_from(number).ok();
-        let error =
-            FieldError { line: place(line), column: place(column), ..FieldError::new("expression", message) };
-        Problem::fields(Kind::InvalidRule, vec![error]).with("line", line).with("column", column)
-    })
+    Rule::compile(expression).map_err(
+        |RuleError {
+             line,
+             column,
+             message,
+         }| {
+            let place = |number: u32| usize::try_from(number).ok();
+            let error = FieldError {
+                line: place(line),
+                column: place(column),
+                ..FieldError::new("expression", message)
+            };
+            Problem::fields(Kind::InvalidRule, vec![error])
+                .with("line", line)
+                .with("column", column)
+        },
+    )
 }
 
 /// The generation and the partitions of a list.
 fn list_of(kind: &SegmentKind) -> Result<(u32, u32)> {
     match kind {
-        SegmentKind::List { generation, partitions, .. } => Ok((*generation, *partitions)),
+        SegmentKind::List {
+            generation,
+            partitions,
+            ..
+        } => Ok((*generation, *partitions)),
         SegmentKind::Rule { .. } => Err(Problem::new(Kind::NotAList, "only a list has members")),
     }
 }

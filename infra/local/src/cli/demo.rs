@@ -21,6 +21,8 @@ const PROFILES: &[u8] = include_bytes!("../../demo/profiles.csv");
 const WELCOME: &str = include_str!("../../demo/welcome.html");
 /// How often the progress is asked for.
 const POLL: Duration = Duration::from_millis(100);
+/// A demo that takes longer is stuck.
+const LONGEST: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -114,10 +116,14 @@ impl Demo {
     /// Watches the campaign to its end; the execution as it is then.
     async fn follow(&self, client: &Client, campaign: &str) -> anyhow::Result<Value> {
         let bar = self.bar();
+        let begun = SystemClock.monotonic();
         loop {
             SystemClock.sleep(POLL).await;
+            if SystemClock.monotonic() - begun > LONGEST {
+                bail!("the campaign has not ended after {} minutes", LONGEST.as_secs() / 60);
+            }
             let page = client.get(&format!("/campaigns/{campaign}/executions")).await?;
-            let Some(execution) = page["executions"].get(0) else {
+            let Some(execution) = page["items"].get(0) else {
                 let state = client.get(&format!("/campaigns/{campaign}")).await?;
                 if state["status"] == "draft" {
                     bail!("the campaign was not activated: {}", state["activation_errors"]);

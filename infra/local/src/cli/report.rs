@@ -25,7 +25,7 @@ pub(crate) fn import(import: &Value) -> String {
 pub(crate) fn execution(execution: &Value) -> String {
     let total = &execution["total"];
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["Outcome", "Reason", "Recipients"]);
     if let Some(column) = table.column_mut(2) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -38,22 +38,34 @@ pub(super) struct Column {
 
 /// Makes columns of a header's names: `path` or `path:type`.
 pub(super) fn parse(names: &[String]) -> Result<Vec<Column>, ColumnError> {
-    let columns = names.iter().map(|name| column(name)).collect::<Result<Vec<_>, _>>()?;
+    let columns = names
+        .iter()
+        .map(|name| column(name))
+        .collect::<Result<Vec<_>, _>>()?;
     for (index, column) in columns.iter().enumerate() {
         if let Some(other) = columns[..index].iter().find(|other| other.overlaps(column)) {
-            return Err(error(&names[index], format_args!("is the same field as {:?}, or a part of it", other.name())));
+            return Err(error(
+                &names[index],
+                format_args!("is the same field as {:?}, or a part of it", other.name()),
+            ));
         }
     }
     Ok(columns)
 }
 
 fn error(name: &str, message: impl std::fmt::Display) -> ColumnError {
-    ColumnError { name: name.to_owned(), message: message.to_string() }
+    ColumnError {
+        name: name.to_owned(),
+        message: message.to_string(),
+    }
 }
 
 /// What a file is told that has no column by which people are found.
 pub(super) fn no_identity(names: &[String]) -> ColumnError {
-    error(&names.join(","), "one of the columns must be external_id, email or phone")
+    error(
+        &names.join(","),
+        "one of the columns must be external_id, email or phone",
+    )
 }
 
 fn column(name: &str) -> Result<Column, ColumnError> {
@@ -83,19 +95,33 @@ fn column(name: &str) -> Result<Column, ColumnError> {
     }
     let is_reserved = RESERVED.contains(&path[0].as_str());
     let kind = match (path[0].as_str(), path.len()) {
-        ("id", _) => return Err(error(name, "profiles are found by external_id, email or phone; leave this column out")),
+        ("id", _) => {
+            return Err(error(
+                name,
+                "profiles are found by external_id, email or phone; leave this column out",
+            ));
+        }
         ("push_tokens", 1) if kind == Some(Type::Json) => Type::Json,
         ("push_tokens", _) => return Err(error(name, "must be written push_tokens:json")),
         ("consent", 1) if kind == Some(Type::Json) => Type::Json,
         ("consent", 2) if matches!(kind, None | Some(Type::Text)) => Type::Text,
-        ("consent", _) => return Err(error(name, "must be written consent.email, consent.sms and so on")),
+        ("consent", _) => {
+            return Err(error(
+                name,
+                "must be written consent.email, consent.sms and so on",
+            ));
+        }
         (_, 1) if is_reserved && !matches!(kind, None | Some(Type::Text)) => {
             return Err(error(name, "is always a string"));
         }
         _ if is_reserved && path.len() > 1 => return Err(error(name, "has no parts")),
         _ => kind.unwrap_or(Type::Text),
     };
-    Ok(Column { path, kind, is_reserved })
+    Ok(Column {
+        path,
+        kind,
+        is_reserved,
+    })
 }
 
 impl Column {
@@ -106,7 +132,10 @@ impl Column {
 
     /// Whether one is the other or lies within it.
     fn overlaps(&self, other: &Self) -> bool {
-        self.path.iter().zip(&other.path).all(|(own, others)| own == others)
+        self.path
+            .iter()
+            .zip(&other.path)
+            .all(|(own, others)| own == others)
     }
 
     /// Puts a cell into a profile. An empty one is left out: the field stays as it is.
@@ -127,12 +156,18 @@ impl Column {
             Type::List => Value::Array(list(trimmed)),
             Type::Json => serde_json::from_str(trimmed).map_err(|_| "is no JSON")?,
         };
-        let Some((last, parents)) = self.path.split_last() else { return Ok(()) };
+        let Some((last, parents)) = self.path.split_last() else {
+            return Ok(());
+        };
         let mut object = document;
         for parent in parents {
-            let inner = object.entry(parent.clone()).or_insert_with(|| Value::Object(Map::new()));
+            let inner = object
+                .entry(parent.clone())
+                .or_insert_with(|| Value::Object(Map::new()));
             // No two columns overlap, so whatever stands there was put there by a sibling.
-            let Value::Object(inner) = inner else { return Err("is a part of something that is no object") };
+            let Value::Object(inner) = inner else {
+                return Err("is a part of something that is no object");
+            };
             object = inner;
         }
         object.insert(last.clone(), value);
@@ -145,8 +180,14 @@ fn number(cell: &str) -> Result<Number, &'static str> {
     if let Ok(whole) = cell.parse::<i64>() {
         return Ok(whole.into());
     }
-    let is_plain = cell.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-    let number = cell.parse::<f64>().ok().filter(|_| is_plain).and_then(Number::from_f64);
+    let is_plain = cell
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let number = cell
+        .parse::<f64>()
+        .ok()
+        .filter(|_| is_plain)
+        .and_then(Number::from_f64);
     number.ok_or(NONE)
 }
 
@@ -160,7 +201,10 @@ fn truth(cell: &str) -> Result<bool, &'static str> {
 
 fn list(cell: &str) -> Vec<Value> {
     let separator = if cell.contains('|') { '|' } else { ';' };
-    let parts = cell.split(separator).map(str::trim).filter(|part| !part.is_empty());
+    let parts = cell
+        .split(separator)
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     parts.map(|part| Value::String(part.to_owned())).collect()
 }
 
@@ -175,7 +219,9 @@ mod tests {
         let columns = parse(&names).map_err(|error| error.to_string())?;
         let mut document = Map::new();
         for (column, cell) in columns.iter().zip(cells) {
-            column.put(&mut document, cell).map_err(|error| format!("{} {error}", column.name()))?;
+            column
+                .put(&mut document, cell)
+                .map_err(|error| format!("{} {error}", column.name()))?;
         }
         Ok(Value::Object(document))
     }
@@ -196,8 +242,20 @@ mod tests {
             "note",
             "empty",
         ];
-        let cells =
-            [" a@x.io ", "in", "Ann", "Lee", "41", "12.5", "Yes", "a; b;;c", "red|blue", "{\"zip\":1}", " x ", "  "];
+        let cells = [
+            " a@x.io ",
+            "in",
+            "Ann",
+            "Lee",
+            "41",
+            "12.5",
+            "Yes",
+            "a; b;;c",
+            "red|blue",
+            "{\"zip\":1}",
+            " x ",
+            "  ",
+        ];
         let expected = json!({
             "email": "a@x.io",
             "consent": { "email": "in" },
@@ -227,17 +285,28 @@ mod tests {
         ] {
             assert!(row(&[name], &["x"]).is_err(), "{name}");
         }
-        for (first, second) in [("person", "person.name"), ("person.name", "person"), ("a:list", "a:number")] {
-            assert!(row(&[first, second], &["x", "y"]).is_err(), "{first} and {second}");
+        for (first, second) in [
+            ("person", "person.name"),
+            ("person.name", "person"),
+            ("a:list", "a:number"),
+        ] {
+            assert!(
+                row(&[first, second], &["x", "y"]).is_err(),
+                "{first} and {second}"
+            );
         }
         assert!(row(&["person.name", "person.names"], &["x", "y"]).is_ok());
     }
 
     #[test]
     fn a_cell_of_the_wrong_type_says_so() {
-        for (name, cell) in
-            [("n:number", "1,5"), ("n:number", "NaN"), ("n:number", "inf"), ("b:bool", "maybe"), ("j:json", "{")]
-        {
+        for (name, cell) in [
+            ("n:number", "1,5"),
+            ("n:number", "NaN"),
+            ("n:number", "inf"),
+            ("b:bool", "maybe"),
+            ("j:json", "{"),
+        ] {
             assert!(row(&[name], &[cell]).is_err(), "{name} {cell}");
         }
     }

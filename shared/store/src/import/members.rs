@@ -12,6 +12,9 @@ use super::rows::{self, Sink};
 use super::{BATCH_ROWS, ImportError, MemberReport, RowFault, columns, note};
 use crate::{Store, StoreError};
 
+/// The longest external id, in bytes: that of a profile.
+const MAX_EXTERNAL_ID: usize = 256;
+
 /// A name by which a member is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberName {
@@ -32,7 +35,10 @@ impl MemberName {
             return Err("is empty".to_owned());
         }
         match kind {
-            "id" => text.parse().map(Self::Id).map_err(|_| "is no profile id".to_owned()),
+            "id" => text
+                .parse()
+                .map(Self::Id)
+                .map_err(|_| "is no profile id".to_owned()),
             "email" => {
                 let address = EmailAddress::parse(text).map_err(|error| error.to_string())?;
                 Ok(Self::Identity(Namespace::Email, address.as_str().to_lowercase()))
@@ -41,6 +47,7 @@ impl MemberName {
                 let number = PhoneNumber::parse(text).map_err(|error| error.to_string())?;
                 Ok(Self::Identity(Namespace::Phone, number.as_str().to_owned()))
             }
+            _ if text.len() > MAX_EXTERNAL_ID => Err(format!("has at most {MAX_EXTERNAL_ID} bytes")),
             _ => Ok(Self::Identity(Namespace::ExternalId, text.to_owned())),
         }
     }
@@ -78,7 +85,13 @@ impl Store {
             .collect();
         let mut there = HashSet::new();
         for ids in ids.chunks(platform::table::MAX_BATCH_GET) {
-            there.extend(self.profiles.get_many(ids).await?.iter().map(campaign::Profile::id));
+            there.extend(
+                self.profiles
+                    .get_many(ids)
+                    .await?
+                    .iter()
+                    .map(campaign::Profile::id),
+            );
         }
         let mut found = self.profiles.find_many(&identities).await?.into_iter();
         Ok(names
@@ -95,7 +108,11 @@ impl Store {
     ///
     /// # Errors
     /// [`ImportError`]; a name that nobody has is none, it is reported.
-    pub async fn import_members<B, E, S>(&self, segment: SegmentId, bytes: S) -> Result<MemberReport, ImportError<E>>
+    pub async fn import_members<B, E, S>(
+        &self,
+        segment: SegmentId,
+        bytes: S,
+    ) -> Result<MemberReport, ImportError<E>>
     where
         B: AsRef<[u8]>,
         S: Stream<Item = Result<B, E>>,
@@ -136,7 +153,11 @@ impl Importing<'_> {
                 None => self.invalid(row, line, "nobody has this identity".to_owned()),
             }
         }
-        let added = self.store.segments.add_members(self.segment, self.generation, &members).await?;
+        let added = self
+            .store
+            .segments
+            .add_members(self.segment, self.generation, &members)
+            .await?;
         self.report.added += added;
         self.report.unchanged += members.len() as u64 - added;
         Ok(())
@@ -144,7 +165,15 @@ impl Importing<'_> {
 
     fn invalid(&mut self, row: u64, line: u64, message: String) {
         self.report.invalid += 1;
-        note(&mut self.report.faults, RowFault { row, line, field: Some(self.column.1.to_owned()), message });
+        note(
+            &mut self.report.faults,
+            RowFault {
+                row,
+                line,
+                field: Some(self.column.1.to_owned()),
+                message,
+            },
+        );
     }
 }
 

@@ -26,7 +26,7 @@ const BATCH_ROWS: usize = 200;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// How many batches are written at once.
 const IN_FLIGHT: usize = 3;
-/// How many different people a file's repetitions are looked for among: 32 MiB of hashes. Someone who appears again
+/// Among how many names a file's repetitions are looked for: some 36 MiB of hashes at most. Someone who appears again
 /// later than that is still imported right, but counted as updated.
 const MOST_SEEN: usize = 2_000_000;
 

@@ -18,6 +18,8 @@ use crate::profiles::{Incoming, RowResult, UpsertError, identity_of, patch};
 use crate::{Store, StoreError};
 
 type Identity = (Namespace, String);
+/// The field that is at fault, if it is one field's, and what is wrong.
+type Fault = (Option<String>, String);
 
 /// One person of a batch: the rows that name them, merged.
 struct Person {
@@ -25,7 +27,7 @@ struct Person {
     row: u64,
     line: u64,
     document: Map<String, Value>,
-    /// Whether an earlier batch named them.
+    /// Whether an earlier row named them.
     is_repeated: bool,
 }
 
@@ -57,7 +59,7 @@ struct Importing<'s> {
     list: Option<List>,
     columns: Vec<Column>,
     batch: Batch,
-    /// Whom earlier batches named, as hashes.
+    /// Whom earlier rows named, as hashes of each of their names.
     seen: HashSet<u64>,
     in_flight: FuturesUnordered<BoxFuture<'s, Result<Written, StoreError>>>,
     /// The names that are being written, by the number of their batch.
@@ -124,7 +126,9 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
     let mut incoming = Vec::with_capacity(batch.people.len());
     for person in batch.people {
         rows.push((person.row, person.line, person.is_repeated));
-        incoming.push(Incoming { document: person.document });
+        incoming.push(Incoming {
+            document: person.document,
+        });
     }
     let results = store.profiles.upsert(incoming).await?;
     let mut added = 0;
@@ -136,10 +140,21 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
                 _ => None,
             })
             .collect();
-        added = store.segments.add_members(list.segment, list.generation, &members).await?;
+        added = store
+            .segments
+            .add_members(list.segment, list.generation, &members)
+            .await?;
     }
-    let people = rows.into_iter().zip(results).map(|((row, line, again), result)| (row, line, again, result)).collect();
-    Ok(Written { number, people, added })
+    let people = rows
+        .into_iter()
+        .zip(results)
+        .map(|((row, line, again), result)| (row, line, again, result))
+        .collect();
+    Ok(Written {
+        number,
+        people,
+        added,
+    })
 }
 
 impl Importing<'_> {
@@ -174,12 +189,15 @@ impl Importing<'_> {
         }
         self.batches += 1;
         self.busy.insert(self.batches, batch.identities.clone());
-        self.in_flight.push(write(self.store, self.list, self.batches, batch).boxed());
+        self.in_flight
+            .push(write(self.store, self.list, self.batches, batch).boxed());
         Ok(())
     }
 
     async fn settle_one(&mut self) -> Result<(), StoreError> {
-        let Some(written) = self.in_flight.next().await else { return Ok(()) };
+        let Some(written) = self.in_flight.next().await else {
+            return Ok(());
+        };
         let written = written?;
         self.busy.remove(&written.number);
         self.added += written.added;
@@ -191,7 +209,12 @@ impl Importing<'_> {
                 Ok(RowResult::Duplicate) => self.report.duplicates += 1,
                 Err(error) => {
                     let (field, message) = explain(&error);
-                    self.invalid(RowFault { row, line, field, message });
+                    self.invalid(RowFault {
+                        row,
+                        line,
+                        field,
+                        message,
+                    });
                 }
             }
         }
@@ -211,25 +234,35 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// A row's profile fields and its first identity.
+    /// A row's fields, and how many bytes of text they are.
     fn understand<'r>(
         &self,
         cells: impl Iterator<Item = &'r str>,
-    ) -> Result<(Map<String, Value>, usize), (Option<String>, String)> {
+    ) -> Result<(Map<String, Value>, usize), Fault> {
         let (mut document, mut bytes) = (Map::new(), 0);
         for (column, cell) in self.columns.iter().zip(cells) {
             bytes += cell.len();
-            column.put(&mut document, cell).map_err(|message| (Some(column.name()), message.to_owned()))?;
+            column
+                .put(&mut document, cell)
+                .map_err(|message| (Some(column.name()), message.to_owned()))?;
         }
         Ok((document, bytes))
     }
 
-    fn take(&mut self, row: u64, line: u64, document: Map<String, Value>, bytes: usize) -> Result<(), UpsertError> {
+    fn take(
+        &mut self,
+        row: u64,
+        line: u64,
+        document: Map<String, Value>,
+        bytes: usize,
+    ) -> Result<(), UpsertError> {
         let identity = identity_of(&document)?;
         // Judged by itself, so that a bad row does not spoil a good one about the same person.
         let profile = Profile::new(ProfileId::from_bytes([0; 16]), document.clone())?;
         self.batch.bytes += bytes;
-        self.batch.identities.extend(profile.identities());
+        let identities = profile.identities();
+        let is_repeated = !self.is_new(&identities);
+        self.batch.identities.extend(identities);
         if let Some(index) = self.batch.by_identity.get(&identity) {
             let person = &mut self.batch.people[*index];
             patch(&mut person.document, document);
@@ -237,25 +270,38 @@ impl Importing<'_> {
             self.report.duplicates += 1;
             return Ok(());
         }
-        let is_repeated = !self.is_new(&identity);
         self.batch.by_identity.insert(identity, self.batch.people.len());
-        self.batch.people.push(Person { row, line, document, is_repeated });
+        self.batch.people.push(Person {
+            row,
+            line,
+            document,
+            is_repeated,
+        });
         Ok(())
     }
 
-    /// Whether no earlier row of the file names this person, as far as that is remembered.
-    fn is_new(&mut self, identity: &Identity) -> bool {
-        let mut hasher = DefaultHasher::new();
-        identity.hash(&mut hasher);
-        let hash = hasher.finish();
-        if self.seen.len() < MOST_SEEN { self.seen.insert(hash) } else { !self.seen.contains(&hash) }
+    /// Whether no earlier row of the file names this person by any of these, as far as that is remembered.
+    fn is_new(&mut self, identities: &[Identity]) -> bool {
+        let mut is_new = true;
+        for identity in identities {
+            let mut hasher = DefaultHasher::new();
+            identity.hash(&mut hasher);
+            let hash = hasher.finish();
+            is_new &= if self.seen.len() < MOST_SEEN {
+                self.seen.insert(hash)
+            } else {
+                !self.seen.contains(&hash)
+            };
+        }
+        is_new
     }
 }
 
 impl<E> Sink<E> for Importing<'_> {
     fn header(&mut self, names: &[String]) -> Result<(), ImportError<E>> {
         self.columns = columns::parse(names)?;
-        let is_identity = |column: &Column| ["external_id", "email", "phone"].contains(&column.name().as_str());
+        let is_identity =
+            |column: &Column| ["external_id", "email", "phone"].contains(&column.name().as_str());
         if !self.columns.iter().any(is_identity) {
             return Err(columns::no_identity(names).into());
         }
@@ -266,12 +312,17 @@ impl<E> Sink<E> for Importing<'_> {
         self.report.rows += 1;
         let taken = match self.understand(cells) {
             Err(fault) => Err(fault),
-            Ok((document, bytes)) => {
-                self.take(number, line, document, bytes).map_err(|error| explain(&error))
-            }
+            Ok((document, bytes)) => self
+                .take(number, line, document, bytes)
+                .map_err(|error| explain(&error)),
         };
         if let Err((field, message)) = taken {
-            self.invalid(RowFault { row: number, line, field, message });
+            self.invalid(RowFault {
+                row: number,
+                line,
+                field,
+                message,
+            });
         }
     }
 
@@ -288,10 +339,12 @@ impl<E> Sink<E> for Importing<'_> {
     }
 }
 
-/// The field that is at fault, and what is wrong.
-fn explain(error: &UpsertError) -> (Option<String>, String) {
+/// What is told of an error.
+fn explain(error: &UpsertError) -> Fault {
     match error {
-        UpsertError::Profile(ProfileError::Field { field, message }) => (Some(field.clone()), message.clone()),
+        UpsertError::Profile(ProfileError::Field { field, message }) => {
+            (Some(field.clone()), message.clone())
+        }
         UpsertError::IdentityTaken(field) => (Some((*field).to_owned()), error.to_string()),
         _ => (None, error.to_string()),
     }

@@ -1,0 +1,120 @@
+//! Imports into an engine that writes on a thread of its own, so that batches are under way at the same time.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use campaign::profile::Namespace;
+use futures::stream;
+use platform::SystemClock;
+use platform::embedded::Embedded;
+
+use super::{ImportError, ProfileReport};
+use crate::{HashKey, Store};
+
+async fn with_store<T>(test: impl AsyncFnOnce(&Store) -> T) -> T {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
+    test(&Store::new(engine.platform(), HashKey([1; 32]))).await
+}
+
+async fn import(store: &Store, text: &str, piece: usize) -> ProfileReport {
+    let pieces: Vec<_> = text.as_bytes().chunks(piece).map(Ok::<_, Infallible>).collect();
+    let report = store.import_profiles(stream::iter(pieces), None).await.unwrap();
+    assert_eq!(
+        report.rows,
+        report.created + report.updated + report.duplicates + report.invalid
+    );
+    report
+}
+
+async fn field(store: &Store, email: &str, field: &str) -> Option<String> {
+    let id = store.profiles.find(Namespace::Email, email).await.unwrap()?;
+    store
+        .profiles
+        .get(id)
+        .await
+        .unwrap()
+        .value
+        .text(field)
+        .map(str::to_owned)
+}
+
+/// Ten people named again and again over many batches: each ends as its last row says, whichever batch was written first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_rows_about_one_person_the_later_wins_across_batches() {
+    with_store(async |store| {
+        let mut text = "email,external_id,seen\n".to_owned();
+        for n in 0..3000 {
+            // Half of the rows name them by another identity, which only the first row ties to the email.
+            let external = if n < 10 { format!("e{n}") } else { String::new() };
+            let filler = format!("filler{n}@x.io,,-\n");
+            text.push_str(&format!("p{}@x.io,{external},{n}\n{filler}", n % 10));
+        }
+        let report = import(store, &text, 1000).await;
+        assert_eq!(
+            (report.rows, report.created, report.duplicates, report.invalid),
+            (6000, 3010, 2990, 0)
+        );
+        for n in 0..10 {
+            assert_eq!(
+                field(store, &format!("p{n}@x.io"), "seen").await,
+                Some((2990 + n).to_string())
+            );
+            assert_eq!(
+                field(store, &format!("p{n}@x.io"), "external_id").await,
+                Some(format!("e{n}"))
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_report_does_not_depend_on_how_the_bytes_come() {
+    let text = "\u{feff}email;age:number\r\na@x.io;1\r\nb@x.io;x\r\n\"c@x.io\";\"2\"\r\nA@X.IO;3";
+    let mut reports = Vec::new();
+    for piece in [1, 2, 7, 1000] {
+        reports.push(with_store(async |store| import(store, text, piece).await).await);
+    }
+    assert_eq!(
+        (reports[0].created, reports[0].duplicates, reports[0].invalid),
+        (2, 1, 1)
+    );
+    assert!(reports.iter().all(|report| *report == reports[0]));
+}
+
+#[tokio::test]
+async fn a_bad_row_does_not_spoil_a_good_one_about_the_same_person() {
+    with_store(async |store| {
+        let text = "email,consent.email,name\na@x.io,in,Ann\na@x.io,perhaps,Bad\n";
+        let report = import(store, text, 1000).await;
+        assert_eq!((report.created, report.invalid), (1, 1));
+        assert_eq!(report.faults[0].field.as_deref(), Some("consent.email"));
+        assert_eq!(field(store, "a@x.io", "name").await.as_deref(), Some("Ann"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_came_before_a_break_is_written_and_the_break_is_told() {
+    with_store(async |store| {
+        let rows: String = (0..400).map(|n| format!("p{n}@x.io\n")).collect();
+        let pieces = [
+            Ok("email\n".to_owned()),
+            Ok(rows),
+            Ok("x".repeat(70_000)),
+            Err("gone"),
+        ];
+        let broken = store.import_profiles(stream::iter(pieces), None).await;
+        assert!(matches!(broken, Err(ImportError::Source("gone"))), "{broken:?}");
+        assert!(
+            store
+                .profiles
+                .find(Namespace::Email, "p0@x.io")
+                .await
+                .unwrap()
+                .is_some()
+        );
+    })
+    .await;
+}

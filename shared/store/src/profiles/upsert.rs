@@ -57,6 +57,9 @@ struct Candidate {
     before: Option<Revised<Profile>>,
 }
 
+/// A row that is to be written: its place, whose it is, and what it changes.
+type Wanted = (usize, (Namespace, String), Map<String, Value>);
+
 impl Profiles {
     /// Creates or changes the profiles of `rows`, each found by its `external_id`, else its `email`, else its `phone`.
     /// Where several rows of the batch name one profile, the last is taken. One bad row never stops the others.
@@ -94,10 +97,10 @@ impl Profiles {
     /// One try; returns the rows that met somebody else's change and are to be tried again.
     async fn upsert_once(
         &self,
-        wanted: Vec<(usize, (Namespace, String), Map<String, Value>)>,
+        wanted: Vec<Wanted>,
         results: &mut [Option<Result<RowResult, UpsertError>>],
         last: bool,
-    ) -> Result<Vec<(usize, (Namespace, String), Map<String, Value>)>, StoreError> {
+    ) -> Result<Vec<Wanted>, StoreError> {
         let names: Vec<_> = wanted.iter().map(|(_, identity, _)| identity.clone()).collect();
         let found = self.find_many(&names).await?;
         let mut before = self.revised_many(&found.iter().copied().flatten().collect::<Vec<_>>()).await?;

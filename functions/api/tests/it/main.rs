@@ -1,0 +1,15 @@
+//! The API over the embedded engine in memory, from the outside: requests in, answers out.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod app;
+mod auth;
+mod campaigns;
+mod configurations;
+mod executions;
+mod idempotency;
+mod import;
+mod openapi;
+mod outage;
+mod problems;
+mod profiles;
+mod segments;
