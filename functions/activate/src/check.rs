@@ -22,8 +22,7 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
     let version = store.campaigns.version(id, draft).await?;
     let contents = store.campaigns.contents(id, &version).await?;
     let findings = validation::validate(store, &campaign, &version, &contents).await?;
-    let errors: Vec<_> =
-        findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    let errors: Vec<_> = findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     if !errors.is_empty() {
         info!(campaign = %id, errors = errors.len(), "campaign {id} was not activated: {} errors", errors.len());
         let failed = store.campaigns.command(id, Command::FailActivation, |campaign| {
@@ -32,10 +31,8 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
         });
         return superseded(failed.await.map(|_| ()));
     }
-    let first = version
-        .schedule
-        .first(now)
-        .map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
+    let first =
+        version.schedule.first(now).map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
     let command = if first > now { Command::BecomeScheduled } else { Command::BecomeLive };
     let activated = store.campaigns.command(id, command, |campaign| {
         // Between the check and this write another worker may have activated it: then it has no draft.

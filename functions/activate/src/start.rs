@@ -39,11 +39,8 @@ pub(crate) async fn start(context: &Context, id: CampaignId, occurrence_ms: i64)
         campaign.next_occurrence = version.schedule.following(occurrence);
         campaign.modified_at = now;
         let lateness = now.duration_since(occurrence).unsigned_abs();
-        let audience = if lateness > version.misfire_grace() {
-            None
-        } else {
-            audience(context, &version).await?
-        };
+        let audience =
+            if lateness > version.misfire_grace() { None } else { audience(context, &version).await? };
         let done = match audience {
             Some((audience, size)) => run(context, campaign, &version, occurrence, audience, size).await?,
             None => miss(context, campaign, live, occurrence).await?,

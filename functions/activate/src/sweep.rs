@@ -82,7 +82,8 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
     let mut campaign = store.campaigns.get(head.campaign).await?;
     campaign.open_executions = (campaign.open_executions - 1).max(0);
     campaign.modified_at = store.platform.clock.now();
-    if campaign.status == Status::Live && campaign.open_executions == 0 && campaign.next_occurrence.is_none() {
+    if campaign.status == Status::Live && campaign.open_executions == 0 && campaign.next_occurrence.is_none()
+    {
         campaign.status = Status::Completed;
     }
     // Where something changed meanwhile, the execution is still due and the next sweep sees it.

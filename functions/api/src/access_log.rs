@@ -20,18 +20,12 @@ pub(crate) async fn watch(State(clock): State<Arc<dyn Clock>>, request: Request,
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let path = matched.as_ref().map_or("(no such path)", MatchedPath::as_str);
-    let response = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            error!(%method, path, "{method} {path} panicked");
-            Problem::internal().into_response()
-        });
+    let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        error!(%method, path, "{method} {path} panicked");
+        Problem::internal().into_response()
+    });
     let status = response.status();
-    let is_problem = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value == PROBLEM_JSON);
+    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON);
     let response = if (status.is_client_error() || status.is_server_error()) && !is_problem {
         let mut problem = Problem::of_status(status).into_response();
         if let Some(allow) = response.headers().get(http::header::ALLOW) {
@@ -91,9 +85,6 @@ mod tests {
     #[tokio::test]
     async fn whatever_refuses_below_the_handlers_becomes_a_problem() {
         let (status, problem) = call("/plain").await;
-        assert_eq!(
-            (status.as_u16(), &problem["code"]),
-            (413, &"body_too_large".into())
-        );
+        assert_eq!((status.as_u16(), &problem["code"]), (413, &"body_too_large".into()));
     }
 }

@@ -57,23 +57,12 @@ impl Guard {
                 }
             }
         }
-        Self {
-            operations: Arc::new(operations),
-            keys: KeyRing {
-                keys,
-                clock,
-                found: Arc::default(),
-            },
-        }
+        Self { operations: Arc::new(operations), keys: KeyRing { keys, clock, found: Arc::default() } }
     }
 
     /// What this operation needs; `None` where the path has no such method.
     fn needs(&self, method: &Method, path: &str) -> Option<Access> {
-        let method = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
+        let method = if method == Method::HEAD { &Method::GET } else { method };
         if let Some(access) = self.operations.get(&(method.clone(), path.to_owned())) {
             return Some(*access);
         }
@@ -89,11 +78,7 @@ fn access(operation: &Value) -> Access {
     match requirement.as_object() {
         Some(schemes) if schemes.is_empty() => Access::Public,
         Some(schemes) => {
-            let role = schemes
-                .values()
-                .next()
-                .map(|roles| roles[0].clone())
-                .unwrap_or_default();
+            let role = schemes.values().next().map(|roles| roles[0].clone()).unwrap_or_default();
             Access::Role(serde_json::from_value(role).unwrap_or(Role::Admin))
         }
         None => Access::Role(Role::Admin),
@@ -117,11 +102,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
         Err(error) => return Problem::from(error).into_response(),
     };
     if key.role < needed {
-        let detail = format!(
-            "this takes the role {}, the key has {}",
-            name(needed),
-            name(key.role)
-        );
+        let detail = format!("this takes the role {}, the key has {}", name(needed), name(key.role));
         return Problem::new(Kind::Forbidden, detail).into_response();
     }
     request.extensions_mut().insert(Caller(key.id));
@@ -184,13 +165,38 @@ impl KeyRing {
 
 /// What may be a key: the bearer token, and what x-api-key holds.
 fn secrets(headers: &HeaderMap) -> [Option<&str>; 2] {
-    let bearer = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| {
-            let (scheme, secret) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
-        });
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, secret) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
     let own = headers.get("x-api-key").and_then(|value| value.to_str().ok());
     [bearer, own].map(|secret| secret.filter(|secret| !secret.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_names_no_role_is_an_admins() {
+        let clock: Arc<dyn platform::Clock> = Arc::new(platform::SystemClock);
+        let platform = platform::embedded::Embedded::in_memory(Arc::clone(&clock)).platform();
+        let document = json!({ "paths": { "/a": {
+            "get": { "security": [{ "bearer": ["viewer"] }] },
+            "post": {},
+            "put": { "security": [{ "bearer": ["no such role"] }] },
+            "delete": { "security": [{}] },
+        } } });
+        let guard = Guard::new(&document, Keys::new(platform), clock);
+        let admin = Some(Access::Role(Role::Admin));
+        assert_eq!(guard.needs(&Method::GET, "/a"), Some(Access::Role(Role::Viewer)));
+        assert_eq!(guard.needs(&Method::HEAD, "/a"), Some(Access::Role(Role::Viewer)));
+        assert_eq!(guard.needs(&Method::DELETE, "/a"), Some(Access::Public));
+        assert_eq!(guard.needs(&Method::POST, "/a"), admin);
+        assert_eq!(guard.needs(&Method::PUT, "/a"), admin);
+        assert_eq!(guard.needs(&Method::GET, "/added-past-the-document"), admin);
+        assert_eq!(guard.needs(&Method::PATCH, "/a"), None);
+    }
 }

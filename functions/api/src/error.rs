@@ -120,12 +120,7 @@ pub(crate) struct FieldError {
 
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-            line: None,
-            column: None,
-        }
+        Self { field: field.into(), message: message.into(), line: None, column: None }
     }
 }
 
@@ -140,12 +135,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            errors: Vec::new(),
-            more: Map::new(),
-        }
+        Self { kind, detail: detail.into(), errors: Vec::new(), more: Map::new() }
     }
 
     /// One field's fault.
@@ -159,10 +149,7 @@ impl Problem {
             [error] => format!("{}: {}", error.field, error.message),
             errors => format!("{} fields are not valid", errors.len()),
         };
-        Self {
-            errors,
-            ..Self::new(kind, detail)
-        }
+        Self { errors, ..Self::new(kind, detail) }
     }
 
     pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
@@ -180,15 +167,9 @@ impl Problem {
         let errors = self
             .errors
             .into_iter()
-            .map(|error| FieldError {
-                field: format!("{prefix}{}", error.field),
-                ..error
-            })
+            .map(|error| FieldError { field: format!("{prefix}{}", error.field), ..error })
             .collect();
-        Self {
-            more: self.more,
-            ..Self::fields(self.kind, errors)
-        }
+        Self { more: self.more, ..Self::fields(self.kind, errors) }
     }
 
     /// Its fields' faults.
@@ -201,33 +182,21 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (number, status, code, title) = self.kind.parts();
         let mut body = self.more;
-        body.insert(
-            "type".to_owned(),
-            format!("{TYPE}-{number}-{}", status.as_u16()).into(),
-        );
+        body.insert("type".to_owned(), format!("{TYPE}-{number}-{}", status.as_u16()).into());
         body.insert("title".to_owned(), title.into());
         body.insert("status".to_owned(), status.as_u16().into());
         body.insert("detail".to_owned(), self.detail.into());
         body.insert("code".to_owned(), code.into());
         if !self.errors.is_empty() {
-            body.insert(
-                "errors".to_owned(),
-                serde_json::to_value(&self.errors).unwrap_or_default(),
-            );
+            body.insert("errors".to_owned(), serde_json::to_value(&self.errors).unwrap_or_default());
         }
         let mut response = (status, Json(Value::Object(body))).into_response();
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
         if status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -240,12 +209,8 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { what, id } => Self::not_found(what, id),
             StoreError::Stale { .. } => Self::new(Kind::Conflict, text),
             StoreError::NotAllowed(refusal) => {
-                let allowed: Vec<_> = refusal
-                    .command
-                    .allowed_in()
-                    .iter()
-                    .map(|status| status.name().to_owned())
-                    .collect();
+                let allowed: Vec<_> =
+                    refusal.command.allowed_in().iter().map(|status| status.name().to_owned()).collect();
                 Self::new(Kind::StatusNotAllowed, text)
                     .with("campaign_status", refusal.status.name())
                     .with("allowed_in", allowed)
@@ -317,14 +282,8 @@ mod tests {
     #[test]
     fn no_detail_of_a_failed_engine_reaches_the_caller() {
         let source = "password=secret at 10.0.0.1".into();
-        let error = StoreError::Platform(PlatformError::Unavailable {
-            what: "table",
-            source,
-        });
+        let error = StoreError::Platform(PlatformError::Unavailable { what: "table", source });
         let problem = Problem::from(error);
-        assert_eq!(
-            (problem.kind, problem.detail.as_str()),
-            (Kind::Unavailable, "try again in a moment")
-        );
+        assert_eq!((problem.kind, problem.detail.as_str()), (Kind::Unavailable, "try again in a moment"));
     }
 }

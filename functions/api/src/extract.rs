@@ -28,17 +28,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            return Err(Problem::new(
-                Kind::UnsupportedMediaType,
-                "the body must be application/json",
-            ));
+            return Err(Problem::new(Kind::UnsupportedMediaType, "the body must be application/json"));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(
-                    Kind::BodyTooLarge,
-                    format!("the body has more than {MAX_BODY} bytes"),
-                )
+                Problem::new(Kind::BodyTooLarge, format!("the body has more than {MAX_BODY} bytes"))
             } else {
                 Problem::new(Kind::BadRequest, "the body broke off")
             }
@@ -62,8 +56,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             Problem::new(Kind::MalformedBody, inner.to_string())
         }
     })?;
-    json.end()
-        .map_err(|error| Problem::new(Kind::MalformedBody, error.to_string()))?;
+    json.end().map_err(|error| Problem::new(Kind::MalformedBody, error.to_string()))?;
     Ok(value)
 }
 
@@ -79,16 +72,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The body's media type without its parameters, in lower case.
 pub(crate) fn essence(headers: &HeaderMap) -> String {
-    let given = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    given
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// Query parameters.
@@ -101,9 +86,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Query(value) = Query::try_from_uri(&parts.uri).map_err(|rejection| {
             use std::error::Error;
-            let message = rejection
-                .source()
-                .map_or_else(|| rejection.to_string(), ToString::to_string);
+            let message = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
             Problem::new(Kind::InvalidParameter, message)
         })?;
         Ok(Self(value))
@@ -150,10 +133,7 @@ impl IfMatch {
     }
 
     pub(crate) fn failed() -> Problem {
-        Problem::new(
-            Kind::PreconditionFailed,
-            "it has changed since it was read: read it again",
-        )
+        Problem::new(Kind::PreconditionFailed, "it has changed since it was read: read it again")
     }
 }
 
@@ -171,12 +151,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         // Proxies that compress an answer make its tag a weak one. A tag that is none of ours matches nothing.
         let revision = |tag: &str| {
             let tag = tag.trim();
-            tag.strip_prefix("W/")
-                .unwrap_or(tag)
-                .strip_prefix('"')?
-                .strip_suffix('"')?
-                .parse()
-                .ok()
+            tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?.parse().ok()
         };
         Ok(Self::These(text.split(',').filter_map(revision).collect()))
     }
@@ -192,19 +167,11 @@ pub(crate) struct Tagged<T> {
 
 impl<T> Tagged<T> {
     pub(crate) const fn ok(revision: i64, body: T) -> Self {
-        Self {
-            status: StatusCode::OK,
-            revision,
-            body,
-        }
+        Self { status: StatusCode::OK, revision, body }
     }
 
     pub(crate) const fn created(revision: i64, body: T) -> Self {
-        Self {
-            status: StatusCode::CREATED,
-            revision,
-            body,
-        }
+        Self { status: StatusCode::CREATED, revision, body }
     }
 }
 
@@ -223,10 +190,9 @@ pub(crate) fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     match asked {
         None => Ok(DEFAULT_LIMIT),
         Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
-        Some(_) => Err(Problem::new(
-            Kind::InvalidParameter,
-            format!("limit: must be between 1 and {MAX_LIMIT}"),
-        )),
+        Some(_) => {
+            Err(Problem::new(Kind::InvalidParameter, format!("limit: must be between 1 and {MAX_LIMIT}")))
+        }
     }
 }
 

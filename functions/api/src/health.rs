@@ -28,8 +28,5 @@ pub(crate) struct HealthOut {
 )]
 pub(crate) async fn health(State(context): State<Context>) -> Result<Json<HealthOut>> {
     context.store.keys.find("").await?;
-    Ok(Json(HealthOut {
-        status: "ok",
-        version: env!("CARGO_PKG_VERSION"),
-    }))
+    Ok(Json(HealthOut { status: "ok", version: env!("CARGO_PKG_VERSION") }))
 }

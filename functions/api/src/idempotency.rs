@@ -30,10 +30,8 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
     // Imports are streams of any length, and importing a file again changes nothing.
-    let is_import = request
-        .extensions()
-        .get::<MatchedPath>()
-        .is_some_and(|path| path.as_str().ends_with("/import"));
+    let is_import =
+        request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str().ends_with("/import"));
     let caller = request.extensions().get::<Caller>().cloned();
     let (true, false, Some(caller), Some(value)) =
         (is_post, is_import, caller, request.headers().get(HEADER))
@@ -64,11 +62,10 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
     let whole = [parts.uri.query().unwrap_or_default().as_bytes(), b"\n", &body].concat();
     match kept.begin(key, &whole).await {
         Err(error) => Problem::from(error).into_response(),
-        Ok(Begun::InProgress) => Problem::new(
-            Kind::IdempotencyInProgress,
-            "wait for its answer, or ask again later",
-        )
-        .into_response(),
+        Ok(Begun::InProgress) => {
+            Problem::new(Kind::IdempotencyInProgress, "wait for its answer, or ask again later")
+                .into_response()
+        }
         Ok(Begun::OtherBody) => {
             Problem::new(Kind::IdempotencyMismatch, "use a new key for a new call").into_response()
         }
@@ -87,11 +84,7 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
                         Some((name.as_str().to_owned(), value.to_owned()))
                     })
                     .collect();
-                let answer = KeptAnswer {
-                    status: parts.status.as_u16(),
-                    headers,
-                    body: body.to_vec(),
-                };
+                let answer = KeptAnswer { status: parts.status.as_u16(), headers, body: body.to_vec() };
                 kept.keep(&call, &answer).await
             };
             if let Err(error) = done {
@@ -111,8 +104,6 @@ fn replay(answer: KeptAnswer) -> Response {
             response.headers_mut().insert(name, value);
         }
     }
-    response
-        .headers_mut()
-        .insert(REPLAYED, HeaderValue::from_static("true"));
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }

@@ -27,6 +27,4 @@ mod segments;
 mod usage;
 
 pub use context::Context;
-#[cfg(feature = "embedded")]
-pub use context::from_environment;
 pub use handler::{openapi, router};

@@ -104,9 +104,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         // Problems have a media type of their own, which the attribute of each response would have to repeat.
         if status.starts_with(['4', '5'])
-            && let Some(schema) = response["content"]
-                .as_object_mut()
-                .and_then(|content| content.remove("application/json"))
+            && let Some(schema) =
+                response["content"].as_object_mut().and_then(|content| content.remove("application/json"))
         {
             response["content"] = json!({ "application/problem+json": schema });
         }

@@ -6,10 +6,7 @@ use utoipa::ToSchema;
 
 /// An id: 128 bits as 26 characters of Crockford's base32, the last of which is one of `048cgmrw`.
 #[derive(ToSchema)]
-#[schema(
-    pattern = "^[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$",
-    example = "06fc3qgr3m0rzsyf0ar0eg5kqm"
-)]
+#[schema(pattern = "^[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", example = "06fc3qgr3m0rzsyf0ar0eg5kqm")]
 pub(crate) struct Id(String);
 
 /// An instant in UTC, after RFC 3339.

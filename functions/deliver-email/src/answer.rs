@@ -37,19 +37,12 @@ pub enum Answer {
 impl Answer {
     /// A [`Answer::NotAccepted`] that names no wait.
     pub(crate) fn not_accepted(cause: NotAccepted, detail: impl Into<String>) -> Self {
-        Self::NotAccepted {
-            cause,
-            retry_after: None,
-            detail: detail.into(),
-        }
+        Self::NotAccepted { cause, retry_after: None, detail: detail.into() }
     }
 
     /// A [`Answer::Refused`].
     pub(crate) fn refused(reason: Refusal, detail: impl Into<String>) -> Self {
-        Self::Refused {
-            reason,
-            detail: detail.into(),
-        }
+        Self::Refused { reason, detail: detail.into() }
     }
 }
 

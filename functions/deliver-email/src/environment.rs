@@ -26,7 +26,8 @@ pub(crate) fn provider() -> anyhow::Result<Provider> {
         Ok(other) => bail!("ENVOI_SMTP_TLS is {other:?}: starttls, implicit or none"),
     };
     if let Ok(username) = env::var("ENVOI_SMTP_USER") {
-        let password = env::var("ENVOI_SMTP_PASSWORD").context("with ENVOI_SMTP_USER goes ENVOI_SMTP_PASSWORD")?;
+        let password =
+            env::var("ENVOI_SMTP_PASSWORD").context("with ENVOI_SMTP_USER goes ENVOI_SMTP_PASSWORD")?;
         smtp.credentials = Some(Credentials { username, password });
     }
     Ok(Provider::Smtp(SmtpPool::new(smtp)?))

@@ -43,9 +43,7 @@ impl Outbox {
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, OutboxError> {
         let folder = folder.into();
         match fs::create_dir_all(&folder) {
-            Ok(()) => Ok(Self {
-                folder: folder.into(),
-            }),
+            Ok(()) => Ok(Self { folder: folder.into() }),
             Err(source) => Err(OutboxError { folder, source }),
         }
     }
@@ -63,17 +61,13 @@ impl Outbox {
         let message = message.to_vec();
         match tokio::task::spawn_blocking(move || write_whole(&folder, &name, &message).map(|()| name)).await
         {
-            Ok(Ok(name)) => Answer::Accepted {
-                provider_id: Some(name),
-            },
+            Ok(Ok(name)) => Answer::Accepted { provider_id: Some(name) },
             Ok(Err(error)) => Answer::not_accepted(
                 NotAccepted::Unreachable,
                 format!("the file can't be written: {}", error.kind()),
             ),
             // The task may have died on either side of the rename.
-            Err(_) => Answer::Ambiguous {
-                detail: "writing the file was cut off".to_owned(),
-            },
+            Err(_) => Answer::Ambiguous { detail: "writing the file was cut off".to_owned() },
         }
     }
 }
@@ -116,12 +110,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::new(folder.path().join("out")).unwrap();
         let first = outbox.write("x1-1-7", b"first").await;
-        assert_eq!(
-            first,
-            Answer::Accepted {
-                provider_id: Some("x1-1-7.eml".into())
-            }
-        );
+        assert_eq!(first, Answer::Accepted { provider_id: Some("x1-1-7.eml".into()) });
         outbox.write("x1-1-7", b"again").await;
         outbox.write("x1-1-8", b"other").await;
         assert_eq!(names(&folder.path().join("out")), ["x1-1-7.eml", "x1-1-8.eml"]);
@@ -132,29 +121,9 @@ mod tests {
     async fn an_id_can_not_leave_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::new(folder.path()).unwrap();
-        for id in [
-            "",
-            "..",
-            "../x",
-            "/etc/x",
-            "a/b",
-            "a\\b",
-            ".hidden",
-            "a\0b",
-            "a:b",
-            &"x".repeat(201),
-        ] {
+        for id in ["", "..", "../x", "/etc/x", "a/b", "a\\b", ".hidden", "a\0b", "a:b", &"x".repeat(201)] {
             let answer = outbox.write(id, b"message").await;
-            assert!(
-                matches!(
-                    answer,
-                    Answer::Refused {
-                        reason: Refusal::Other,
-                        ..
-                    }
-                ),
-                "{id:?}: {answer:?}"
-            );
+            assert!(matches!(answer, Answer::Refused { reason: Refusal::Other, .. }), "{id:?}: {answer:?}");
         }
         assert_eq!(names(folder.path()), [""; 0]);
     }
@@ -165,16 +134,7 @@ mod tests {
         let outbox = Outbox::new(folder.path().join("out")).unwrap();
         fs::remove_dir(folder.path().join("out")).unwrap();
         let answer = outbox.write("x1", b"message").await;
-        assert!(
-            matches!(
-                answer,
-                Answer::NotAccepted {
-                    cause: NotAccepted::Unreachable,
-                    ..
-                }
-            ),
-            "{answer:?}"
-        );
+        assert!(matches!(answer, Answer::NotAccepted { cause: NotAccepted::Unreachable, .. }), "{answer:?}");
     }
 
     #[tokio::test]

@@ -11,8 +11,8 @@ use store::messages::Proof;
 use store::{Store, StoreError};
 use tracing::{info, warn};
 
-use crate::sender::EmailSender;
 use crate::Answer;
+use crate::sender::{Draft, EmailSender};
 
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -48,18 +48,18 @@ pub(crate) async fn send(store: &Store, sender: &EmailSender, proof: &Proof) -> 
     let mut letters = Vec::with_capacity(proof.addresses.len());
     for (index, address) in proof.addresses.iter().enumerate() {
         let id = format!("proof-{}-{index}", proof.id);
-        let letter = EmailSender::letter(
-            &template,
+        let draft = Draft {
+            template: &template,
             from,
-            address.as_str(),
-            profile.clone(),
-            &proof.context,
-            OnMissing::Blank,
+            to: address.as_str(),
+            profile: profile.clone(),
+            context: &proof.context,
+            on_missing: OnMissing::Blank,
             id,
             now_seconds,
-            "[Proof] ",
-        );
-        match letter {
+            subject_prefix: "[Proof] ",
+        };
+        match draft.letter() {
             Ok(letter) => letters.push(letter),
             Err((_, why)) => warn!(proof = %proof.id, why, "proof {} can't be rendered", proof.id),
         }

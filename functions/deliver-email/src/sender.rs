@@ -40,6 +40,51 @@ pub struct Letter {
     message: Vec<u8>,
 }
 
+/// What a letter is made from.
+pub(crate) struct Draft<'a> {
+    pub(crate) template: &'a EmailTemplate,
+    pub(crate) from: &'a From,
+    pub(crate) to: &'a str,
+    /// What templates see as `profile`.
+    pub(crate) profile: Map<String, Value>,
+    /// What templates see as `context`.
+    pub(crate) context: &'a Value,
+    pub(crate) on_missing: OnMissing,
+    /// Names the logical message: the left part of the Message-ID.
+    pub(crate) id: String,
+    pub(crate) now_seconds: i64,
+    /// Goes before the subject.
+    pub(crate) subject_prefix: &'a str,
+}
+
+impl Draft<'_> {
+    /// Renders and builds the email.
+    ///
+    /// # Errors
+    /// The `failed` or `excluded` code, and why.
+    pub(crate) fn letter(self) -> Result<Letter, (Code, String)> {
+        let Self { from, to, id, .. } = self;
+        let mut rendered = self
+            .template
+            .render(&Value::Object(self.profile), self.context, self.on_missing)
+            .map_err(|error| (code_of(&error), error.to_string()))?;
+        rendered.subject.insert_str(0, self.subject_prefix);
+        let message_id = format!("{id}@{}", from.from.domain());
+        let headers = MessageHeaders {
+            from: Mailbox { name: from.from_name.as_deref(), address: from.from.as_str() },
+            to: Mailbox { name: None, address: to },
+            reply_to: from.reply_to.as_ref().map(|address| Mailbox { name: None, address: address.as_str() }),
+            message_id: &message_id,
+            date_unix_seconds: self.now_seconds,
+            list_unsubscribe: None,
+            extra: Vec::new(),
+        };
+        let message =
+            build_message(&headers, &rendered).map_err(|error| (Code::RenderFailed, error.to_string()))?;
+        Ok(Letter { id, from: from.from.as_str().into(), to: to.to_owned(), message })
+    }
+}
+
 impl EmailSender {
     /// Email through this provider.
     pub const fn new(provider: Provider) -> Self {
@@ -49,36 +94,6 @@ impl EmailSender {
     /// Where messages go.
     pub const fn provider(&self) -> &Provider {
         &self.provider
-    }
-
-    /// Renders and builds one email. `id` names the logical message: it becomes the left part of the Message-ID.
-    pub(crate) fn letter(
-        template: &EmailTemplate,
-        from: &From,
-        to: &str,
-        profile: Map<String, Value>,
-        context: &Value,
-        on_missing: OnMissing,
-        id: String,
-        now_seconds: i64,
-        subject_prefix: &str,
-    ) -> Result<Letter, (Code, String)> {
-        let mut rendered = template
-            .render(&Value::Object(profile), context, on_missing)
-            .map_err(|error| (code_of(&error), error.to_string()))?;
-        rendered.subject.insert_str(0, subject_prefix);
-        let message_id = format!("{id}@{}", from.from.domain());
-        let headers = MessageHeaders {
-            from: Mailbox { name: from.from_name.as_deref(), address: from.from.as_str() },
-            to: Mailbox { name: None, address: to },
-            reply_to: from.reply_to.as_ref().map(|address| Mailbox { name: None, address: address.as_str() }),
-            message_id: &message_id,
-            date_unix_seconds: now_seconds,
-            list_unsubscribe: None,
-            extra: Vec::new(),
-        };
-        let message = build_message(&headers, &rendered).map_err(|error| (Code::RenderFailed, error.to_string()))?;
-        Ok(Letter { id, from: from.from.as_str().into(), to: to.to_owned(), message })
     }
 
     /// Hands letters over, within `time`.
@@ -128,17 +143,18 @@ impl Sender for EmailSender {
     fn prepare(&self, job: &Job<'_, EmailTemplate>, profile: Profile) -> Result<Letter, (Code, String)> {
         let SenderSettings::Email(from) = &job.configuration.sender;
         let to = self.address(&profile).map_err(|code| (code, String::new()))?.to_owned();
-        Self::letter(
-            job.template,
+        let draft = Draft {
+            template: job.template,
             from,
-            &to,
-            profile.into_document(),
-            &Value::Object(Map::new()),
-            job.on_missing,
-            job.member.to_string(),
-            job.now_seconds,
-            "",
-        )
+            to: &to,
+            profile: profile.into_document(),
+            context: &Value::Object(Map::new()),
+            on_missing: job.on_missing,
+            id: job.member.to_string(),
+            now_seconds: job.now_seconds,
+            subject_prefix: "",
+        };
+        draft.letter()
     }
 
     async fn send(&self, _: &Configuration, letters: Vec<Letter>, time: Duration) -> Vec<delivery::Answer> {

@@ -14,7 +14,14 @@ pub(crate) enum Reader<'a> {
     /// Profiles are scanned and judged.
     Rule { store: &'a Store, rule: Rule, shard: u32, shards: u32, now: Timestamp },
     /// Members are read, from every partition that belongs to the shard.
-    List { store: &'a Store, segment: campaign::SegmentId, generation: u32, partitions: u32, shard: u32, shards: u32 },
+    List {
+        store: &'a Store,
+        segment: campaign::SegmentId,
+        generation: u32,
+        partitions: u32,
+        shard: u32,
+        shards: u32,
+    },
 }
 
 /// Some of an audience.
@@ -55,7 +62,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The page after `position` (`None`: the first), of at most `limit` profiles read.
-    pub(crate) async fn page(&self, position: Option<&str>, limit: usize) -> Result<AudiencePage, StoreError> {
+    pub(crate) async fn page(
+        &self,
+        position: Option<&str>,
+        limit: usize,
+    ) -> Result<AudiencePage, StoreError> {
         match self {
             Self::Rule { store, rule, shard, shards, now } => {
                 let scan = Scan { bucket: *shard, of: *shards, after: position.map(str::to_owned), limit };

@@ -104,7 +104,8 @@ impl Node {
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
         let first_key = first_key(&store).await?;
         let (stop, stopped) = watch::channel(false);
         let mut node = Self { engine, store, address, first_key, stop, tasks: JoinSet::new() };
@@ -285,4 +286,3 @@ async fn tidy(engine: Embedded, mut stopped: watch::Receiver<bool>) {
         }
     }
 }
-

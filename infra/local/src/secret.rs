@@ -13,7 +13,10 @@ pub(crate) fn hash_key(folder: &Path) -> io::Result<HashKey> {
     match fs::read(&path) {
         Ok(bytes) => {
             let key = bytes.try_into().map_err(|_| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{} does not hold 32 bytes", path.display()))
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{} does not hold 32 bytes", path.display()),
+                )
             })?;
             Ok(HashKey(key))
         }

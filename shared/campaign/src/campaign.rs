@@ -95,7 +95,12 @@ pub struct Finding {
 impl Finding {
     /// A finding that stops an activation.
     pub fn error(code: &str, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), severity: Severity::Error, field: field.into(), message: message.into() }
+        Self {
+            code: code.to_owned(),
+            severity: Severity::Error,
+            field: field.into(),
+            message: message.into(),
+        }
     }
 
     /// A finding that stops nothing.

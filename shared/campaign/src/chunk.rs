@@ -68,14 +68,12 @@ impl Members {
         let (ids, rest) = bytes.split_at(count * 16);
         let (codes, booked) = rest.split_at(count);
         let parse = |bytes: &[u8]| {
-            bytes.iter().map(|byte| Code::from_byte(*byte).ok_or(MalformedMembers)).collect::<Result<Vec<_>, _>>()
+            bytes
+                .iter()
+                .map(|byte| Code::from_byte(*byte).ok_or(MalformedMembers))
+                .collect::<Result<Vec<_>, _>>()
         };
-        let profiles = ids
-            .as_chunks::<16>()
-            .0
-            .iter()
-            .map(|id| ProfileId::from_bytes(*id))
-            .collect();
+        let profiles = ids.as_chunks::<16>().0.iter().map(|id| ProfileId::from_bytes(*id)).collect();
         Ok(Self { profiles, codes: parse(codes)?, booked: parse(booked)? })
     }
 
@@ -166,10 +164,12 @@ mod tests {
     }
 
     fn any_members() -> impl Strategy<Value = Members> {
-        proptest::collection::vec((any::<[u8; 16]>(), any_code(), any_code()), 0..=CHUNK).prop_map(|rows| Members {
-            profiles: rows.iter().map(|row| ProfileId::from_bytes(row.0)).collect(),
-            codes: rows.iter().map(|row| row.1).collect(),
-            booked: rows.iter().map(|row| row.2).collect(),
+        proptest::collection::vec((any::<[u8; 16]>(), any_code(), any_code()), 0..=CHUNK).prop_map(|rows| {
+            Members {
+                profiles: rows.iter().map(|row| ProfileId::from_bytes(row.0)).collect(),
+                codes: rows.iter().map(|row| row.1).collect(),
+                booked: rows.iter().map(|row| row.2).collect(),
+            }
         })
     }
 

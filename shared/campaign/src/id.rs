@@ -147,7 +147,13 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "x", "zzzzzzzzzzzzzzzzzzzzzzzzzzz", "iiiiiiiiiiiiiiiiiiiiiiiiii", "01234567890123456789012345é"] {
+        for text in [
+            "",
+            "x",
+            "zzzzzzzzzzzzzzzzzzzzzzzzzzz",
+            "iiiiiiiiiiiiiiiiiiiiiiiiii",
+            "01234567890123456789012345é",
+        ] {
             assert_eq!(text.parse::<CampaignId>(), Err(InvalidId), "{text}");
         }
     }

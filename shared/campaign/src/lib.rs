@@ -3,12 +3,12 @@
 //! Pure: no I/O, no clock, no async. Whatever depends on the time is given it.
 
 pub mod address;
-#[path = "campaign.rs"]
-pub mod model;
 pub mod chunk;
 pub mod configuration;
 pub mod content;
 pub mod id;
+#[path = "campaign.rs"]
+pub mod model;
 pub mod outcome;
 pub mod profile;
 pub mod rate;

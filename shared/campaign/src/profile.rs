@@ -183,7 +183,9 @@ fn check_text(document: &Map<String, Value>, field: &str, longest: usize) -> Res
         None => Ok(()),
         Some(Value::String(text)) if text.is_empty() => Err(ProfileError::field(field, "must not be empty")),
         Some(Value::String(text)) if text.len() <= longest => Ok(()),
-        Some(Value::String(_)) => Err(ProfileError::field(field, format_args!("has at most {longest} bytes"))),
+        Some(Value::String(_)) => {
+            Err(ProfileError::field(field, format_args!("has at most {longest} bytes")))
+        }
         Some(_) => Err(ProfileError::field(field, "must be a string")),
     }
 }
@@ -253,7 +255,10 @@ mod tests {
         assert_eq!(ada.text("email"), Some("Ada@example.org"));
         assert_eq!(
             ada.identities(),
-            [(Namespace::Email, "ada@example.org".to_owned()), (Namespace::Phone, "+442079460000".to_owned())]
+            [
+                (Namespace::Email, "ada@example.org".to_owned()),
+                (Namespace::Phone, "+442079460000".to_owned())
+            ]
         );
     }
 
@@ -267,14 +272,19 @@ mod tests {
             (json!({ "consent": { "email": true } }), "consent.email"),
             (json!({ "push_tokens": [{ "app_id": "a", "platform": "ios" }] }), "push_tokens[0].token"),
         ] {
-            let Err(ProfileError::Field { field: got, .. }) = profile(value) else { panic!("{field} is refused") };
+            let Err(ProfileError::Field { field: got, .. }) = profile(value) else {
+                panic!("{field} is refused")
+            };
             assert_eq!(got, field);
         }
     }
 
     #[test]
     fn a_profile_has_a_largest_size() {
-        assert!(matches!(profile(json!({ "notes": "x".repeat(MAX_PROFILE_BYTES) })), Err(ProfileError::TooLarge(_))));
+        assert!(matches!(
+            profile(json!({ "notes": "x".repeat(MAX_PROFILE_BYTES) })),
+            Err(ProfileError::TooLarge(_))
+        ));
     }
 
     #[test]

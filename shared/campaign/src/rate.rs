@@ -29,7 +29,10 @@ pub fn reserve(cell: i64, now_us: i64, rate: u32, count: usize) -> Slot {
         return Slot::Later { wait_us };
     }
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    Slot::At { start_us, cell: start_us.saturating_add(count.saturating_mul(1_000_000) / i64::from(rate.max(1))) }
+    Slot::At {
+        start_us,
+        cell: start_us.saturating_add(count.saturating_mul(1_000_000) / i64::from(rate.max(1))),
+    }
 }
 
 /// How many messages to hand over at once, so that a burst stays below a twentieth of a second's worth.

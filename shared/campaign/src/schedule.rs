@@ -2,9 +2,9 @@
 //! them, in UTC, by the rules of the design: a local time that a clock change skips moves forward by the gap, one that
 //! comes twice counts once, the first time.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -62,7 +62,8 @@ impl Schedule {
 /// [`ScheduleError`], where the zone is unknown or the time out of range.
 pub fn instant(local: DateTime, zone: &str) -> Result<Timestamp, ScheduleError> {
     let zone = TimeZone::get(zone).map_err(|_| ScheduleError::UnknownZone(zone.to_owned()))?;
-    let zoned = zone.to_ambiguous_zoned_datetime(local).compatible().map_err(|_| ScheduleError::OutOfRange(local))?;
+    let zoned =
+        zone.to_ambiguous_zoned_datetime(local).compatible().map_err(|_| ScheduleError::OutOfRange(local))?;
     Ok(zoned.timestamp())
 }
 

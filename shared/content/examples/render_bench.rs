@@ -29,25 +29,13 @@ fn main() {
     let context = json!({});
     let options = CompileOptions::default();
     let template = EmailTemplate::compile(&content, &options).expect("the demo's email compiles");
-    let mut rendered = template
-        .render(&profile, &context, OnMissing::Blank)
-        .expect("the demo's email renders");
-    println!(
-        "html {} bytes, text {} bytes",
-        rendered.html.len(),
-        rendered.text.len()
-    );
-    println!(
-        "compile  {:7.1} us",
-        micros(ROUNDS / 100, || drop(EmailTemplate::compile(&content, &options)))
-    );
+    let mut rendered =
+        template.render(&profile, &context, OnMissing::Blank).expect("the demo's email renders");
+    println!("html {} bytes, text {} bytes", rendered.html.len(), rendered.text.len());
+    println!("compile  {:7.1} us", micros(ROUNDS / 100, || drop(EmailTemplate::compile(&content, &options))));
     println!(
         "render   {:7.2} us",
-        micros(ROUNDS, || drop(template.render(
-            &profile,
-            &context,
-            OnMissing::Skip
-        )))
+        micros(ROUNDS, || drop(template.render(&profile, &context, OnMissing::Skip)))
     );
     let reused = micros(ROUNDS, || {
         let done = template.render_into(&profile, &context, OnMissing::Skip, &mut rendered);
@@ -59,14 +47,8 @@ fn main() {
 
 fn message(rendered: &RenderedEmail) -> Vec<u8> {
     let headers = MessageHeaders {
-        from: Mailbox {
-            name: None,
-            address: "news@fernweh-coffee.example",
-        },
-        to: Mailbox {
-            name: Some("Zofia Żak"),
-            address: "zofia@mail.example",
-        },
+        from: Mailbox { name: None, address: "news@fernweh-coffee.example" },
+        to: Mailbox { name: Some("Zofia Żak"), address: "zofia@mail.example" },
         reply_to: None,
         message_id: "x1.17@mail.fernweh-coffee.example",
         date_unix_seconds: 1_772_323_200,

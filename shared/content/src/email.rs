@@ -19,10 +19,7 @@ pub struct CompileOptions {
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        Self {
-            max_field_bytes: 256 * 1024,
-            max_nesting: 64,
-        }
+        Self { max_field_bytes: 256 * 1024, max_nesting: 64 }
     }
 }
 
@@ -76,27 +73,13 @@ impl EmailTemplate {
     /// # Errors
     /// Everything that is wrong, in all fields, with positions in the text as the user wrote it.
     pub fn compile(content: &EmailContent, options: &CompileOptions) -> Result<Self, Vec<ContentError>> {
-        let mut compiling = Compiling {
-            options,
-            errors: Vec::new(),
-            variables: Vec::new(),
-        };
+        let mut compiling = Compiling { options, errors: Vec::new(), variables: Vec::new() };
         if content.subject.trim().is_empty() {
-            compiling.errors.push(ContentError::new(
-                "empty_subject",
-                "subject",
-                "the subject is empty",
-            ));
+            compiling.errors.push(ContentError::new("empty_subject", "subject", "the subject is empty"));
         }
         let subject = compiling.header("subject", &content.subject);
-        let from_name = content
-            .from_name
-            .as_deref()
-            .map(|name| compiling.header("from_name", name));
-        let reply_to = content
-            .reply_to
-            .as_deref()
-            .map(|address| compiling.header("reply_to", address));
+        let from_name = content.from_name.as_deref().map(|name| compiling.header("from_name", name));
+        let reply_to = content.reply_to.as_deref().map(|address| compiling.header("reply_to", address));
         let preheader = content.preheader.as_deref();
         if let Some(preheader) = preheader {
             compiling.field("preheader", preheader, Escaping::Html);
@@ -220,8 +203,7 @@ impl Compiling<'_> {
     fn header(&mut self, field: &'static str, source: &str) -> Option<Program> {
         if source.chars().any(char::is_control) {
             let message = "line breaks, tabs and other control characters have no place in a header";
-            self.errors
-                .push(ContentError::new("control_character", field, message));
+            self.errors.push(ContentError::new("control_character", field, message));
             return None;
         }
         self.field(field, source, Escaping::None)
@@ -249,10 +231,7 @@ impl Compiling<'_> {
             .and_then(|tags| Ok((template::compile(source, field, escaping)?, tags)));
         match parsed {
             Ok((compiled, tags)) => {
-                let new = compiled.variables.iter().map(|path| Variable {
-                    path: path.clone(),
-                    field,
-                });
+                let new = compiled.variables.iter().map(|path| Variable { path: path.clone(), field });
                 self.variables.extend(new);
                 Some((compiled, tags))
             }
@@ -286,16 +265,11 @@ impl Compiling<'_> {
             nested.map(|compiled| compiled.program).map_err(|errors| {
                 // The source itself is well formed, so blocks have come apart: opened where the document keeps them
                 // and closed where it does not, or the other way round.
-                let why = errors
-                    .into_iter()
-                    .next()
-                    .map(|error| error.message)
-                    .unwrap_or_default();
+                let why = errors.into_iter().next().map(|error| error.message).unwrap_or_default();
                 let message = format!(
                     "a block begins and ends in places that don't belong together in the {what}: {why}"
                 );
-                self.errors
-                    .push(ContentError::new("misplaced_tag", field, message));
+                self.errors.push(ContentError::new("misplaced_tag", field, message));
             })
         };
         let html = again("document", &prepared.html, Escaping::Html).ok()?;

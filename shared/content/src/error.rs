@@ -24,13 +24,7 @@ pub struct ContentError {
 
 impl ContentError {
     pub(crate) fn new(code: &'static str, field: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            field,
-            line: None,
-            column: None,
-            message: message.into(),
-        }
+        Self { code, field, line: None, column: None, message: message.into() }
     }
 
     pub(crate) fn at(mut self, position: Option<(usize, usize)>) -> Self {

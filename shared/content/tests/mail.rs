@@ -29,21 +29,13 @@ fn zofia() -> Value {
 
 fn render(profile: &Value) -> RenderedEmail {
     let template = EmailTemplate::compile(&welcome(), &CompileOptions::default()).expect("compiles");
-    template
-        .render(profile, &json!({}), OnMissing::Blank)
-        .expect("renders")
+    template.render(profile, &json!({}), OnMissing::Blank).expect("renders")
 }
 
 fn message(rendered: &RenderedEmail) -> Vec<u8> {
     let headers = MessageHeaders {
-        from: Mailbox {
-            name: None,
-            address: "news@fernweh-coffee.example",
-        },
-        to: Mailbox {
-            name: Some("Zofia Żak"),
-            address: "zofia@xn--kse-qla.example",
-        },
+        from: Mailbox { name: None, address: "news@fernweh-coffee.example" },
+        to: Mailbox { name: Some("Zofia Żak"), address: "zofia@xn--kse-qla.example" },
         reply_to: None,
         message_id: "x1.17@mail.fernweh-coffee.example",
         date_unix_seconds: 1_772_323_200,
@@ -79,21 +71,10 @@ fn the_message_is_the_same_each_time_and_holds_what_was_rendered() {
     let rendered = render(&zofia());
     let bytes = message(&rendered);
     assert_eq!(bytes, message(&render(&zofia())));
-    let parsed = mail_parser::MessageParser::default()
-        .parse(&bytes)
-        .expect("parses");
+    let parsed = mail_parser::MessageParser::default().parse(&bytes).expect("parses");
     assert_eq!(parsed.subject(), Some("Welcome, Zofia: your first roast"));
-    assert_eq!(
-        parsed.body_html(0).expect("html").replace("\r\n", "\n"),
-        rendered.html
-    );
-    assert_eq!(
-        parsed.body_text(0).expect("text").replace("\r\n", "\n"),
-        rendered.text
-    );
-    let reply_to = parsed
-        .reply_to()
-        .and_then(|to| to.first())
-        .and_then(|to| to.address());
+    assert_eq!(parsed.body_html(0).expect("html").replace("\r\n", "\n"), rendered.html);
+    assert_eq!(parsed.body_text(0).expect("text").replace("\r\n", "\n"), rendered.text);
+    let reply_to = parsed.reply_to().and_then(|to| to.first()).and_then(|to| to.address());
     assert_eq!(reply_to, Some("hello+p-17@fernweh-coffee.example"));
 }

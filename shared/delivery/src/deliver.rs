@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use campaign::chunk::Members;
+use campaign::configuration::default_retry_period;
 use campaign::id::random_bytes;
 use campaign::outcome::OnUnknown;
 use campaign::profile::Consent;
@@ -20,7 +21,7 @@ use store::messages::ChunkKey;
 use store::{Store, StoreError};
 use tracing::{info, warn};
 
-use crate::outcome::{Ended, Plan, Tally, UNKNOWN_WAIT, plan};
+use crate::outcome::{Ended, Plan, Situation, Tally, UNKNOWN_WAIT, plan};
 use crate::templates::{Compiled, Templates};
 use crate::{Cause, Job, MemberId, Sender};
 
@@ -96,7 +97,8 @@ impl<S: Sender> Delivery<S> {
         let lease = deadline.remaining(clock) + LEASE_MARGIN;
         let ledger = &self.store.ledger;
         let mut claim = ledger.claim(chunk, &self.worker, lease, Waits::Honoured).await?;
-        if matches!(claim, Claim::NotYet(_)) && ledger.state(chunk.execution).await? == Some(State::Stopping) {
+        if matches!(claim, Claim::NotYet(_)) && ledger.state(chunk.execution).await? == Some(State::Stopping)
+        {
             claim = ledger.claim(chunk, &self.worker, lease, Waits::CutShort).await?;
         }
         let mut claimed = match claim {
@@ -149,10 +151,11 @@ impl<S: Sender> Delivery<S> {
     /// Puts a claimed chunk where the last claim left it: a member that killed its process has failed, and doubt that
     /// has lasted long enough follows the rule.
     fn resume(&self, chunk: &mut ClaimedChunk, head: &Head) {
-        if let Some(code) = chunk.killer.and_then(|member| chunk.members.codes.get_mut(member)) {
-            if code.is_pending() && chunk.book.stuck > STUCK {
-                *code = Code::Crashed;
-            }
+        if let Some(code) = chunk.killer.and_then(|member| chunk.members.codes.get_mut(member))
+            && code.is_pending()
+            && chunk.book.stuck > STUCK
+        {
+            *code = Code::Crashed;
         }
         let now_ms = self.store.platform.clock.now().as_millisecond();
         let wait_ms = i64::try_from(UNKNOWN_WAIT.as_millis()).unwrap_or(i64::MAX);
@@ -165,7 +168,10 @@ impl<S: Sender> Delivery<S> {
         }
     }
 
-    async fn configuration(&self, compiled: &Compiled<S::Template>) -> Result<Option<Arc<Configuration>>, StoreError> {
+    async fn configuration(
+        &self,
+        compiled: &Compiled<S::Template>,
+    ) -> Result<Option<Arc<Configuration>>, StoreError> {
         let Some(id) = compiled.configuration else { return Ok(None) };
         match self.store.configurations.get(id).await {
             Ok(found) => Ok(Some(Arc::new(found.value))),
@@ -200,16 +206,16 @@ impl<S: Sender> Delivery<S> {
     ) -> Result<(), StoreError> {
         let now_ms = self.store.platform.clock.now().as_millisecond();
         let jitter = u64::from_be_bytes(random_bytes()[..8].try_into().unwrap_or_default());
-        let Plan { next, message } = plan(
-            &mut chunk.members,
-            &mut chunk.book,
-            &tally,
+        let retry_period =
+            configuration.map_or_else(default_retry_period, |found| found.retry_period_seconds);
+        let situation = Situation {
             ended,
-            head.on_unknown,
-            configuration,
+            on_unknown: head.on_unknown,
+            retry_period: Duration::from_secs(retry_period.into()),
             now_ms,
             jitter,
-        );
+        };
+        let Plan { next, message } = plan(&mut chunk.members, &mut chunk.book, &tally, situation);
         let messages = message.map(|wait| chunk.key.message(S::CHANNEL).after(wait)).into_iter().collect();
         if self.store.ledger.settle(&mut chunk, next, &tally.details, messages).await?.is_err() {
             return self.lost(chunk.key, &tally.known).await;
@@ -263,9 +269,7 @@ impl<S: Sender> Run<'_, S> {
                 return Ok(Ok(Ended::OutOfTime));
             }
             let size = self.window_size(alone);
-            if alone
-                && let Err(Lost) = store.ledger.prepare_alone(self.chunk, first).await?
-            {
+            if alone && let Err(Lost) = store.ledger.prepare_alone(self.chunk, first).await? {
                 return Ok(Err(Lost));
             }
             let window = self.prepare(first, size, &mut profiles);
@@ -332,7 +336,7 @@ impl<S: Sender> Run<'_, S> {
     fn prepare(&mut self, first: usize, size: usize, profiles: &mut [Option<Profile>]) -> Window<S::Message> {
         let mut window = Window { range: first..first, members: Vec::new(), messages: Vec::new() };
         let now_seconds = self.delivery.store.platform.clock.now().as_second();
-        for index in first..self.chunk.members.len() {
+        for (index, profile) in profiles.iter_mut().enumerate().skip(first) {
             if window.messages.len() >= size {
                 break;
             }
@@ -340,7 +344,7 @@ impl<S: Sender> Run<'_, S> {
             if !self.chunk.members.codes[index].is_pending() {
                 continue;
             }
-            match self.prepare_member(index, profiles[index].take(), now_seconds) {
+            match self.prepare_member(index, profile.take(), now_seconds) {
                 Ok(message) => {
                     window.members.push(index);
                     window.messages.push(message);
@@ -422,7 +426,8 @@ impl<S: Sender> Run<'_, S> {
         }
         if self.tally.cause == Some(Cause::Throttled) {
             let wait = self.tally.retry_after.unwrap_or(Duration::from_secs(1));
-            let until_us = clock.now().as_microsecond().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(0));
+            let until_us =
+                clock.now().as_microsecond().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(0));
             self.delivery.store.rates.hold(self.configuration.id, until_us).await?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use campaign::chunk::Members;
 use campaign::outcome::OnUnknown;
-use campaign::{Code, Configuration, retry};
+use campaign::{Code, retry};
 use store::ledger::{Bookkeeping, Next};
 
 use crate::{Answer, Cause};
@@ -99,17 +99,29 @@ pub(crate) struct Plan {
     pub(crate) message: Option<Duration>,
 }
 
-/// Decides what a chunk does next, from what was answered, and keeps its book. `jitter` is any number.
+/// What the decision about a chunk depends on, beside what was answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Situation {
+    /// Why the loop over the windows ended.
+    pub(crate) ended: Ended,
+    /// What to do in doubt.
+    pub(crate) on_unknown: OnUnknown,
+    /// How long what is not taken is tried again.
+    pub(crate) retry_period: Duration,
+    /// The time, in milliseconds since the Unix epoch.
+    pub(crate) now_ms: i64,
+    /// Any number.
+    pub(crate) jitter: u64,
+}
+
+/// Decides what a chunk does next, from what was answered, and keeps its book.
 pub(crate) fn plan(
     members: &mut Members,
     book: &mut Bookkeeping,
     tally: &Tally,
-    ended: Ended,
-    on_unknown: OnUnknown,
-    configuration: Option<&Configuration>,
-    now_ms: i64,
-    jitter: u64,
+    situation: Situation,
 ) -> Plan {
+    let Situation { ended, on_unknown, retry_period, now_ms, jitter } = situation;
     let in_doubt = on_unknown == OnUnknown::Resend && members.codes.contains(&Code::Unknown);
     if in_doubt {
         book.doubt_since_ms.get_or_insert(now_ms);
@@ -121,12 +133,9 @@ pub(crate) fn plan(
             _ => {}
         }
         let wait = retry_wait(book, tally, now_ms, jitter);
-        let period_ms = configuration.map_or_else(
-            || i64::from(campaign::configuration::default_retry_period()) * 1000,
-            |configuration| i64::from(configuration.retry_period_seconds) * 1000,
-        );
         let first_ms = book.first_try_ms.unwrap_or(now_ms);
-        let expired = tally.cause.is_some_and(Cause::counts_as_try) && now_ms - first_ms >= period_ms;
+        let expired =
+            tally.cause.is_some_and(Cause::counts_as_try) && now_ms - first_ms >= millis(retry_period);
         if expired {
             let code =
                 if tally.cause == Some(Cause::Misconfigured) { Code::Misconfigured } else { Code::Expired };
@@ -144,7 +153,8 @@ pub(crate) fn plan(
     }
     if in_doubt {
         let since = book.doubt_since_ms.unwrap_or(now_ms);
-        let wait = UNKNOWN_WAIT.saturating_sub(Duration::from_millis(u64::try_from(now_ms - since).unwrap_or(0)));
+        let wait =
+            UNKNOWN_WAIT.saturating_sub(Duration::from_millis(u64::try_from(now_ms - since).unwrap_or(0)));
         return Plan { next: Next::Park(now_ms.saturating_add(millis(wait))), message: Some(wait) };
     }
     Plan { next: Next::Close, message: None }
@@ -194,7 +204,14 @@ mod tests {
     }
 
     fn next(members: &mut Members, book: &mut Bookkeeping, tally: &Tally, on_unknown: OnUnknown) -> Plan {
-        plan(members, book, tally, Ended::Through, on_unknown, None, NOW, 0)
+        let situation = Situation {
+            ended: Ended::Through,
+            on_unknown,
+            retry_period: Duration::from_secs(12 * 3600),
+            now_ms: NOW,
+            jitter: 0,
+        };
+        plan(members, book, tally, situation)
     }
 
     #[test]
@@ -203,7 +220,8 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..9 {
             let tally = deferred(Cause::Transient, None);
-            let Plan { next: Next::Park(at), .. } = next(&mut members(), &mut book, &tally, OnUnknown::Hold) else {
+            let Plan { next: Next::Park(at), .. } = next(&mut members(), &mut book, &tally, OnUnknown::Hold)
+            else {
                 panic!("it waits")
             };
             waits.push((at - NOW) / 1000);
@@ -238,7 +256,8 @@ mod tests {
     fn doubt_is_held_or_waits_for_the_rule_to_resend() {
         let mut doubtful = members();
         doubtful.codes = vec![Code::Unknown, Code::Sent, Code::NoConsent];
-        let held = next(&mut doubtful.clone(), &mut Bookkeeping::default(), &Tally::default(), OnUnknown::Hold);
+        let held =
+            next(&mut doubtful.clone(), &mut Bookkeeping::default(), &Tally::default(), OnUnknown::Hold);
         assert_eq!(held.next, Next::Close);
         let mut book = Bookkeeping::default();
         let waits = next(&mut doubtful.clone(), &mut book, &Tally::default(), OnUnknown::Resend);
@@ -254,7 +273,8 @@ mod tests {
     fn the_gravest_cause_counts() {
         let mut tally = deferred(Cause::Transient, Some(Duration::from_secs(60)));
         assert!(!tally.stops_the_rest());
-        let down = Answer::NotAccepted { cause: Cause::Unreachable, retry_after: None, detail: String::new() };
+        let down =
+            Answer::NotAccepted { cause: Cause::Unreachable, retry_after: None, detail: String::new() };
         tally.answer(&mut members(), 2, down);
         assert!(tally.stops_the_rest());
         assert_eq!(tally.retry_after, Some(Duration::from_secs(60)));

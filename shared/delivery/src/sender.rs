@@ -36,7 +36,11 @@ pub trait Sender: Send + Sync + 'static {
     ///
     /// # Errors
     /// The `failed` or `excluded` code, and why, for people; never with an address or a value in it.
-    fn prepare(&self, job: &Job<'_, Self::Template>, profile: Profile) -> Result<Self::Message, (Code, String)>;
+    fn prepare(
+        &self,
+        job: &Job<'_, Self::Template>,
+        profile: Profile,
+    ) -> Result<Self::Message, (Code, String)>;
 
     /// Hands the messages over and returns one answer each, in their order, within `time`. It keeps its own timeouts:
     /// whatever is without an answer then is [`Answer::Ambiguous`] if any of it may have been taken.

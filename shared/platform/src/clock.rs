@@ -22,18 +22,12 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the wall clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the monotonic clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
     fn monotonic(&self) -> Duration {
         static START: std::sync::LazyLock<std::time::Instant> =
             std::sync::LazyLock::new(std::time::Instant::now);

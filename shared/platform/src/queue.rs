@@ -31,12 +31,7 @@ pub struct Message {
 impl Message {
     /// A message for `queue` to be seen at once.
     pub fn new(queue: QueueName, body: String) -> Self {
-        Self {
-            queue,
-            body,
-            delay: Duration::ZERO,
-            group: None,
-        }
+        Self { queue, body, delay: Duration::ZERO, group: None }
     }
 
     /// The same message, hidden for `delay` (cut to [`MAX_DELAY`]).

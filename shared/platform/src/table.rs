@@ -64,10 +64,7 @@ pub struct Key {
 impl Key {
     /// The key (pk, sk). Neither may be empty.
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self {
-            pk: pk.into(),
-            sk: sk.into(),
-        }
+        Self { pk: pk.into(), sk: sk.into() }
     }
 }
 
@@ -96,12 +93,7 @@ pub struct Item {
 impl Item {
     /// An item without attributes.
     pub fn new(key: Key) -> Self {
-        Self {
-            key,
-            attributes: BTreeMap::new(),
-            due: None,
-            expires: None,
-        }
+        Self { key, attributes: BTreeMap::new(), due: None, expires: None }
     }
 
     /// The same item with one attribute set.
@@ -231,38 +223,22 @@ pub struct Write {
 impl Write {
     /// Puts an item.
     pub fn put(table: TableName, item: Item) -> Self {
-        Self {
-            table,
-            kind: WriteKind::Put(item),
-            condition: None,
-        }
+        Self { table, kind: WriteKind::Put(item), condition: None }
     }
 
     /// Updates an item.
     pub fn update(table: TableName, key: Key, changes: Vec<Change>) -> Self {
-        Self {
-            table,
-            kind: WriteKind::Update(key, changes),
-            condition: None,
-        }
+        Self { table, kind: WriteKind::Update(key, changes), condition: None }
     }
 
     /// Deletes an item.
     pub fn delete(table: TableName, key: Key) -> Self {
-        Self {
-            table,
-            kind: WriteKind::Delete(key),
-            condition: None,
-        }
+        Self { table, kind: WriteKind::Delete(key), condition: None }
     }
 
     /// Checks a condition.
     pub fn check(table: TableName, key: Key, condition: Condition) -> Self {
-        Self {
-            table,
-            kind: WriteKind::Check(key),
-            condition: Some(condition),
-        }
+        Self { table, kind: WriteKind::Check(key), condition: Some(condition) }
     }
 
     /// The same write under a condition.

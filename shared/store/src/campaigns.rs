@@ -81,8 +81,10 @@ impl Campaigns {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn version(&self, id: CampaignId, number: u32) -> Result<Version, StoreError> {
-        let item = self.platform.table.get(CONTROL, &tables::version(id, number), Consistency::Strong).await?;
-        let item = item.ok_or_else(|| StoreError::not_found("version", format_args!("{number} of campaign {id}")))?;
+        let item =
+            self.platform.table.get(CONTROL, &tables::version(id, number), Consistency::Strong).await?;
+        let item =
+            item.ok_or_else(|| StoreError::not_found("version", format_args!("{number} of campaign {id}")))?;
         document::decode("version", &item)
     }
 
@@ -199,8 +201,7 @@ impl Campaigns {
     pub async fn due(&self, until: Timestamp) -> Result<Vec<Campaign>, StoreError> {
         let mut campaigns = Vec::new();
         for bucket in 0..platform::table::DUE_BUCKETS {
-            let items =
-                self.platform.table.query_due(CONTROL, bucket, until.as_millisecond(), 100).await?;
+            let items = self.platform.table.query_due(CONTROL, bucket, until.as_millisecond(), 100).await?;
             for item in items.iter().filter(|item| item.key.pk == tables::CAMPAIGNS) {
                 campaigns.push(read(item)?);
             }
@@ -216,7 +217,12 @@ impl Campaigns {
         let at = self.platform.clock.now() + ACTIVATION_PATIENCE;
         let changes = vec![Change::Due(Some(due(campaign.id, at)))];
         let condition = document::at_revision(campaign.revision);
-        match self.platform.table.update(CONTROL, &tables::campaign(campaign.id), Some(condition), changes).await? {
+        match self
+            .platform
+            .table
+            .update(CONTROL, &tables::campaign(campaign.id), Some(condition), changes)
+            .await?
+        {
             Updated::New(_) | Updated::Refused(_) => Ok(()),
         }
     }

@@ -3,10 +3,10 @@
 use campaign::{Configuration, ConfigurationId};
 use platform::{Consistency, Key, Platform, Query, Write};
 
+use crate::StoreError;
 use crate::document::{self, Revised};
 use crate::error::refused;
 use crate::tables::{self, CONTROL};
-use crate::StoreError;
 
 const WHAT: &str = "configuration";
 

@@ -30,7 +30,10 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, item: &Item) -> Re
     serde_json::from_slice(bytes).map_err(|source| StoreError::Corrupt { what, source: Some(source) })
 }
 
-pub(crate) fn revised<T: DeserializeOwned>(what: &'static str, item: &Item) -> Result<Revised<T>, StoreError> {
+pub(crate) fn revised<T: DeserializeOwned>(
+    what: &'static str,
+    item: &Item,
+) -> Result<Revised<T>, StoreError> {
     Ok(Revised { value: decode(what, item)?, revision: item.number(REVISION).unwrap_or(0) })
 }
 

@@ -44,11 +44,7 @@ impl CallKey {
     }
 
     fn item(&self, part: usize) -> Key {
-        let sk = if part == 0 {
-            "CALL".to_owned()
-        } else {
-            format!("PART#{part:04}")
-        };
+        let sk = if part == 0 { "CALL".to_owned() } else { format!("PART#{part:04}") };
         Key::new(format!("idem#{}", self.0), sk)
     }
 }
@@ -117,12 +113,7 @@ impl Idempotency {
             Change::Expires(Some(now.as_second() + KEEP_SECONDS)),
         ];
         let free = Condition::Any(vec![Condition::NotExists, lost]);
-        let item = match self
-            .platform
-            .table
-            .update(LEDGER, &key.item(0), Some(free), changes)
-            .await?
-        {
+        let item = match self.platform.table.update(LEDGER, &key.item(0), Some(free), changes).await? {
             Updated::New(_) => return Ok(Begun::First(Call { key, owner })),
             // Gone in this moment: whoever held it gave it back.
             Updated::Refused(None) => return Ok(Begun::InProgress),
@@ -134,20 +125,12 @@ impl Idempotency {
         if item.bytes(DOCUMENT).is_none() {
             return Ok(Begun::InProgress);
         }
-        let Kept {
-            mut answer,
-            body_bytes,
-        } = document::decode(WHAT, &item)?;
-        let parts: Vec<_> = (1..=body_bytes.div_ceil(PART_BYTES))
-            .map(|part| key.item(part))
-            .collect();
+        let Kept { mut answer, body_bytes } = document::decode(WHAT, &item)?;
+        let parts: Vec<_> = (1..=body_bytes.div_ceil(PART_BYTES)).map(|part| key.item(part)).collect();
         for part in &parts {
             let item = self.platform.table.get(LEDGER, part, Consistency::Strong).await?;
             let bytes = item.as_ref().and_then(|item| item.bytes("part"));
-            answer.body.extend_from_slice(bytes.ok_or(StoreError::Corrupt {
-                what: WHAT,
-                source: None,
-            })?);
+            answer.body.extend_from_slice(bytes.ok_or(StoreError::Corrupt { what: WHAT, source: None })?);
         }
         Ok(Begun::Answered(answer))
     }
@@ -172,19 +155,11 @@ impl Idempotency {
         if !parts.is_empty() {
             self.platform.table.batch_put(LEDGER, parts).await?;
         }
-        let kept = Kept {
-            answer: answer.clone(),
-            body_bytes: answer.body.len(),
-        };
-        let changes = vec![
-            Change::set(DOCUMENT, document::encode(WHAT, &kept)?),
-            Change::Expires(Some(expires)),
-        ];
+        let kept = Kept { answer: answer.clone(), body_bytes: answer.body.len() };
+        let changes =
+            vec![Change::set(DOCUMENT, document::encode(WHAT, &kept)?), Change::Expires(Some(expires))];
         let mine = Condition::equals(OWNER, call.owner.clone());
-        self.platform
-            .table
-            .update(LEDGER, &call.key.item(0), Some(mine), changes)
-            .await?;
+        self.platform.table.update(LEDGER, &call.key.item(0), Some(mine), changes).await?;
         Ok(())
     }
 

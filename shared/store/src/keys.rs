@@ -7,10 +7,10 @@ use platform::{Consistency, Key, Platform, Query, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::StoreError;
 use crate::document;
 use crate::error::refused;
 use crate::tables::{self, CONTROL};
-use crate::StoreError;
 
 const WHAT: &str = "API key";
 
@@ -74,8 +74,7 @@ impl Keys {
     /// # Errors
     /// As the engine's.
     pub async fn find(&self, secret: &str) -> Result<Option<ApiKey>, StoreError> {
-        let item =
-            self.platform.table.get(CONTROL, &item_key(&hash(secret)), Consistency::Eventual).await?;
+        let item = self.platform.table.get(CONTROL, &item_key(&hash(secret)), Consistency::Eventual).await?;
         item.map(|item| document::decode(WHAT, &item)).transpose()
     }
 

@@ -7,12 +7,12 @@ mod head;
 mod lease;
 
 use campaign::{CampaignId, ExecutionId};
-use platform::{Item, Platform};
 pub use chunk::{Bookkeeping, Claim, ClaimedChunk, Lost, Next, StoredChunk, Waits};
 pub use counters::{ActionCounts, Tally};
 pub use cursor::{ActionCursor, Cursor, CursorClaim, Seen};
 pub use head::{Audience, ExecutionSummary, Head, State};
 pub use lease::{SKEW, Tenancy, Worker};
+use platform::{Item, Platform};
 
 use crate::StoreError;
 use crate::messages::FanOut;

@@ -1,18 +1,20 @@
 //! Profiles and the identities by which they are found.
 
+#[cfg(test)]
+mod tests;
 mod upsert;
 
 use campaign::profile::Namespace;
 use campaign::{Profile, ProfileId};
 use platform::{Condition, Consistency, Item, Platform, Scan, Write};
 use serde_json::{Map, Value};
-pub(crate) use upsert::{identity_of, patch};
 pub use upsert::{Incoming, RowResult, UpsertError};
+pub(crate) use upsert::{identities_of, patch};
 
+use crate::StoreError;
 use crate::document::{self, REVISION, Revised};
 use crate::error::refused;
 use crate::tables::{self, AUDIENCE, PROFILES};
-use crate::StoreError;
 
 const WHAT: &str = "profile";
 
@@ -53,8 +55,11 @@ impl Profiles {
     /// # Errors
     /// As the engine's.
     pub async fn find(&self, namespace: Namespace, name: &str) -> Result<Option<ProfileId>, StoreError> {
-        let item =
-            self.platform.table.get(AUDIENCE, &tables::identity(namespace, name), Consistency::Strong).await?;
+        let item = self
+            .platform
+            .table
+            .get(AUDIENCE, &tables::identity(namespace, name), Consistency::Strong)
+            .await?;
         Ok(item.as_ref().and_then(identified))
     }
 
@@ -62,7 +67,10 @@ impl Profiles {
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn find_many(&self, names: &[(Namespace, String)]) -> Result<Vec<Option<ProfileId>>, StoreError> {
+    pub async fn find_many(
+        &self,
+        names: &[(Namespace, String)],
+    ) -> Result<Vec<Option<ProfileId>>, StoreError> {
         let keys: Vec<_> = names.iter().map(|(namespace, name)| tables::identity(*namespace, name)).collect();
         let mut found = std::collections::HashMap::with_capacity(keys.len());
         for keys in keys.chunks(platform::table::MAX_BATCH_GET) {
@@ -94,9 +102,8 @@ impl Profiles {
     /// [`StoreError::NotFound`]; [`StoreError::Stale`] where it changed meanwhile.
     pub async fn delete(&self, id: ProfileId) -> Result<(), StoreError> {
         let before = self.get(id).await?;
-        let mut writes = vec![
-            Write::delete(PROFILES, tables::profile(id)).when(document::at_revision(before.revision)),
-        ];
+        let mut writes =
+            vec![Write::delete(PROFILES, tables::profile(id)).when(document::at_revision(before.revision))];
         for (namespace, name) in before.value.identities() {
             writes.push(Write::delete(AUDIENCE, tables::identity(namespace, &name)));
         }
@@ -141,17 +148,14 @@ fn put_writes(
 ) -> Result<(Vec<Write>, Vec<Option<Namespace>>), StoreError> {
     let id = profile.id();
     let revision = before.map_or(0, |before| before.revision);
-    let mut writes =
-        vec![document::put(PROFILES, WHAT, tables::profile(id), profile.document(), revision)?];
+    let mut writes = vec![document::put(PROFILES, WHAT, tables::profile(id), profile.document(), revision)?];
     let mut owners = vec![None];
     let identities = profile.identities();
     let old = before.map(|before| before.value.identities()).unwrap_or_default();
     for (namespace, name) in identities.iter().filter(|identity| !old.contains(identity)) {
         let item = Item::new(tables::identity(*namespace, name)).with("pid", id.as_bytes().to_vec());
-        let free = Condition::Any(vec![
-            Condition::NotExists,
-            Condition::equals("pid", id.as_bytes().to_vec()),
-        ]);
+        let free =
+            Condition::Any(vec![Condition::NotExists, Condition::equals("pid", id.as_bytes().to_vec())]);
         writes.push(Write::put(AUDIENCE, item).when(free));
         owners.push(Some(*namespace));
     }
@@ -170,4 +174,3 @@ fn blame(failed: &[usize], owners: &[Option<Namespace>]) -> StoreError {
             namespace: namespace.name(),
         })
 }
-

@@ -4,8 +4,8 @@ use campaign::ConfigurationId;
 use campaign::rate::{self, Slot};
 use platform::{Change, Condition, Consistency, Key, Platform, Updated};
 
-use crate::tables::LEDGER;
 use crate::StoreError;
+use crate::tables::LEDGER;
 
 const CELL: &str = "cell";
 /// How often a reservation is tried anew when others reserve at the same time.
@@ -27,7 +27,12 @@ impl Rates {
     ///
     /// # Errors
     /// [`StoreError::Contended`] where others reserve again and again.
-    pub async fn reserve(&self, configuration: ConfigurationId, rate: u32, count: usize) -> Result<Slot, StoreError> {
+    pub async fn reserve(
+        &self,
+        configuration: ConfigurationId,
+        rate: u32,
+        count: usize,
+    ) -> Result<Slot, StoreError> {
         let key = key(configuration);
         let item = self.platform.table.get(LEDGER, &key, Consistency::Strong).await?;
         let mut cell = item.and_then(|item| item.number(CELL));
@@ -51,8 +56,10 @@ impl Rates {
     /// # Errors
     /// As the engine's.
     pub async fn hold(&self, configuration: ConfigurationId, until_us: i64) -> Result<(), StoreError> {
-        let later =
-            Condition::Any(vec![Condition::Lacks(CELL.to_owned()), Condition::Below(CELL.to_owned(), until_us)]);
+        let later = Condition::Any(vec![
+            Condition::Lacks(CELL.to_owned()),
+            Condition::Below(CELL.to_owned(), until_us),
+        ]);
         let changes = vec![Change::set(CELL, until_us)];
         self.platform.table.update(LEDGER, &key(configuration), Some(later), changes).await?;
         Ok(())

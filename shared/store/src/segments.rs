@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use platform::{Consistency, Item, Key, Platform, Query, Write};
 use serde::{Deserialize, Serialize};
 
+use crate::StoreError;
 use crate::document::{self, Revised};
 use crate::error::refused;
 use crate::tables::{self, AUDIENCE, CONTROL, LIST_PARTITIONS};
-use crate::StoreError;
 
 const WHAT: &str = "segment";
 
@@ -195,7 +195,9 @@ impl Segments {
         let members = page
             .items
             .iter()
-            .map(|item| item.key.sk.parse().map_err(|_| StoreError::Corrupt { what: "list member", source: None }))
+            .map(|item| {
+                item.key.sk.parse().map_err(|_| StoreError::Corrupt { what: "list member", source: None })
+            })
             .collect::<Result<_, _>>()?;
         Ok(MemberPage { members, next: page.next })
     }

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use platform::{Consistency, Item, Key, Platform, Write};
 use sha2::Sha256;
 
+use crate::StoreError;
 use crate::error::refused;
 use crate::tables::AUDIENCE;
-use crate::StoreError;
 
 /// The secret that addresses are hashed under, so that the list can't be turned back into addresses by trying them.
 #[derive(Clone)]
@@ -40,10 +40,15 @@ impl Suppressions {
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn add(&self, channel: Channel, address: &str, reason: &str, at: Timestamp) -> Result<(), StoreError> {
-        let item = Item::new(self.item_key(channel, address))
-            .with("reason", reason)
-            .with("at", at.as_millisecond());
+    pub async fn add(
+        &self,
+        channel: Channel,
+        address: &str,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let item =
+            Item::new(self.item_key(channel, address)).with("reason", reason).with("at", at.as_millisecond());
         refused(self.platform.table.transact(vec![Write::put(AUDIENCE, item)]).await)?;
         Ok(())
     }

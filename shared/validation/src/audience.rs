@@ -27,12 +27,20 @@ pub(crate) async fn check(
     findings: &mut Vec<Finding>,
 ) -> Result<Audience, StoreError> {
     let Some(id) = version.segment else {
-        findings.push(Finding::error("no_audience", "segment_id", "the campaign has no audience: name a segment"));
+        findings.push(Finding::error(
+            "no_audience",
+            "segment_id",
+            "the campaign has no audience: name a segment",
+        ));
         return Ok(Audience::default());
     };
     let segment = match store.segments.get(id).await {
         Err(StoreError::NotFound { .. }) => {
-            findings.push(Finding::error("segment_missing", "segment_id", format!("there is no segment {id}")));
+            findings.push(Finding::error(
+                "segment_missing",
+                "segment_id",
+                format!("there is no segment {id}"),
+            ));
             return Ok(Audience::default());
         }
         found => found?.value,
@@ -41,7 +49,11 @@ pub(crate) async fn check(
         SegmentKind::Rule { expression } => match Rule::compile(expression) {
             Ok(rule) => by_rule(store, &rule).await?,
             Err(error) => {
-                findings.push(Finding::error("invalid_rule", "segment_id", format!("the segment's rule: {error}")));
+                findings.push(Finding::error(
+                    "invalid_rule",
+                    "segment_id",
+                    format!("the segment's rule: {error}"),
+                ));
                 return Ok(Audience::default());
             }
         },

@@ -70,14 +70,19 @@ async fn configuration(
     };
     let configuration = match store.configurations.get(id).await {
         Err(StoreError::NotFound { .. }) => {
-            findings.push(Finding::error("configuration_missing", field, format!("there is no configuration {id}")));
+            findings.push(Finding::error(
+                "configuration_missing",
+                field,
+                format!("there is no configuration {id}"),
+            ));
             return Ok(());
         }
         found => found?.value,
     };
     let channel = configuration.sender.channel();
     if channel != action.channel {
-        let message = format!("the configuration is for {}, the action for {}", channel.name(), action.channel.name());
+        let message =
+            format!("the configuration is for {}, the action for {}", channel.name(), action.channel.name());
         findings.push(Finding::error("configuration_channel", field.clone(), message));
     }
     if configuration.category != campaign.category {
@@ -99,12 +104,16 @@ fn schedule(version: &Version, now: Timestamp, findings: &mut Vec<Finding>) {
     match version.schedule.first(now) {
         Err(error) => {
             let (code, field) = match error {
-                campaign::schedule::ScheduleError::UnknownZone(_) => ("unknown_time_zone", "schedule.time_zone"),
+                campaign::schedule::ScheduleError::UnknownZone(_) => {
+                    ("unknown_time_zone", "schedule.time_zone")
+                }
                 campaign::schedule::ScheduleError::OutOfRange(_) => ("invalid_time", "schedule.date_time"),
             };
             findings.push(Finding::error(code, field, error.to_string()));
         }
-        Ok(first) if matches!(version.schedule, Schedule::At { .. }) && now.duration_since(first).as_secs() > 0 => {
+        Ok(first)
+            if matches!(version.schedule, Schedule::At { .. }) && now.duration_since(first).as_secs() > 0 =>
+        {
             let late = now.duration_since(first).unsigned_abs();
             if late > grace {
                 let message = format!("the start, {first}, has passed");

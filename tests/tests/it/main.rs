@@ -1,5 +1,7 @@
 //! Every integration test, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a failure is a panic")]
+
 mod contract;
 mod crash;
 mod embedded;

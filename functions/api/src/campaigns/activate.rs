@@ -46,10 +46,7 @@ pub(crate) async fn activate_campaign(
     match activated {
         Ok(campaign) => {
             let answer = CampaignOut::tagged(&context, campaign).await?;
-            Ok(Tagged {
-                status: StatusCode::ACCEPTED,
-                ..answer
-            })
+            Ok(Tagged { status: StatusCode::ACCEPTED, ..answer })
         }
         Err(StoreError::Stale { .. }) if refused.is_some() => {
             let campaign = campaigns.get(id).await?;
@@ -64,10 +61,7 @@ pub(crate) async fn activate_campaign(
         }
         // Pressed twice, the second time after the activation was through: the same campaign, nothing more.
         Err(StoreError::NotAllowed(refusal))
-            if matches!(
-                refusal.status,
-                Status::Scheduled | Status::Live | Status::Completed
-            ) =>
+            if matches!(refusal.status, Status::Scheduled | Status::Live | Status::Completed) =>
         {
             let campaign = campaigns.get(id).await?;
             CampaignOut::tagged(&context, campaign).await

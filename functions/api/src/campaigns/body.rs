@@ -168,13 +168,7 @@ impl ActionBody {
             body,
             text: content.text,
         });
-        (
-            Action {
-                channel: Channel::Email,
-                configuration: self.configuration_id,
-            },
-            content,
-        )
+        (Action { channel: Channel::Email, configuration: self.configuration_id }, content)
     }
 
     pub(super) fn join(action: &Action, content: Content) -> Self {
@@ -207,11 +201,7 @@ fn check_sizes(contents: &[Content]) -> Result<()> {
             errors.push(FieldError::new(format!("actions[{index}].content"), message));
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::fields(Kind::ContentTooLarge, errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::ContentTooLarge, errors)) }
 }
 
 impl ScheduleBody {
@@ -230,20 +220,12 @@ impl ScheduleBody {
             }
             (ScheduleKind::At, Some(date_time), Some(zone)) => (date_time, zone),
         };
-        let is_local = date_time
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || b"-:T.".contains(&byte))
-            && date_time
-                .split_once('T')
-                .is_some_and(|(_, time)| !time.contains('-'));
-        let date_time = date_time
-            .parse::<DateTime>()
-            .ok()
-            .filter(|_| is_local)
-            .ok_or_else(|| {
-                let message = "must be a local time without an offset, such as 2027-03-14T09:00:00";
-                Problem::field("schedule.date_time", message)
-            })?;
+        let is_local = date_time.bytes().all(|byte| byte.is_ascii_digit() || b"-:T.".contains(&byte))
+            && date_time.split_once('T').is_some_and(|(_, time)| !time.contains('-'));
+        let date_time = date_time.parse::<DateTime>().ok().filter(|_| is_local).ok_or_else(|| {
+            let message = "must be a local time without an offset, such as 2027-03-14T09:00:00";
+            Problem::field("schedule.date_time", message)
+        })?;
         let found = TimeZone::get(&zone).ok();
         let Some(time_zone) = found.as_ref().and_then(TimeZone::iana_name).map(str::to_owned) else {
             return Err(Problem::field("schedule.time_zone", "is no IANA time zone"));
@@ -257,11 +239,9 @@ impl ScheduleBody {
 impl From<Schedule> for ScheduleBody {
     fn from(schedule: Schedule) -> Self {
         match schedule {
-            Schedule::AtActivation => Self {
-                kind: ScheduleKind::AtActivation,
-                date_time: None,
-                time_zone: None,
-            },
+            Schedule::AtActivation => {
+                Self { kind: ScheduleKind::AtActivation, date_time: None, time_zone: None }
+            }
             Schedule::At { date_time, time_zone } => Self {
                 kind: ScheduleKind::At,
                 date_time: Some(date_time.to_string()),
@@ -278,25 +258,15 @@ pub(super) fn check(campaign: &Campaign) -> Result<()> {
         errors.push(FieldError::new("name", format!("has 1 to {MAX_NAME} characters")));
     }
     if campaign.description.chars().count() > MAX_DESCRIPTION {
-        errors.push(FieldError::new(
-            "description",
-            format!("has at most {MAX_DESCRIPTION} characters"),
-        ));
+        errors.push(FieldError::new("description", format!("has at most {MAX_DESCRIPTION} characters")));
     }
     if campaign.tags.len() > MAX_TAGS {
         errors.push(FieldError::new("tags", format!("has at most {MAX_TAGS}")));
     }
     for (index, tag) in campaign.tags.iter().enumerate() {
         if tag.trim().is_empty() || tag.chars().count() > MAX_TAG {
-            errors.push(FieldError::new(
-                format!("tags[{index}]"),
-                format!("has 1 to {MAX_TAG} characters"),
-            ));
+            errors.push(FieldError::new(format!("tags[{index}]"), format!("has 1 to {MAX_TAG} characters")));
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::fields(Kind::InvalidField, errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::InvalidField, errors)) }
 }

@@ -98,11 +98,7 @@ pub(crate) async fn create_campaign(
         misfire_grace_seconds: Some(body.misfire_grace_seconds),
     };
     fields.apply(&mut version, &mut contents)?;
-    context
-        .store
-        .campaigns
-        .create(&campaign, &version, &contents)
-        .await?;
+    context.store.campaigns.create(&campaign, &version, &contents).await?;
     campaign.revision = 1;
     Ok(Tagged::created(1, CampaignOut::load(&context, campaign).await?))
 }

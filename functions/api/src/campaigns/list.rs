@@ -66,13 +66,9 @@ pub(crate) async fn list_campaigns(
     let matches = |campaign: &Campaign| {
         statuses.contains(&campaign.status)
             && filter.kind.is_none_or(|kind| kind == campaign.kind)
-            && filter
-                .category
-                .is_none_or(|category| category == campaign.category)
+            && filter.category.is_none_or(|category| category == campaign.category)
             && filter.tag.as_ref().is_none_or(|tag| campaign.tags.contains(tag))
-            && name
-                .as_ref()
-                .is_none_or(|name| campaign.name.to_lowercase().contains(name))
+            && name.as_ref().is_none_or(|name| campaign.name.to_lowercase().contains(name))
     };
     let mut after = cursor::decode::<CampaignId>(LIST, filter.cursor.as_deref())?.map(|id| id.to_string());
     let (mut items, mut read) = (Vec::new(), 0);
@@ -110,10 +106,7 @@ fn statuses(asked: Option<&str>) -> Result<Vec<Status>> {
             .map(|name| {
                 Status::from_name(name.trim()).ok_or_else(|| {
                     let known = Status::ALL.map(Status::name).join(", ");
-                    Problem::new(
-                        Kind::InvalidParameter,
-                        format!("status: there are {known}, and all"),
-                    )
+                    Problem::new(Kind::InvalidParameter, format!("status: there are {known}, and all"))
                 })
             })
             .collect(),

@@ -24,11 +24,7 @@ use crate::error::{Kind, Problem, Result};
 pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(create::create_campaign, list::list_campaigns))
-        .routes(routes!(
-            get::get_campaign,
-            patch::patch_campaign,
-            delete::delete_campaign
-        ))
+        .routes(routes!(get::get_campaign, patch::patch_campaign, delete::delete_campaign))
         .routes(routes!(validate::validate_campaign))
         .routes(routes!(preview::preview_campaign))
         .routes(routes!(proof::proof_campaign))
@@ -59,10 +55,7 @@ async fn content(
     }
     let number =
         u8::try_from(action).map_err(|_| Problem::new(Kind::InvalidField, "action: is too large"))?;
-    let Content::Email(content) = context
-        .store
-        .campaigns
-        .content(campaign.id, version.number, number)
-        .await?;
+    let Content::Email(content) =
+        context.store.campaigns.content(campaign.id, version.number, number).await?;
     Ok(content)
 }

@@ -99,11 +99,7 @@ impl CampaignOut {
     pub(super) async fn load(context: &Context, campaign: Campaign) -> Result<Self> {
         let draft = version(context, &campaign, campaign.draft_version).await?;
         let live = version(context, &campaign, campaign.live_version).await?;
-        Ok(Self {
-            summary: campaign.into(),
-            draft,
-            live,
-        })
+        Ok(Self { summary: campaign.into(), draft, live })
     }
 
     /// As [`Self::load`], with its ETag.

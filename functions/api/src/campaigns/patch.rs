@@ -90,9 +90,7 @@ pub(crate) async fn patch_campaign(
         let command = if is_edit { Command::Edit } else { Command::Rename };
         status::after(campaign.status, command).map_err(StoreError::from)?;
         campaign.name = patch.name.unwrap_or(campaign.name);
-        campaign.description = patch
-            .description
-            .map_or(campaign.description, Option::unwrap_or_default);
+        campaign.description = patch.description.map_or(campaign.description, Option::unwrap_or_default);
         campaign.tags = patch.tags.map_or(campaign.tags, Option::unwrap_or_default);
         campaign.category = patch.category.unwrap_or(campaign.category);
         campaign.modified_at = context.now();
@@ -106,9 +104,7 @@ pub(crate) async fn patch_campaign(
             let before = version.actions.len();
             let mut contents = campaigns.contents(id, &version).await?;
             fields.apply(&mut version, &mut contents)?;
-            campaigns
-                .save_draft(&campaign, Some((&version, &contents)), before)
-                .await
+            campaigns.save_draft(&campaign, Some((&version, &contents)), before).await
         };
         match saved {
             Ok(()) => {

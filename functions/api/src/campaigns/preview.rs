@@ -87,22 +87,15 @@ pub(crate) async fn preview_campaign(
         (None, profile) => {
             let id = ProfileId::from_bytes([0; 16]);
             let document = match profile {
-                Some(profile) => profile
-                    .into_document(Identity::Made)
-                    .map_err(|error| error.within("profile."))?,
+                Some(profile) => {
+                    profile.into_document(Identity::Made).map_err(|error| error.within("profile."))?
+                }
                 None => Map::new(),
             };
             Profile::new(id, document).map_err(|error| problem(&error).within("profile."))?
         }
     };
-    render(
-        &version,
-        body.action,
-        &email,
-        profile,
-        &Value::Object(body.context),
-    )
-    .map(Json)
+    render(&version, body.action, &email, profile, &Value::Object(body.context)).map(Json)
 }
 
 /// Renders one action for one profile.
@@ -125,21 +118,19 @@ pub(super) fn render(
             field: variable.field.to_owned(),
         })
         .collect();
-    let mut rendered = template
-        .render(&profile, context, version.on_missing)
-        .map_err(|error| {
-            let kind = Kind::RenderFailed;
-            match error {
-                RenderError::MissingValue { .. } => {
-                    let missing = undefined.iter().map(|undefined| {
-                        let field = format!("actions[{action}].content.{}", undefined.field);
-                        FieldError::new(field, format!("{} has no value", undefined.variable))
-                    });
-                    Problem::fields(kind, missing.collect()).with("reason", "missing_value")
-                }
-                error => Problem::new(kind, error.to_string()).with("reason", "render_failed"),
+    let mut rendered = template.render(&profile, context, version.on_missing).map_err(|error| {
+        let kind = Kind::RenderFailed;
+        match error {
+            RenderError::MissingValue { .. } => {
+                let missing = undefined.iter().map(|undefined| {
+                    let field = format!("actions[{action}].content.{}", undefined.field);
+                    FieldError::new(field, format!("{} has no value", undefined.variable))
+                });
+                Problem::fields(kind, missing.collect()).with("reason", "missing_value")
             }
-        })?;
+            error => Problem::new(kind, error.to_string()).with("reason", "render_failed"),
+        }
+    })?;
     blanks.clear(&mut rendered);
     Ok(PreviewOut {
         subject: rendered.subject,

@@ -72,10 +72,7 @@ pub(crate) async fn proof_campaign(
     let action = usize::from(body.action);
     let email = content(&context, &campaign, &version, action).await?;
     if version.actions[action].configuration.is_none() {
-        return Err(Problem::field(
-            "action",
-            "has no configuration_id yet, so it can't be sent",
-        ));
+        return Err(Problem::field("action", "has no configuration_id yet, so it can't be sent"));
     }
     let profile = match body.profile_id {
         Some(id) => context.store.profiles.get(id).await?.value,
@@ -93,12 +90,6 @@ pub(crate) async fn proof_campaign(
         addresses: body.addresses,
     };
     let proof_id = proof.id.clone();
-    context
-        .store
-        .platform
-        .queue
-        .send(vec![proof.message()])
-        .await
-        .map_err(store::StoreError::from)?;
+    context.store.platform.queue.send(vec![proof.message()]).await.map_err(store::StoreError::from)?;
     Ok((StatusCode::ACCEPTED, Json(ProofOut { proof_id })))
 }

@@ -47,13 +47,8 @@ async fn turn_executions(context: &Context, id: CampaignId) -> Result<()> {
     let mut after = None;
     loop {
         let (executions, next) = ledger.executions(id, after, PAGE).await?;
-        for execution in executions
-            .iter()
-            .filter(|execution| execution.state == ExecutionState::Running)
-        {
-            ledger
-                .turn(execution.id, &[ExecutionState::Running], ExecutionState::Stopping)
-                .await?;
+        for execution in executions.iter().filter(|execution| execution.state == ExecutionState::Running) {
+            ledger.turn(execution.id, &[ExecutionState::Running], ExecutionState::Stopping).await?;
         }
         if next.is_none() {
             return Ok(());

@@ -41,8 +41,5 @@ pub(crate) async fn validate_campaign(
     let contents = context.store.campaigns.contents(id, &version).await?;
     let findings = validation::validate(&context.store, &campaign, &version, &contents).await?;
     let can_activate = findings.iter().all(|finding| finding.severity != Severity::Error);
-    Ok(Json(ValidationOut {
-        can_activate,
-        findings,
-    }))
+    Ok(Json(ValidationOut { can_activate, findings }))
 }

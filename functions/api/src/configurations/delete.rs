@@ -29,10 +29,7 @@ pub(crate) async fn delete_configuration(
     let found = context.store.configurations.get(id).await?;
     if_match.check(found.revision)?;
     usage::refuse_in_use(&context, |version| {
-        version
-            .actions
-            .iter()
-            .any(|action| action.configuration == Some(id))
+        version.actions.iter().any(|action| action.configuration == Some(id))
     })
     .await?;
     match context.store.configurations.delete(id, found.revision).await {

@@ -28,11 +28,7 @@ pub(crate) async fn list_configurations(
     Params(paging): Params<Paging>,
 ) -> Result<Json<Page<ConfigurationOut>>> {
     let after = cursor::decode::<ConfigurationId>(LIST, paging.cursor.as_deref())?.map(|id| id.to_string());
-    let (found, next) = context
-        .store
-        .configurations
-        .list(after, limit(paging.limit)?)
-        .await?;
+    let (found, next) = context.store.configurations.list(after, limit(paging.limit)?).await?;
     Ok(Json(Page {
         items: found.into_iter().map(|found| found.value.into()).collect(),
         next_cursor: next.map(|next| cursor::encode(LIST, next)),

@@ -20,11 +20,7 @@ use crate::{Context, schema};
 pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(create::create_configuration, list::list_configurations))
-        .routes(routes!(
-            get::get_configuration,
-            patch::patch_configuration,
-            delete::delete_configuration
-        ))
+        .routes(routes!(get::get_configuration, patch::patch_configuration, delete::delete_configuration))
 }
 
 /// The longest name, in characters.
@@ -61,27 +57,14 @@ pub(crate) enum EmailChannel {
 
 impl From<SenderBody> for Sender {
     fn from(body: SenderBody) -> Self {
-        Self::Email(EmailSender {
-            from: body.from,
-            from_name: body.from_name,
-            reply_to: body.reply_to,
-        })
+        Self::Email(EmailSender { from: body.from, from_name: body.from_name, reply_to: body.reply_to })
     }
 }
 
 impl From<Sender> for SenderBody {
     fn from(sender: Sender) -> Self {
-        let Sender::Email(EmailSender {
-            from,
-            from_name,
-            reply_to,
-        }) = sender;
-        Self {
-            channel: EmailChannel::Email,
-            from,
-            from_name,
-            reply_to,
-        }
+        let Sender::Email(EmailSender { from, from_name, reply_to }) = sender;
+        Self { channel: EmailChannel::Email, from, from_name, reply_to }
     }
 }
 
@@ -121,17 +104,11 @@ fn check(configuration: &Configuration) -> Result<()> {
     if configuration.name.trim().is_empty() || configuration.name.chars().count() > MAX_NAME {
         refuse("name", format!("has 1 to {MAX_NAME} characters"));
     }
-    if configuration
-        .rate_per_second
-        .is_some_and(|rate| !(1..=MAX_RATE).contains(&rate))
-    {
+    if configuration.rate_per_second.is_some_and(|rate| !(1..=MAX_RATE).contains(&rate)) {
         refuse("rate_per_second", format!("must be between 1 and {MAX_RATE}"));
     }
     if configuration.retry_period_seconds > MAX_RETRY_SECONDS {
-        refuse(
-            "retry_period_seconds",
-            format!("must be at most {MAX_RETRY_SECONDS}"),
-        );
+        refuse("retry_period_seconds", format!("must be at most {MAX_RETRY_SECONDS}"));
     }
     let Sender::Email(sender) = &configuration.sender;
     if sender
@@ -144,9 +121,5 @@ fn check(configuration: &Configuration) -> Result<()> {
             format!("has at most {MAX_NAME} characters, none of them a control character"),
         );
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::fields(Kind::InvalidField, errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::InvalidField, errors)) }
 }

@@ -68,12 +68,7 @@ pub(crate) async fn patch_configuration(
         configuration.sender = patch.sender.map_or(configuration.sender, Into::into);
         check(&configuration)?;
         tries -= 1;
-        match context
-            .store
-            .configurations
-            .put(&configuration, found.revision)
-            .await
-        {
+        match context.store.configurations.put(&configuration, found.revision).await {
             Ok(()) => return Ok(Tagged::ok(found.revision + 1, configuration.into())),
             Err(StoreError::Stale { .. }) if !if_match.may_retry() => return Err(IfMatch::failed()),
             Err(StoreError::Stale { .. }) if tries > 0 => {}

@@ -68,10 +68,7 @@ pub(crate) async fn get_execution(
     Id(id): Id<ExecutionId>,
 ) -> Result<Json<ExecutionOut>> {
     let ledger = &context.store.ledger;
-    let head = ledger
-        .head(id)
-        .await?
-        .ok_or_else(|| Problem::not_found("execution", id))?;
+    let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
     let ended_at = match head.state {
         ExecutionState::Completed | ExecutionState::Stopped => {
             ledger.summary(&head).await?.and_then(|summary| summary.ended_at)
@@ -85,11 +82,7 @@ pub(crate) async fn get_execution(
         .iter()
         .zip(&counts)
         .enumerate()
-        .map(|(action, (channel, counts))| ActionOut {
-            action,
-            channel: *channel,
-            counts: counts.into(),
-        })
+        .map(|(action, (channel, counts))| ActionOut { action, channel: *channel, counts: counts.into() })
         .collect();
     Ok(Json(ExecutionOut {
         id,

@@ -44,15 +44,9 @@ pub(crate) struct Reasons {
 
 impl Reasons {
     fn of(counts: &Counts, outcome: Outcome) -> Self {
-        let reasons = counts
-            .reasons(outcome)
-            .into_iter()
-            .map(|(code, count)| (code.reason(), count))
-            .collect();
-        Self {
-            total: counts.outcome(outcome),
-            reasons,
-        }
+        let reasons =
+            counts.reasons(outcome).into_iter().map(|(code, count)| (code.reason(), count)).collect();
+        Self { total: counts.outcome(outcome), reasons }
     }
 }
 

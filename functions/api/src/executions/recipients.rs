@@ -94,49 +94,17 @@ pub(crate) async fn list_recipients(
     }
     let start = cursor::decode(&list, filter.cursor.as_deref())?;
     let ledger = &context.store.ledger;
-    let head = ledger
-        .head(id)
-        .await?
-        .ok_or_else(|| Problem::not_found("execution", id))?;
-    let mut walk = Walk {
-        ledger,
-        filter: &filter,
-        limit,
-        items: Vec::new(),
-        read: 0,
-    };
-    let mut at = start.unwrap_or(Position {
-        shard: 0,
-        chunk: None,
-        member: 0,
-    });
+    let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
+    let mut walk = Walk { ledger, filter: &filter, limit, items: Vec::new(), read: 0 };
+    let mut at = start.unwrap_or(Position { shard: 0, chunk: None, member: 0 });
     while at.shard < head.shards {
-        if let Some(next) = walk
-            .shard(
-                FanOut {
-                    execution: id,
-                    shard: at.shard,
-                },
-                at,
-            )
-            .await?
-        {
+        if let Some(next) = walk.shard(FanOut { execution: id, shard: at.shard }, at).await? {
             let next_cursor = Some(cursor::encode(&list, next));
-            return Ok(Json(Page {
-                items: walk.items,
-                next_cursor,
-            }));
+            return Ok(Json(Page { items: walk.items, next_cursor }));
         }
-        at = Position {
-            shard: at.shard + 1,
-            chunk: None,
-            member: 0,
-        };
+        at = Position { shard: at.shard + 1, chunk: None, member: 0 };
     }
-    Ok(Json(Page {
-        items: walk.items,
-        next_cursor: None,
-    }))
+    Ok(Json(Page { items: walk.items, next_cursor: None }))
 }
 
 struct Walk<'a> {
@@ -153,12 +121,7 @@ impl Walk<'_> {
     async fn shard(&mut self, shard: FanOut, at: Position) -> Result<Option<Position>> {
         let mut after = None;
         if let Some((action, number)) = at.chunk {
-            let key = ChunkKey {
-                execution: shard.execution,
-                shard: shard.shard,
-                action,
-                number,
-            };
+            let key = ChunkKey { execution: shard.execution, shard: shard.shard, action, number };
             if let Some(chunk) = self.ledger.chunk(key).await?
                 && let Some(next) = self.chunk(&chunk, at.member).await?
             {
@@ -183,13 +146,8 @@ impl Walk<'_> {
     /// Takes the members of a chunk from one on. Where to go on, if the page is full.
     async fn chunk(&mut self, chunk: &StoredChunk, from: usize) -> Result<Option<Position>> {
         let key = &chunk.key;
-        let stop = |member| {
-            Some(Position {
-                shard: key.shard,
-                chunk: Some((key.action, key.number)),
-                member,
-            })
-        };
+        let stop =
+            |member| Some(Position { shard: key.shard, chunk: Some((key.action, key.number)), member });
         if self.items.len() >= self.limit || self.read >= MOST_READ {
             return Ok(stop(from));
         }
@@ -198,13 +156,8 @@ impl Walk<'_> {
             return Ok(None);
         }
         let mut details: Option<BTreeMap<usize, String>> = None;
-        for (member, (profile, code)) in chunk
-            .members
-            .profiles
-            .iter()
-            .zip(&chunk.members.codes)
-            .enumerate()
-            .skip(from)
+        for (member, (profile, code)) in
+            chunk.members.profiles.iter().zip(&chunk.members.codes).enumerate().skip(from)
         {
             if !self.wants(*code) {
                 continue;
@@ -216,10 +169,8 @@ impl Walk<'_> {
             if may_have_detail && details.is_none() {
                 details = Some(self.ledger.details(*key).await?);
             }
-            let detail = details
-                .as_mut()
-                .filter(|_| may_have_detail)
-                .and_then(|details| details.remove(&member));
+            let detail =
+                details.as_mut().filter(|_| may_have_detail).and_then(|details| details.remove(&member));
             self.items.push(RecipientOut {
                 profile_id: *profile,
                 action: key.action,
@@ -232,13 +183,7 @@ impl Walk<'_> {
     }
 
     fn wants(&self, code: Code) -> bool {
-        self.filter
-            .outcome
-            .is_none_or(|outcome| outcome == code.outcome())
-            && self
-                .filter
-                .reason
-                .as_ref()
-                .is_none_or(|reason| reason == code.reason())
+        self.filter.outcome.is_none_or(|outcome| outcome == code.outcome())
+            && self.filter.reason.as_ref().is_none_or(|reason| reason == code.reason())
     }
 }

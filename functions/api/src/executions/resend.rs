@@ -84,13 +84,7 @@ pub(crate) async fn resend_execution(
     let outcomes: Vec<Outcome> = body.outcomes.into_iter().map(Outcome::from).collect();
     let head = running(&context, id, &outcomes).await?;
     let Some(head) = head else {
-        return Ok((
-            StatusCode::ACCEPTED,
-            Json(ResendOut {
-                reopened: 0,
-                complete: true,
-            }),
-        ));
+        return Ok((StatusCode::ACCEPTED, Json(ResendOut { reopened: 0, complete: true })));
     };
     let resent = reopen_all(&context, &head, &outcomes).await?;
     info!(execution = %id, reopened = resent.reopened, "{} recipients of execution {id} are sent to again", resent.reopened);
@@ -101,30 +95,19 @@ pub(crate) async fn resend_execution(
 async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Result<Option<Head>> {
     let ledger = &context.store.ledger;
     for _ in 0..TRIES {
-        let head = ledger
-            .head(id)
-            .await?
-            .ok_or_else(|| Problem::not_found("execution", id))?;
+        let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
         let mut campaign = context.store.campaigns.get(head.campaign).await?;
-        let is_stopped = matches!(
-            head.state,
-            ExecutionState::Stopping | ExecutionState::Stopped | ExecutionState::Missed
-        );
+        let is_stopped =
+            matches!(head.state, ExecutionState::Stopping | ExecutionState::Stopped | ExecutionState::Missed);
         if is_stopped || campaign.status == Status::Stopped {
-            let state = if is_stopped {
-                head.state.name()
-            } else {
-                "stopped with its campaign"
-            };
+            let state = if is_stopped { head.state.name() } else { "stopped with its campaign" };
             return Err(Problem::new(
                 Kind::StateNotAllowed,
                 format!("an execution that is {state} can't be sent again"),
             ));
         }
         let counts = ledger.tally(&head).await?.counts();
-        let any = counts
-            .iter()
-            .any(|counts| outcomes.iter().any(|outcome| counts.outcome(*outcome) > 0));
+        let any = counts.iter().any(|counts| outcomes.iter().any(|outcome| counts.outcome(*outcome) > 0));
         if !any {
             return Ok(None);
         }
@@ -134,33 +117,21 @@ async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Re
         campaign.open_executions += 1;
         campaign.modified_at = context.now();
         if ledger.take_up(&head, &campaign).await? {
-            return Ok(Some(Head {
-                state: ExecutionState::Running,
-                ..head
-            }));
+            return Ok(Some(Head { state: ExecutionState::Running, ..head }));
         }
     }
-    Err(Problem::new(
-        Kind::Conflict,
-        "the execution kept changing: try again",
-    ))
+    Err(Problem::new(Kind::Conflict, "the execution kept changing: try again"))
 }
 
 async fn reopen_all(context: &Context, head: &Head, outcomes: &[Outcome]) -> Result<ResendOut> {
     let clock = &*context.store.platform.clock;
     let deadline = Deadline::after(clock, LONGEST);
-    let mut resent = ResendOut {
-        reopened: 0,
-        complete: true,
-    };
+    let mut resent = ResendOut { reopened: 0, complete: true };
     for shard in head.shards() {
         let mut after = None;
         loop {
             if deadline.remaining(clock).is_zero() {
-                return Ok(ResendOut {
-                    complete: false,
-                    ..resent
-                });
+                return Ok(ResendOut { complete: false, ..resent });
             }
             let (chunks, next) = context.store.ledger.chunks(shard, after, PAGE).await?;
             let wanted: Vec<_> = chunks
@@ -168,10 +139,7 @@ async fn reopen_all(context: &Context, head: &Head, outcomes: &[Outcome]) -> Res
                 .filter(|chunk| outcomes.iter().any(|outcome| chunk.members.count(*outcome) > 0))
                 .map(|chunk| reopen(context, head, chunk, outcomes))
                 .collect();
-            let done: Vec<_> = futures::stream::iter(wanted)
-                .buffer_unordered(AT_ONCE)
-                .try_collect()
-                .await?;
+            let done: Vec<_> = futures::stream::iter(wanted).buffer_unordered(AT_ONCE).try_collect().await?;
             resent.reopened += done.iter().flatten().sum::<usize>();
             resent.complete &= done.iter().all(Option::is_some);
             if next.is_none() {
@@ -191,11 +159,7 @@ async fn reopen(
     chunk: StoredChunk,
     outcomes: &[Outcome],
 ) -> Result<Option<usize>> {
-    let channel = head
-        .actions
-        .get(usize::from(chunk.key.action))
-        .copied()
-        .unwrap_or(Channel::Email);
+    let channel = head.actions.get(usize::from(chunk.key.action)).copied().unwrap_or(Channel::Email);
     for _ in 0..TRIES {
         if let Some(members) = context.store.ledger.reopen(&chunk, outcomes, channel).await? {
             return Ok(Some(members));
@@ -203,12 +167,7 @@ async fn reopen(
         if running(context, head.id, outcomes).await?.is_none() {
             return Ok(Some(0));
         }
-        context
-            .store
-            .platform
-            .clock
-            .sleep(Duration::from_millis(50))
-            .await;
+        context.store.platform.clock.sleep(Duration::from_millis(50)).await;
     }
     Ok(None)
 }

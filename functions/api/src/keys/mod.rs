@@ -21,9 +21,7 @@ const LIST: &str = "keys";
 const MAX_NAME: usize = 200;
 
 pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(create_key, list_keys))
-        .routes(routes!(delete_key))
+    OpenApiRouter::new().routes(routes!(create_key, list_keys)).routes(routes!(delete_key))
 }
 
 /// Whether this may be a key's id: a SHA-256 in hexadecimal.
@@ -65,12 +63,7 @@ pub(crate) struct NewKeyOut {
 
 impl From<ApiKey> for KeyOut {
     fn from(key: ApiKey) -> Self {
-        Self {
-            id: key.id,
-            name: key.name,
-            role: key.role,
-            created_at: key.created_at,
-        }
+        Self { id: key.id, name: key.name, role: key.role, created_at: key.created_at }
     }
 }
 
@@ -91,14 +84,7 @@ pub(crate) async fn create_key(State(context): State<Context>, Body(body): Body<
         return Err(Problem::field("name", format!("has 1 to {MAX_NAME} characters")));
     }
     let (secret, key) = context.store.keys.create(&body.name, body.role).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(NewKeyOut {
-            key: key.into(),
-            secret,
-        }),
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, Json(NewKeyOut { key: key.into(), secret })).into_response())
 }
 
 /// List API keys

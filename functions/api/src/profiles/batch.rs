@@ -64,19 +64,11 @@ pub(crate) enum ItemStatus {
 
 impl ItemOut {
     fn done(status: ItemStatus, id: campaign::ProfileId) -> Self {
-        Self {
-            status,
-            id: Some(id.to_string()),
-            errors: Vec::new(),
-        }
+        Self { status, id: Some(id.to_string()), errors: Vec::new() }
     }
 
     fn invalid(errors: Vec<FieldError>) -> Self {
-        Self {
-            status: ItemStatus::Invalid,
-            id: None,
-            errors,
-        }
+        Self { status: ItemStatus::Invalid, id: None, errors }
     }
 }
 
@@ -85,16 +77,11 @@ impl From<Result<RowResult, UpsertError>> for ItemOut {
         match result {
             Ok(RowResult::Created(id)) => Self::done(ItemStatus::Created, id),
             Ok(RowResult::Updated(id)) => Self::done(ItemStatus::Updated, id),
-            Ok(RowResult::Duplicate) => Self {
-                status: ItemStatus::Duplicate,
-                id: None,
-                errors: Vec::new(),
-            },
+            Ok(RowResult::Duplicate) => Self { status: ItemStatus::Duplicate, id: None, errors: Vec::new() },
             Err(UpsertError::Profile(error)) => Self::invalid(problem(&error).errors()),
-            Err(UpsertError::IdentityTaken(field)) => Self::invalid(vec![FieldError::new(
-                field,
-                UpsertError::IdentityTaken(field).to_string(),
-            )]),
+            Err(UpsertError::IdentityTaken(field)) => {
+                Self::invalid(vec![FieldError::new(field, UpsertError::IdentityTaken(field).to_string())])
+            }
             Err(error) => Self::invalid(vec![FieldError::new("", error.to_string())]),
         }
     }
@@ -118,10 +105,7 @@ pub(crate) async fn upsert_profiles(
     Body(body): Body<BatchIn>,
 ) -> Result<Json<BatchOut>> {
     if !(1..=MAX_ITEMS).contains(&body.profiles.len()) {
-        return Err(Problem::field(
-            "profiles",
-            format!("a batch has 1 to {MAX_ITEMS} profiles"),
-        ));
+        return Err(Problem::field("profiles", format!("a batch has 1 to {MAX_ITEMS} profiles")));
     }
     let mut results = Vec::with_capacity(body.profiles.len());
     let (mut rows, mut incoming) = (Vec::new(), Vec::new());
@@ -138,10 +122,7 @@ pub(crate) async fn upsert_profiles(
             Err(problem) => Some(ItemOut::invalid(problem.errors())),
         });
     }
-    for (row, result) in rows
-        .into_iter()
-        .zip(context.store.profiles.upsert(incoming).await?)
-    {
+    for (row, result) in rows.into_iter().zip(context.store.profiles.upsert(incoming).await?) {
         results[row] = Some(ItemOut::from(result));
     }
     let results: Vec<_> = results.into_iter().flatten().collect();

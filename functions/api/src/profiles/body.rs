@@ -116,11 +116,7 @@ impl<'de> Deserialize<'de> for ProfileIn {
             Some(Value::Object(attributes)) => attributes,
             Some(_) => return Err(serde::de::Error::custom("attributes: must be an object")),
         };
-        Ok(Self {
-            id,
-            reserved,
-            attributes,
-        })
+        Ok(Self { id, reserved, attributes })
     }
 }
 
@@ -143,11 +139,7 @@ impl ProfileIn {
             (Identity::Known(_), Some(_)) => errors.push(FieldError::new("id", "is another than the path's")),
             (Identity::Made, Some(_)) => errors.push(FieldError::new("id", "is made by Envoi")),
         }
-        for name in self
-            .reserved
-            .keys()
-            .filter(|name| !RESERVED.contains(&name.as_str()))
-        {
+        for name in self.reserved.keys().filter(|name| !RESERVED.contains(&name.as_str())) {
             errors.push(FieldError::new(
                 name.clone(),
                 "is no field of a profile: did you mean it as an attribute?",
@@ -155,10 +147,8 @@ impl ProfileIn {
         }
         for name in self.attributes.keys() {
             if RESERVED.contains(&name.as_str()) {
-                errors.push(FieldError::new(
-                    format!("attributes.{name}"),
-                    "is a field of the profile itself",
-                ));
+                errors
+                    .push(FieldError::new(format!("attributes.{name}"), "is a field of the profile itself"));
             }
             if name.is_empty() {
                 errors.push(FieldError::new("attributes", "a name is empty"));

@@ -40,17 +40,10 @@ pub(crate) async fn find_profiles(
     State(context): State<Context>,
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<ProfileOut>>> {
-    let given = [
-        ("email", wanted.email),
-        ("external_id", wanted.external_id),
-        ("phone", wanted.phone),
-    ];
+    let given = [("email", wanted.email), ("external_id", wanted.external_id), ("phone", wanted.phone)];
     let mut given = given.into_iter().filter_map(|(kind, text)| Some((kind, text?)));
     let (Some((kind, text)), None) = (given.next(), given.next()) else {
-        return Err(Problem::new(
-            Kind::InvalidParameter,
-            "give one of email, external_id and phone",
-        ));
+        return Err(Problem::new(Kind::InvalidParameter, "give one of email, external_id and phone"));
     };
     let name = MemberName::parse(kind, &text)
         .map_err(|message| Problem::new(Kind::InvalidParameter, format!("{kind}: {message}")))?;
@@ -63,8 +56,5 @@ pub(crate) async fn find_profiles(
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Json(Page {
-        items,
-        next_cursor: None,
-    }))
+    Ok(Json(Page { items, next_cursor: None }))
 }

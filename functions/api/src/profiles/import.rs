@@ -57,12 +57,7 @@ pub(crate) struct RowFaultOut {
 
 impl From<RowFault> for RowFaultOut {
     fn from(fault: RowFault) -> Self {
-        Self {
-            row: fault.row,
-            line: fault.line,
-            field: fault.field,
-            message: fault.message,
-        }
+        Self { row: fault.row, line: fault.line, field: fault.field, message: fault.message }
     }
 }
 
@@ -108,11 +103,8 @@ pub(crate) async fn import_profiles(
     body: Body,
 ) -> Result<Json<ImportOut>> {
     check_csv(&headers)?;
-    let report = context
-        .store
-        .import_profiles(body.into_data_stream(), params.segment)
-        .await
-        .map_err(problem)?;
+    let report =
+        context.store.import_profiles(body.into_data_stream(), params.segment).await.map_err(problem)?;
     Ok(Json(report.into()))
 }
 
@@ -121,20 +113,16 @@ pub(crate) fn check_csv(headers: &HeaderMap) -> Result<()> {
     if ["text/csv", "application/csv", "text/plain"].contains(&essence(headers).as_str()) {
         return Ok(());
     }
-    Err(Problem::new(
-        Kind::UnsupportedMediaType,
-        "the body must be text/csv",
-    ))
+    Err(Problem::new(Kind::UnsupportedMediaType, "the body must be text/csv"))
 }
 
 /// Why an import stopped.
 pub(crate) fn problem(error: ImportError<axum::Error>) -> Problem {
     match error {
         ImportError::File(error) => Problem::new(Kind::InvalidCsv, error.to_string()),
-        ImportError::Column(error) => Problem::fields(
-            Kind::InvalidCsv,
-            vec![FieldError::new(error.name.clone(), error.message)],
-        ),
+        ImportError::Column(error) => {
+            Problem::fields(Kind::InvalidCsv, vec![FieldError::new(error.name.clone(), error.message)])
+        }
         ImportError::Source(_) => Problem::new(Kind::BadRequest, "the upload broke off: send the file again"),
         ImportError::Store(StoreError::Invalid { message, .. }) => Problem::new(Kind::NotAList, message),
         ImportError::Store(error) => error.into(),

@@ -28,11 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(create::create_profile, find::find_profiles))
         .routes(routes!(batch::upsert_profiles))
         .routes(routes!(import::import_profiles))
-        .routes(routes!(
-            get::get_profile,
-            put::put_profile,
-            delete::delete_profile
-        ))
+        .routes(routes!(get::get_profile, put::put_profile, delete::delete_profile))
 }
 
 /// A profile.
@@ -63,11 +59,7 @@ impl ProfileOut {
             };
             to.insert(name, value);
         }
-        Self {
-            id,
-            reserved,
-            attributes,
-        }
+        Self { id, reserved, attributes }
     }
 }
 
@@ -75,9 +67,8 @@ impl ProfileOut {
 pub(crate) fn problem(error: &ProfileError) -> Problem {
     match error {
         ProfileError::Field { field, message } => Problem::field(field.clone(), message.clone()),
-        ProfileError::TooLarge(_) => Problem::fields(
-            Kind::InvalidField,
-            vec![FieldError::new("attributes", error.to_string())],
-        ),
+        ProfileError::TooLarge(_) => {
+            Problem::fields(Kind::InvalidField, vec![FieldError::new("attributes", error.to_string())])
+        }
     }
 }

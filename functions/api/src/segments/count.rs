@@ -65,20 +65,14 @@ pub(crate) async fn count_segment(
             futures::stream::iter(0..PARTS)
                 .map(|part| count_part(&context, &rule, now, part, deadline))
                 .buffer_unordered(PARTS as usize)
-                .try_fold(
-                    CountOut {
-                        complete: true,
-                        ..CountOut::default()
-                    },
-                    async |all, part| Ok(all.add(part)),
-                )
+                .try_fold(CountOut { complete: true, ..CountOut::default() }, async |all, part| {
+                    Ok(all.add(part))
+                })
                 .await?
         }
-        SegmentKind::List {
-            generation,
-            partitions,
-            ..
-        } => count_members(&context, id, generation, partitions, deadline).await?,
+        SegmentKind::List { generation, partitions, .. } => {
+            count_members(&context, id, generation, partitions, deadline).await?
+        }
     };
     Ok(Json(count))
 }
@@ -93,12 +87,7 @@ async fn count_part(
     let mut count = CountOut::default();
     let mut after = None;
     while !deadline.remaining(&*context.store.platform.clock).is_zero() {
-        let scan = Scan {
-            bucket: part,
-            of: PARTS,
-            after,
-            limit: PAGE,
-        };
+        let scan = Scan { bucket: part, of: PARTS, after, limit: PAGE };
         let (profiles, next) = context.store.profiles.scan(scan).await?;
         for profile in &profiles {
             count.scanned += 1;
@@ -126,24 +115,14 @@ async fn count_members(
     partitions: u32,
     deadline: Deadline,
 ) -> Result<CountOut> {
-    let mut count = CountOut {
-        complete: true,
-        ..CountOut::default()
-    };
+    let mut count = CountOut { complete: true, ..CountOut::default() };
     for partition in 0..partitions {
         let mut after = None;
         loop {
             if deadline.remaining(&*context.store.platform.clock).is_zero() {
-                return Ok(CountOut {
-                    complete: false,
-                    ..count
-                });
+                return Ok(CountOut { complete: false, ..count });
             }
-            let page = context
-                .store
-                .segments
-                .members(id, generation, partition, after, PAGE)
-                .await?;
+            let page = context.store.segments.members(id, generation, partition, after, PAGE).await?;
             count.scanned += page.members.len() as u64;
             count.members += page.members.len() as u64;
             if page.next.is_none() {

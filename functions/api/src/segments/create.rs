@@ -44,11 +44,7 @@ pub(crate) async fn create_segment(
     let kind = match (body.kind, body.expression) {
         (Kinds::Rule, Some(expression)) => SegmentKind::Rule { expression },
         (Kinds::Rule, None) => return Err(Problem::field("expression", "a rule needs one")),
-        (Kinds::List, None) => SegmentKind::List {
-            generation: 1,
-            partitions: LIST_PARTITIONS,
-            members: 0,
-        },
+        (Kinds::List, None) => SegmentKind::List { generation: 1, partitions: LIST_PARTITIONS, members: 0 },
         (Kinds::List, Some(_)) => return Err(Problem::field("expression", "a list has none")),
     };
     let now = context.now();

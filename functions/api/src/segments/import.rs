@@ -66,10 +66,6 @@ pub(crate) async fn import_members(
     body: Body,
 ) -> Result<Json<MemberImportOut>> {
     check_csv(&headers)?;
-    let report = context
-        .store
-        .import_members(id, body.into_data_stream())
-        .await
-        .map_err(import_problem)?;
+    let report = context.store.import_members(id, body.into_data_stream()).await.map_err(import_problem)?;
     Ok(Json(report.into()))
 }

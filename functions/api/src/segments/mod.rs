@@ -26,11 +26,7 @@ use crate::{Context, schema};
 pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(create::create_segment, list::list_segments))
-        .routes(routes!(
-            get::get_segment,
-            patch::patch_segment,
-            delete::delete_segment
-        ))
+        .routes(routes!(get::get_segment, patch::patch_segment, delete::delete_segment))
         .routes(routes!(count::count_segment))
         .routes(routes!(sample::sample_segment))
         .routes(routes!(members::add_members, members::remove_members))
@@ -101,10 +97,7 @@ fn check(segment: &Segment) -> Result<()> {
         errors.push(FieldError::new("name", format!("has 1 to {MAX_NAME} characters")));
     }
     if segment.description.chars().count() > MAX_DESCRIPTION {
-        errors.push(FieldError::new(
-            "description",
-            format!("has at most {MAX_DESCRIPTION} characters"),
-        ));
+        errors.push(FieldError::new("description", format!("has at most {MAX_DESCRIPTION} characters")));
     }
     if !errors.is_empty() {
         return Err(Problem::fields(Kind::InvalidField, errors));
@@ -117,33 +110,18 @@ fn check(segment: &Segment) -> Result<()> {
 
 /// Compiles a rule, or says where it is wrong.
 fn compile(expression: &str) -> Result<Rule> {
-    Rule::compile(expression).map_err(
-        |RuleError {
-             line,
-             column,
-             message,
-         }| {
-            let place = |number: u32| usize::try_from(number).ok();
-            let error = FieldError {
-                line: place(line),
-                column: place(column),
-                ..FieldError::new("expression", message)
-            };
-            Problem::fields(Kind::InvalidRule, vec![error])
-                .with("line", line)
-                .with("column", column)
-        },
-    )
+    Rule::compile(expression).map_err(|RuleError { line, column, message }| {
+        let place = |number: u32| usize::try_from(number).ok();
+        let error =
+            FieldError { line: place(line), column: place(column), ..FieldError::new("expression", message) };
+        Problem::fields(Kind::InvalidRule, vec![error]).with("line", line).with("column", column)
+    })
 }
 
 /// The generation and the partitions of a list.
 fn list_of(kind: &SegmentKind) -> Result<(u32, u32)> {
     match kind {
-        SegmentKind::List {
-            generation,
-            partitions,
-            ..
-        } => Ok((*generation, *partitions)),
+        SegmentKind::List { generation, partitions, .. } => Ok((*generation, *partitions)),
         SegmentKind::Rule { .. } => Err(Problem::new(Kind::NotAList, "only a list has members")),
     }
 }

@@ -55,9 +55,7 @@ pub(crate) async fn patch_segment(
         if_match.check(found.revision)?;
         let (mut segment, patch) = (found.value, patch.clone());
         segment.name = patch.name.unwrap_or(segment.name);
-        segment.description = patch
-            .description
-            .map_or(segment.description, Option::unwrap_or_default);
+        segment.description = patch.description.map_or(segment.description, Option::unwrap_or_default);
         if let Some(expression) = patch.expression {
             if !matches!(segment.kind, SegmentKind::Rule { .. }) {
                 return Err(Problem::field("expression", "a list has none"));

@@ -60,19 +60,11 @@ pub(crate) async fn sample_segment(
     let segment = context.store.segments.get(id).await?.value;
     let found = match segment.kind {
         SegmentKind::Rule { expression } => matching(&context, &expression, limit).await?,
-        SegmentKind::List {
-            generation,
-            partitions,
-            ..
-        } => {
+        SegmentKind::List { generation, partitions, .. } => {
             let mut found = Vec::new();
             for partition in 0..partitions {
                 let wanted = limit - found.len();
-                let page = context
-                    .store
-                    .segments
-                    .members(id, generation, partition, None, wanted)
-                    .await?;
+                let page = context.store.segments.members(id, generation, partition, None, wanted).await?;
                 if !page.members.is_empty() {
                     found.extend(context.store.profiles.get_many(&page.members).await?);
                 }
@@ -83,9 +75,7 @@ pub(crate) async fn sample_segment(
             found
         }
     };
-    Ok(Json(SampleOut {
-        items: found.into_iter().map(ProfileOut::new).collect(),
-    }))
+    Ok(Json(SampleOut { items: found.into_iter().map(ProfileOut::new).collect() }))
 }
 
 /// The first profiles that a rule is true of.
@@ -95,16 +85,10 @@ async fn matching(context: &Context, expression: &str, limit: usize) -> Result<V
     let deadline = Deadline::after(clock, LONGEST_LOOK);
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let scan = Scan {
-            bucket: 0,
-            of: 1,
-            after,
-            limit: PAGE,
-        };
+        let scan = Scan { bucket: 0, of: 1, after, limit: PAGE };
         let (profiles, next) = context.store.profiles.scan(scan).await?;
-        let matching = profiles
-            .into_iter()
-            .filter(|profile| rule.matches(profile.document(), now) == Match::Yes);
+        let matching =
+            profiles.into_iter().filter(|profile| rule.matches(profile.document(), now) == Match::Yes);
         found.extend(matching.take(limit - found.len()));
         if found.len() >= limit || next.is_none() || deadline.remaining(clock).is_zero() {
             return Ok(found);

@@ -74,11 +74,7 @@ impl Answer {
     pub fn expect(self, status: u16) -> Value {
         let text = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status.as_u16(), status, "{text}");
-        if self.body.is_empty() {
-            Value::Null
-        } else {
-            self.json()
-        }
+        if self.body.is_empty() { Value::Null } else { self.json() }
     }
 
     /// The problem, where the status and the code are these.
@@ -88,10 +84,7 @@ impl Answer {
         let problem = self.expect(status);
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["status"], status);
-        assert!(
-            problem["type"].as_str().unwrap().ends_with(&format!("-{status}")),
-            "{problem}"
-        );
+        assert!(problem["type"].as_str().unwrap().ends_with(&format!("-{status}")), "{problem}");
         problem
     }
 
@@ -118,25 +111,16 @@ impl Call<'_> {
 
     pub fn json(self, body: &Value) -> Self {
         let call = self.header("content-type", "application/json");
-        Self {
-            body: Body::from(body.to_string()),
-            ..call
-        }
+        Self { body: Body::from(body.to_string()), ..call }
     }
 
     pub fn csv(self, body: impl Into<Body>) -> Self {
         let call = self.header("content-type", "text/csv");
-        Self {
-            body: body.into(),
-            ..call
-        }
+        Self { body: body.into(), ..call }
     }
 
     pub fn body(self, body: impl Into<Body>) -> Self {
-        Self {
-            body: body.into(),
-            ..self
-        }
+        Self { body: body.into(), ..self }
     }
 
     pub async fn send(self) -> Answer {
@@ -148,11 +132,7 @@ impl Call<'_> {
         let response = self.app.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        }
+        Answer { status: parts.status, headers: parts.headers, body }
     }
 }
 
@@ -185,19 +165,12 @@ impl TestApp {
 
     /// A request without a key.
     pub fn anonymous(&self, method: Method, path: &str) -> Call<'_> {
-        Call {
-            app: self,
-            method,
-            path: path.to_owned(),
-            headers: Vec::new(),
-            body: Body::empty(),
-        }
+        Call { app: self, method, path: path.to_owned(), headers: Vec::new(), body: Body::empty() }
     }
 
     /// A request with the key of a role.
     pub fn as_role(&self, role: Role, method: Method, path: &str) -> Call<'_> {
-        self.anonymous(method, path)
-            .header("authorization", format!("Bearer {}", self.key(role)))
+        self.anonymous(method, path).header("authorization", format!("Bearer {}", self.key(role)))
     }
 
     pub fn get(&self, path: &str) -> Call<'_> {
@@ -228,14 +201,7 @@ impl TestApp {
 
     /// Takes what lies in a queue.
     pub async fn take(&self, queue: QueueName) -> Vec<Value> {
-        let received = self
-            .engine
-            .receive(queue, 10, Duration::from_secs(30), 5)
-            .await
-            .unwrap();
-        received
-            .iter()
-            .map(|message| serde_json::from_str(&message.body).unwrap())
-            .collect()
+        let received = self.engine.receive(queue, 10, Duration::from_secs(30), 5).await.unwrap();
+        received.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect()
     }
 }

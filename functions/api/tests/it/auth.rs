@@ -34,11 +34,8 @@ async fn nothing_but_health_and_the_document_is_open_to_everybody() {
             assert_eq!(answer.status, 200, "{method} {path}");
             continue;
         }
-        let answer_wrong = app
-            .anonymous(method.clone(), &path)
-            .header("x-api-key", "envoi_wrong")
-            .send()
-            .await;
+        let answer_wrong =
+            app.anonymous(method.clone(), &path).header("x-api-key", "envoi_wrong").send().await;
         for answer in [answer, answer_wrong] {
             assert_eq!(answer.status, 401, "{method} {path}");
             assert_eq!(answer.headers["www-authenticate"], "Bearer");
@@ -81,11 +78,7 @@ async fn each_role_may_do_what_its_name_says() {
     ] {
         for role in [Role::Viewer, manager, publisher, admin] {
             let status = app.as_role(role, method.clone(), &path).send().await.status;
-            assert_eq!(
-                status == 403,
-                role < least,
-                "{role:?} {method} {path} got {status}"
-            );
+            assert_eq!(status == 403, role < least, "{role:?} {method} {path} got {status}");
         }
     }
 }
@@ -94,11 +87,7 @@ async fn each_role_may_do_what_its_name_says() {
 async fn a_key_is_taken_from_either_header() {
     let app = TestApp::new().await;
     let viewer = app.key(Role::Viewer);
-    app.anonymous(Method::GET, "/segments")
-        .header("x-api-key", viewer)
-        .send()
-        .await
-        .expect(200);
+    app.anonymous(Method::GET, "/segments").header("x-api-key", viewer).send().await.expect(200);
     app.anonymous(Method::GET, "/segments")
         .header("authorization", format!("bearer {viewer}"))
         .send()
@@ -134,25 +123,14 @@ async fn keys_are_made_listed_and_revoked_within_two_seconds() {
     assert_eq!(listed.len(), 5);
     assert!(listed.iter().all(|key| key.get("secret").is_none()));
 
-    let read = async || {
-        app.anonymous(Method::GET, "/segments")
-            .header("x-api-key", secret)
-            .send()
-            .await
-            .status
-    };
+    let read =
+        async || app.anonymous(Method::GET, "/segments").header("x-api-key", secret).send().await.status;
     assert_eq!(read().await, 200);
     let path = format!("/keys/{}", made["id"].as_str().unwrap());
     admin(Method::DELETE, &path).send().await.expect(204);
     admin(Method::DELETE, &path).send().await.expect(204);
-    admin(Method::DELETE, &format!("/keys/{}", "x".repeat(5000)))
-        .send()
-        .await
-        .expect(204);
-    admin(Method::DELETE, "/keys/%ff")
-        .send()
-        .await
-        .problem(400, "bad_request");
+    admin(Method::DELETE, &format!("/keys/{}", "x".repeat(5000))).send().await.expect(204);
+    admin(Method::DELETE, "/keys/%ff").send().await.problem(400, "bad_request");
     app.clock.advance(Duration::from_secs(2));
     assert_eq!(read().await, 401);
 
@@ -161,14 +139,8 @@ async fn keys_are_made_listed_and_revoked_within_two_seconds() {
         .send()
         .await
         .problem(400, "invalid_field");
-    let unknown = admin(Method::POST, "/keys")
-        .json(&json!({ "name": "x", "role": "god" }))
-        .send()
-        .await;
-    assert_eq!(
-        unknown.problem(400, "invalid_field")["errors"][0]["field"],
-        "role"
-    );
+    let unknown = admin(Method::POST, "/keys").json(&json!({ "name": "x", "role": "god" })).send().await;
+    assert_eq!(unknown.problem(400, "invalid_field")["errors"][0]["field"], "role");
     let with_key = admin(Method::POST, "/keys")
         .header("idempotency-key", "k")
         .json(&json!({ "name": "x", "role": "viewer" }));

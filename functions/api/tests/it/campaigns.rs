@@ -34,11 +34,7 @@ async fn command(app: &TestApp, path: &str, command: Command) {
 #[tokio::test]
 async fn a_draft_may_lack_anything_but_name_and_category() {
     let app = TestApp::new().await;
-    let answer = app
-        .post("/campaigns")
-        .json(&json!({ "name": "c", "category": "marketing" }))
-        .send()
-        .await;
+    let answer = app.post("/campaigns").json(&json!({ "name": "c", "category": "marketing" })).send().await;
     assert_eq!(answer.etag(), "\"1\"");
     let made = answer.expect(201);
     assert_eq!(
@@ -46,16 +42,9 @@ async fn a_draft_may_lack_anything_but_name_and_category() {
         (&json!("draft"), &json!("scheduled"), &json!(true))
     );
     assert_eq!(made["draft"]["schedule"], json!({ "kind": "at_activation" }));
-    assert_eq!(
-        (&made["draft"]["actions"], &made["live"]),
-        (&json!([]), &Value::Null)
-    );
+    assert_eq!((&made["draft"]["actions"], &made["live"]), (&json!([]), &Value::Null));
     for missing in [json!({ "name": "c" }), json!({ "category": "marketing" })] {
-        app.post("/campaigns")
-            .json(&missing)
-            .send()
-            .await
-            .problem(400, "invalid_field");
+        app.post("/campaigns").json(&missing).send().await.problem(400, "invalid_field");
     }
 }
 
@@ -78,20 +67,11 @@ async fn a_whole_campaign_comes_back_as_it_went_in() {
     for field in ["name", "description", "tags", "type", "category"] {
         assert_eq!(made[field], body[field], "{field}");
     }
-    for field in [
-        "segment_id",
-        "schedule",
-        "on_unknown",
-        "on_missing",
-        "misfire_grace_seconds",
-    ] {
+    for field in ["segment_id", "schedule", "on_unknown", "on_missing", "misfire_grace_seconds"] {
         assert_eq!(made["draft"][field], body[field], "{field}");
     }
     assert_eq!(made["draft"]["actions"][0], body["actions"][0]);
-    assert_eq!(
-        made["draft"]["actions"][1]["content"],
-        body["actions"][1]["content"]
-    );
+    assert_eq!(made["draft"]["actions"][1]["content"], body["actions"][1]["content"]);
     let path = format!("/campaigns/{}", made["id"].as_str().unwrap());
     assert_eq!(app.get(&path).send().await.expect(200), made);
 }
@@ -100,14 +80,8 @@ async fn a_whole_campaign_comes_back_as_it_went_in() {
 async fn a_schedule_must_name_an_instant() {
     let app = TestApp::new().await;
     for (schedule, field) in [
-        (
-            json!({ "kind": "at", "date_time": "2027-03-14T09:00:00" }),
-            "schedule.time_zone",
-        ),
-        (
-            json!({ "kind": "at", "time_zone": "Europe/Paris" }),
-            "schedule.date_time",
-        ),
+        (json!({ "kind": "at", "date_time": "2027-03-14T09:00:00" }), "schedule.time_zone"),
+        (json!({ "kind": "at", "time_zone": "Europe/Paris" }), "schedule.date_time"),
         (
             json!({ "kind": "at", "date_time": "2027-03-14T09:00:00", "time_zone": "Mars/Olympus" }),
             "schedule.time_zone",
@@ -129,18 +103,10 @@ async fn a_schedule_must_name_an_instant() {
             json!({ "kind": "at", "date_time": "2027-03-14T09:00:00Z", "time_zone": "Europe/Paris" }),
             "schedule.date_time",
         ),
-        (
-            json!({ "kind": "at_activation", "time_zone": "Europe/Paris" }),
-            "schedule.time_zone",
-        ),
+        (json!({ "kind": "at_activation", "time_zone": "Europe/Paris" }), "schedule.time_zone"),
     ] {
         let body = json!({ "name": "c", "category": "marketing", "schedule": schedule });
-        let problem = app
-            .post("/campaigns")
-            .json(&body)
-            .send()
-            .await
-            .problem(400, "invalid_field");
+        let problem = app.post("/campaigns").json(&body).send().await.problem(400, "invalid_field");
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     }
 }
@@ -149,19 +115,10 @@ async fn a_schedule_must_name_an_instant() {
 async fn content_has_a_largest_size() {
     let app = TestApp::new().await;
     let body = json!({ "name": "c", "category": "marketing", "actions": [mail("s", "x"), mail("s", &"x".repeat(257 * 1024))] });
-    let problem = app
-        .post("/campaigns")
-        .json(&body)
-        .send()
-        .await
-        .problem(400, "content_too_large");
+    let problem = app.post("/campaigns").json(&body).send().await.problem(400, "content_too_large");
     assert_eq!(problem["errors"][0]["field"], "actions[1].content");
     let many = json!({ "name": "c", "category": "marketing", "actions": vec![mail("s", "x"); 11] });
-    app.post("/campaigns")
-        .json(&many)
-        .send()
-        .await
-        .problem(400, "invalid_field");
+    app.post("/campaigns").json(&many).send().await.problem(400, "invalid_field");
 }
 
 #[tokio::test]
@@ -169,20 +126,11 @@ async fn a_patch_changes_what_it_names() {
     let app = TestApp::new().await;
     let path = with_mail(&app, "s", "<p>x</p>").await;
     let patch = json!({ "name": "n", "tags": ["t"], "on_missing": "skip", "segment_id": "00000000000000000000000004" });
-    let changed = app
-        .patch(&path)
-        .header("if-match", "\"1\"")
-        .json(&patch)
-        .send()
-        .await;
+    let changed = app.patch(&path).header("if-match", "\"1\"").json(&patch).send().await;
     assert_eq!(changed.etag(), "\"2\"");
     let changed = changed.expect(200);
     assert_eq!(
-        (
-            &changed["name"],
-            &changed["tags"],
-            &changed["draft"]["on_missing"]
-        ),
+        (&changed["name"], &changed["tags"], &changed["draft"]["on_missing"]),
         (&json!("n"), &json!(["t"]), &json!("skip"))
     );
     assert_eq!(changed["draft"]["actions"][0]["content"]["subject"], "s");
@@ -193,11 +141,7 @@ async fn a_patch_changes_what_it_names() {
         .await
         .expect(200);
     assert_eq!(
-        (
-            &back["draft"]["segment_id"],
-            &back["tags"],
-            &back["draft"]["on_missing"]
-        ),
+        (&back["draft"]["segment_id"], &back["tags"], &back["draft"]["on_missing"]),
         (&Value::Null, &json!([]), &json!("blank"))
     );
     let two = app
@@ -207,12 +151,7 @@ async fn a_patch_changes_what_it_names() {
         .await
         .expect(200);
     assert_eq!(two["draft"]["actions"].as_array().unwrap().len(), 2);
-    let none = app
-        .patch(&path)
-        .json(&json!({ "actions": null }))
-        .send()
-        .await
-        .expect(200);
+    let none = app.patch(&path).json(&json!({ "actions": null })).send().await.expect(200);
     assert_eq!(none["draft"]["actions"], json!([]));
     assert_eq!(app.get(&path).send().await.expect(200), none);
     app.patch(&path)
@@ -221,11 +160,7 @@ async fn a_patch_changes_what_it_names() {
         .send()
         .await
         .problem(412, "precondition_failed");
-    app.delete(&path)
-        .header("if-match", "\"1\"")
-        .send()
-        .await
-        .problem(412, "precondition_failed");
+    app.delete(&path).header("if-match", "\"1\"").send().await.problem(412, "precondition_failed");
     app.delete(&path).send().await.expect(204);
     app.get(&path).send().await.problem(404, "not_found");
 }
@@ -242,22 +177,14 @@ async fn once_activated_only_what_is_for_people_changes() {
         .send()
         .await
         .expect(200);
-    assert_eq!(
-        (&renamed["name"], &renamed["status"]),
-        (&json!("n"), &json!("scheduled"))
-    );
+    assert_eq!((&renamed["name"], &renamed["status"]), (&json!("n"), &json!("scheduled")));
     assert_eq!(renamed["next_occurrence"], "2027-01-01T00:00:00Z");
     for patch in [
         json!({ "schedule": null }),
         json!({ "name": "n", "actions": [] }),
         json!({ "category": "transactional" }),
     ] {
-        let problem = app
-            .patch(&path)
-            .json(&patch)
-            .send()
-            .await
-            .problem(409, "status_not_allowed");
+        let problem = app.patch(&path).json(&patch).send().await.problem(409, "status_not_allowed");
         assert_eq!(
             (&problem["allowed_in"], &problem["campaign_status"]),
             (&json!(["draft"]), &json!("scheduled"))
@@ -272,31 +199,14 @@ async fn activating_twice_is_activating_once() {
     let app = TestApp::new().await;
     let path = with_mail(&app, "s", "<p>x</p>").await;
     let activate = format!("{path}/activate");
-    app.post(&activate)
-        .header("if-match", "\"7\"")
-        .send()
-        .await
-        .problem(412, "precondition_failed");
-    let first = app
-        .post(&activate)
-        .header("if-match", "\"1\"")
-        .send()
-        .await
-        .expect(202);
+    app.post(&activate).header("if-match", "\"7\"").send().await.problem(412, "precondition_failed");
+    let first = app.post(&activate).header("if-match", "\"1\"").send().await.expect(202);
     assert_eq!(first["status"], "activating");
     // Pressed again, with the ETag of before.
-    let again = app
-        .post(&activate)
-        .header("if-match", "\"1\"")
-        .send()
-        .await
-        .expect(202);
+    let again = app.post(&activate).header("if-match", "\"1\"").send().await.expect(202);
     assert_eq!(first, again);
     let wake_ups = app.take(tables::WAKE_UP).await;
-    assert_eq!(
-        wake_ups,
-        [json!({ "wake_up": "activate", "campaign": first["id"] })]
-    );
+    assert_eq!(wake_ups, [json!({ "wake_up": "activate", "campaign": first["id"] })]);
     command(&app, &path, Command::BecomeLive).await;
     let live = app.post(&activate).send().await.expect(200);
     assert_eq!(
@@ -305,10 +215,7 @@ async fn activating_twice_is_activating_once() {
     );
     assert!(app.take(tables::WAKE_UP).await.is_empty());
     app.post(&format!("{path}/stop")).send().await.expect(200);
-    app.post(&activate)
-        .send()
-        .await
-        .problem(409, "status_not_allowed");
+    app.post(&activate).send().await.problem(409, "status_not_allowed");
 }
 
 #[tokio::test]
@@ -344,10 +251,7 @@ async fn stopping_is_for_good_and_may_be_repeated() {
     app.post(&format!("{path}/activate")).send().await.expect(202);
     command(&app, &path, Command::BecomeScheduled).await;
     let stopped = app.post(&stop).send().await.expect(200);
-    assert_eq!(
-        (&stopped["status"], &stopped["next_occurrence"]),
-        (&json!("stopped"), &Value::Null)
-    );
+    assert_eq!((&stopped["status"], &stopped["next_occurrence"]), (&json!("stopped"), &Value::Null));
     assert_eq!(app.post(&stop).send().await.expect(200), stopped);
 }
 
@@ -358,60 +262,30 @@ async fn a_preview_shows_what_would_be_sent_and_what_is_missing() {
     let path = with_mail(&app, "For {{profile.person.first}}", html).await;
     let preview = async |body: Value| app.post(&format!("{path}/preview")).json(&body).send().await;
     let profile = json!({ "email": "a@x.io", "attributes": { "person": { "first": "Ann <3" } } });
-    let shown = preview(json!({ "profile": profile, "context": { "code": 7 } }))
-        .await
-        .expect(200);
+    let shown = preview(json!({ "profile": profile, "context": { "code": 7 } })).await.expect(200);
     assert_eq!(shown["subject"], "For Ann <3");
-    assert!(
-        shown["html"].as_str().unwrap().contains("Hello Ann &lt;3, 7"),
-        "{shown}"
-    );
-    assert!(
-        shown["text"].as_str().unwrap().contains("Hello Ann <3, 7"),
-        "{shown}"
-    );
+    assert!(shown["html"].as_str().unwrap().contains("Hello Ann &lt;3, 7"), "{shown}");
+    assert!(shown["text"].as_str().unwrap().contains("Hello Ann <3, 7"), "{shown}");
     // Corpus C11.
-    let undefined: Vec<_> = shown["undefined_variables"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|v| v["variable"].clone())
-        .collect();
+    let undefined: Vec<_> =
+        shown["undefined_variables"].as_array().unwrap().iter().map(|v| v["variable"].clone()).collect();
     assert_eq!(undefined, ["profile.city"]);
     let stored = app.create("/profiles", &profile).await;
-    assert_eq!(
-        preview(json!({ "profile_id": stored, "context": { "code": 7 } }))
-            .await
-            .expect(200),
-        shown
-    );
+    assert_eq!(preview(json!({ "profile_id": stored, "context": { "code": 7 } })).await.expect(200), shown);
 
-    preview(json!({ "profile_id": "00000000000000000000000000" }))
-        .await
-        .problem(404, "not_found");
-    preview(json!({ "profile_id": stored, "profile": profile }))
-        .await
-        .problem(400, "invalid_field");
+    preview(json!({ "profile_id": "00000000000000000000000000" })).await.problem(404, "not_found");
+    preview(json!({ "profile_id": stored, "profile": profile })).await.problem(400, "invalid_field");
     assert_eq!(
-        preview(json!({ "action": 1 }))
-            .await
-            .problem(400, "invalid_field")["errors"][0]["field"],
+        preview(json!({ "action": 1 })).await.problem(400, "invalid_field")["errors"][0]["field"],
         "action"
     );
-    let bad = preview(json!({ "profile": { "email": "no" } }))
-        .await
-        .problem(400, "invalid_field");
+    let bad = preview(json!({ "profile": { "email": "no" } })).await.problem(400, "invalid_field");
     assert_eq!(bad["errors"][0]["field"], "profile.email");
 
     // Preview and send have one strictness.
-    app.patch(&path)
-        .json(&json!({ "on_missing": "skip" }))
-        .send()
-        .await
-        .expect(200);
-    let skipped = preview(json!({ "profile": profile, "context": { "code": 7 } }))
-        .await
-        .problem(422, "render_failed");
+    app.patch(&path).json(&json!({ "on_missing": "skip" })).send().await.expect(200);
+    let skipped =
+        preview(json!({ "profile": profile, "context": { "code": 7 } })).await.problem(422, "render_failed");
     assert_eq!(
         (&skipped["reason"], &skipped["errors"][0]["field"]),
         (&json!("missing_value"), &json!("actions[0].content.body.html"))
@@ -424,12 +298,7 @@ async fn an_empty_body_is_an_empty_preview_and_no_activation() {
     let app = TestApp::new().await;
     for html in ["", "   "] {
         let path = with_mail(&app, "", html).await;
-        let shown = app
-            .post(&format!("{path}/preview"))
-            .json(&json!({}))
-            .send()
-            .await
-            .expect(200);
+        let shown = app.post(&format!("{path}/preview")).json(&json!({})).send().await.expect(200);
         assert_eq!((&shown["subject"], &shown["text"]), (&json!(""), &json!("")));
         assert_eq!(shown["html"].as_str().unwrap().trim(), "");
         let found = app.post(&format!("{path}/validate")).send().await.expect(200);
@@ -440,10 +309,7 @@ async fn an_empty_body_is_an_empty_preview_and_no_activation() {
             .iter()
             .map(|finding| finding["code"].as_str().unwrap())
             .collect();
-        assert!(
-            codes.contains(&"empty_body") && codes.contains(&"empty_subject"),
-            "{codes:?}"
-        );
+        assert!(codes.contains(&"empty_body") && codes.contains(&"empty_subject"), "{codes:?}");
     }
 }
 
@@ -451,12 +317,8 @@ async fn an_empty_body_is_an_empty_preview_and_no_activation() {
 async fn a_content_that_is_wrong_says_where() {
     let app = TestApp::new().await;
     let path = with_mail(&app, "s", "<p>\n{{#if profile.a}}</p>").await;
-    let problem = app
-        .post(&format!("{path}/preview"))
-        .json(&json!({}))
-        .send()
-        .await
-        .problem(422, "invalid_content");
+    let problem =
+        app.post(&format!("{path}/preview")).json(&json!({})).send().await.problem(422, "invalid_content");
     let error = &problem["errors"][0];
     assert_eq!(error["field"], "actions[0].content.body.html");
     assert!(error["line"].is_number(), "{problem}");
@@ -471,17 +333,10 @@ async fn a_proof_is_handed_to_its_queue() {
     let path = with_mail(&app, "s", "<p>{{context.code}}</p>").await;
     let proof = async |body: Value| app.post(&format!("{path}/proof")).json(&body).send().await;
     let body = json!({ "addresses": ["me@x.io", "You@X.io"], "context": { "code": 1 } });
-    assert_eq!(
-        proof(body.clone()).await.problem(400, "invalid_field")["errors"][0]["field"],
-        "action"
-    );
+    assert_eq!(proof(body.clone()).await.problem(400, "invalid_field")["errors"][0]["field"], "action");
     let mut action = mail("s", "<p>{{context.code}}</p>");
     action["configuration_id"] = json!(configuration);
-    app.patch(&path)
-        .json(&json!({ "actions": [action] }))
-        .send()
-        .await
-        .expect(200);
+    app.patch(&path).json(&json!({ "actions": [action] })).send().await.expect(200);
     let sent = proof(body).await.expect(202);
     let messages = app.take(tables::PROOFS).await;
     assert_eq!(messages.len(), 1);
@@ -489,21 +344,12 @@ async fn a_proof_is_handed_to_its_queue() {
         (&messages[0]["id"], &messages[0]["addresses"]),
         (&sent["proof_id"], &json!(["me@x.io", "You@x.io"]))
     );
-    assert_eq!(
-        (&messages[0]["version"], &messages[0]["context"]["code"]),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!((&messages[0]["version"], &messages[0]["context"]["code"]), (&json!(1), &json!(1)));
 
-    let wrong = proof(json!({ "addresses": ["me@x.io", "no"] }))
-        .await
-        .problem(400, "invalid_field");
+    let wrong = proof(json!({ "addresses": ["me@x.io", "no"] })).await.problem(400, "invalid_field");
     assert_eq!(wrong["errors"][0]["field"], "addresses[1]");
-    proof(json!({ "addresses": [] }))
-        .await
-        .problem(400, "invalid_field");
-    proof(json!({ "addresses": vec!["a@x.io"; 11] }))
-        .await
-        .problem(400, "invalid_field");
+    proof(json!({ "addresses": [] })).await.problem(400, "invalid_field");
+    proof(json!({ "addresses": vec!["a@x.io"; 11] })).await.problem(400, "invalid_field");
     proof(json!({ "addresses": ["a@x.io"], "profile_id": "00000000000000000000000000" }))
         .await
         .problem(404, "not_found");
@@ -537,17 +383,13 @@ async fn campaigns_are_listed_the_newest_first_by_what_is_asked_for() {
     let all = async |query: &str| {
         let (mut names, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = app
-                .get(&format!("/campaigns?limit=4{query}{cursor}"))
-                .send()
-                .await
-                .expect(200);
+            let page = app.get(&format!("/campaigns?limit=4{query}{cursor}")).send().await.expect(200);
             let items = page["items"].as_array().unwrap();
-            names.extend(items.iter().map(|item| {
-                item["name"].as_str().unwrap()["Campaign ".len()..]
-                    .parse::<u32>()
-                    .unwrap()
-            }));
+            names.extend(
+                items
+                    .iter()
+                    .map(|item| item["name"].as_str().unwrap()["Campaign ".len()..].parse::<u32>().unwrap()),
+            );
             match page["next_cursor"].as_str() {
                 // However few match, a page that goes on is full.
                 Some(next) => {
@@ -561,10 +403,7 @@ async fn campaigns_are_listed_the_newest_first_by_what_is_asked_for() {
     let listed = all("").await;
     assert_eq!(listed.len(), 29);
     assert_eq!(listed.iter().collect::<std::collections::HashSet<_>>().len(), 29);
-    assert!(
-        listed.windows(2).all(|pair| pair[0] / 3 >= pair[1] / 3),
-        "{listed:?}"
-    );
+    assert!(listed.windows(2).all(|pair| pair[0] / 3 >= pair[1] / 3), "{listed:?}");
     assert_eq!(all("&status=all").await.len(), 30);
     assert_eq!(all("&status=stopped").await, [4]);
     assert_eq!(all("&status=stopped,draft").await.len(), 30);

@@ -21,10 +21,7 @@ async fn a_configuration_is_made_changed_listed_and_deleted() {
     );
     let path = format!("/configurations/{}", made["id"].as_str().unwrap());
     assert_eq!(app.get(&path).send().await.expect(200), made);
-    assert_eq!(
-        app.get("/configurations").send().await.expect(200)["items"],
-        json!([made])
-    );
+    assert_eq!(app.get("/configurations").send().await.expect(200)["items"], json!([made]));
 
     let changed = app
         .patch(&path)
@@ -34,28 +31,17 @@ async fn a_configuration_is_made_changed_listed_and_deleted() {
         .await;
     assert_eq!(changed.etag(), "\"2\"");
     let changed = changed.expect(200);
-    assert_eq!(
-        (&changed["name"], changed.get("rate_per_second")),
-        (&json!("n2"), None)
-    );
+    assert_eq!((&changed["name"], changed.get("rate_per_second")), (&json!("n2"), None));
     app.patch(&path)
         .header("if-match", "\"1\"")
         .json(&json!({}))
         .send()
         .await
         .problem(412, "precondition_failed");
-    app.delete(&path)
-        .header("if-match", "\"1\"")
-        .send()
-        .await
-        .problem(412, "precondition_failed");
+    app.delete(&path).header("if-match", "\"1\"").send().await.problem(412, "precondition_failed");
     app.delete(&path).send().await.expect(204);
     app.get(&path).send().await.problem(404, "not_found");
-    app.patch(&path)
-        .json(&json!({}))
-        .send()
-        .await
-        .problem(404, "not_found");
+    app.patch(&path).json(&json!({})).send().await.problem(404, "not_found");
     app.delete(&path).send().await.problem(404, "not_found");
 }
 
@@ -81,12 +67,7 @@ async fn bad_fields_are_named() {
                 body.pointer_mut(parent).unwrap()[name] = value;
             }
         }
-        let problem = app
-            .post("/configurations")
-            .json(&body)
-            .send()
-            .await
-            .problem(400, "invalid_field");
+        let problem = app.post("/configurations").json(&body).send().await.problem(400, "invalid_field");
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     }
 }
@@ -99,11 +80,7 @@ async fn a_configuration_in_use_stays() {
     let configuration = app.create("/configurations", &body).await;
     let body = json!({ "name": "c", "category": "marketing", "actions": [{ "channel": "email", "configuration_id": configuration }] });
     let campaign = app.create("/campaigns", &body).await;
-    app.store
-        .campaigns
-        .command(campaign.parse().unwrap(), Command::Activate, |_| Ok(()))
-        .await
-        .unwrap();
+    app.store.campaigns.command(campaign.parse().unwrap(), Command::Activate, |_| Ok(())).await.unwrap();
     let path = format!("/configurations/{configuration}");
     app.delete(&path).send().await.problem(409, "in_use");
     app.store

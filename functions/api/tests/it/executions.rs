@@ -30,19 +30,13 @@ impl Run {
     /// Starts one, its audience fanned out to `members` a shard.
     async fn start(members: usize) -> Self {
         let app = TestApp::new().await;
-        let list = app
-            .create("/segments", &json!({ "name": "l", "kind": "list" }))
-            .await;
+        let list = app.create("/segments", &json!({ "name": "l", "kind": "list" })).await;
         let action = json!({ "channel": "email", "content": { "subject": "s", "body": { "html": "x" } } });
         let body =
             json!({ "name": "c", "category": "marketing", "segment_id": list, "actions": [action, action] });
         let id: CampaignId = app.create("/campaigns", &body).await.parse().unwrap();
         let occurrence = app.store.platform.clock.now();
-        app.store
-            .campaigns
-            .command(id, Command::Activate, |_| Ok(()))
-            .await
-            .unwrap();
+        app.store.campaigns.command(id, Command::Activate, |_| Ok(())).await.unwrap();
         let mut campaign = app
             .store
             .campaigns
@@ -63,11 +57,7 @@ impl Run {
             category: Category::Marketing,
             shards: SHARDS,
             actions: vec![Channel::Email; 2],
-            audience: Audience::List {
-                segment: list.parse().unwrap(),
-                generation: 1,
-                partitions: 16,
-            },
+            audience: Audience::List { segment: list.parse().unwrap(), generation: 1, partitions: 16 },
             on_unknown: OnUnknown::Hold,
             on_missing: OnMissing::Blank,
             started_at: occurrence,
@@ -75,12 +65,7 @@ impl Run {
             revision: 1,
         };
         assert!(app.store.ledger.start(&campaign, &head).await.unwrap());
-        let run = Self {
-            app,
-            worker: Worker::new(Tenancy::Shared),
-            campaign: id,
-            head,
-        };
+        let run = Self { app, worker: Worker::new(Tenancy::Shared), campaign: id, head };
         for shard in run.head.shards() {
             run.fan_out(shard, members).await;
         }
@@ -89,13 +74,8 @@ impl Run {
 
     async fn fan_out(&self, shard: FanOut, members: usize) {
         let ledger = &self.app.store.ledger;
-        let claimed = ledger
-            .claim_cursor(shard, &self.worker, Duration::from_secs(60))
-            .await
-            .unwrap();
-        let CursorClaim::Claimed(mut cursor) = claimed else {
-            panic!("the cursor is free")
-        };
+        let claimed = ledger.claim_cursor(shard, &self.worker, Duration::from_secs(60)).await.unwrap();
+        let CursorClaim::Claimed(mut cursor) = claimed else { panic!("the cursor is free") };
         let people: Vec<_> = (0..members).map(|n| person(shard.shard, n)).collect();
         let mut chunks = Vec::new();
         for action in 0..2 {
@@ -114,12 +94,7 @@ impl Run {
     }
 
     fn chunk(&self, shard: u16, action: u8, number: u32) -> ChunkKey {
-        ChunkKey {
-            execution: self.head.id,
-            shard,
-            action,
-            number,
-        }
+        ChunkKey { execution: self.head.id, shard, action, number }
     }
 
     /// Gives every member of every chunk the code that `code` says.
@@ -136,18 +111,13 @@ impl Run {
                     .claim(chunk.key, &self.worker, lease, Waits::Honoured)
                     .await
                     .unwrap();
-                let Claim::Claimed(mut claimed) = claim else {
-                    panic!("the chunk is free")
-                };
+                let Claim::Claimed(mut claimed) = claim else { panic!("the chunk is free") };
                 let mut details = BTreeMap::new();
                 for (member, profile) in chunk.members.profiles.iter().enumerate() {
                     if claimed.members.codes[member].is_pending() {
                         let code = code(*profile, chunk.key.action);
-                        claimed.members.codes[member] = if code == Code::Sent {
-                            claimed.members.codes[member].accepted()
-                        } else {
-                            code
-                        };
+                        claimed.members.codes[member] =
+                            if code == Code::Sent { claimed.members.codes[member].accepted() } else { code };
                         if code.outcome() == Outcome::Failed {
                             details.insert(member, format!("550 no {}", chunk.key.number));
                         }
@@ -173,12 +143,7 @@ impl Run {
         let mut campaign = self.campaign().await;
         campaign.open_executions -= 1;
         campaign.status = campaign::Status::Completed;
-        assert!(
-            ledger
-                .end(&head, State::Completed, tally.counts(), Some(&campaign))
-                .await
-                .unwrap()
-        );
+        assert!(ledger.end(&head, State::Completed, tally.counts(), Some(&campaign)).await.unwrap());
     }
 
     async fn campaign(&self) -> Campaign {
@@ -197,12 +162,8 @@ impl Run {
     async fn recipients(&self, query: &str) -> Vec<Value> {
         let (mut recipients, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = self
-                .app
-                .get(&format!("{}/recipients?{query}{cursor}", self.path()))
-                .send()
-                .await
-                .expect(200);
+            let page =
+                self.app.get(&format!("{}/recipients?{query}{cursor}", self.path())).send().await.expect(200);
             recipients.extend(page["items"].as_array().unwrap().iter().cloned());
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
@@ -247,11 +208,7 @@ async fn counts_come_by_outcome_and_reason_and_add_up() {
     let run = Run::start(120).await;
     let before = run.get().await;
     assert_eq!(
-        (
-            &before["state"],
-            &before["total"]["pending"],
-            &before["total"]["balances"]
-        ),
+        (&before["state"], &before["total"]["pending"], &before["total"]["balances"]),
         (&json!("running"), &json!(480), &json!(false))
     );
     run.deliver(mixed).await;
@@ -272,32 +229,15 @@ async fn counts_come_by_outcome_and_reason_and_add_up() {
         expected["channel"] = json!("email");
         assert_eq!(*got, expected);
     }
-    assert_eq!(
-        (&after["total"]["targeted"], &after["total"]["sent"]),
-        (&json!(480), &json!(440))
-    );
-    assert_eq!(
-        (&after["audience_read"], &after["ended_at"]),
-        (&json!(true), &Value::Null)
-    );
+    assert_eq!((&after["total"]["targeted"], &after["total"]["sent"]), (&json!(480), &json!(440)));
+    assert_eq!((&after["audience_read"], &after["ended_at"]), (&json!(true), &Value::Null));
     run.app.clock.advance(Duration::from_secs(60));
     run.complete().await;
     let ended = run.get().await;
-    assert_eq!(
-        (&ended["state"], &ended["ended_at"]),
-        (&json!("completed"), &json!("2026-11-25T09:01:00Z"))
-    );
-    let listed = run
-        .app
-        .get(&format!("/campaigns/{}/executions", run.campaign))
-        .send()
-        .await
-        .expect(200);
+    assert_eq!((&ended["state"], &ended["ended_at"]), (&json!("completed"), &json!("2026-11-25T09:01:00Z")));
+    let listed = run.app.get(&format!("/campaigns/{}/executions", run.campaign)).send().await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        (&listed["items"][0]["id"], &listed["items"][0]["total"]),
-        (&ended["id"], &ended["total"])
-    );
+    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["total"]), (&ended["id"], &ended["total"]));
 }
 
 #[tokio::test]
@@ -308,12 +248,7 @@ async fn recipients_are_paged_with_nobody_skipped_or_repeated() {
         let all = run.recipients(&format!("limit={limit}")).await;
         let names: std::collections::HashSet<_> = all
             .iter()
-            .map(|recipient| {
-                (
-                    recipient["profile_id"].to_string(),
-                    recipient["action"].to_string(),
-                )
-            })
+            .map(|recipient| (recipient["profile_id"].to_string(), recipient["action"].to_string()))
             .collect();
         assert_eq!((all.len(), names.len()), (480, 480), "limit {limit}");
     }
@@ -323,11 +258,7 @@ async fn recipients_are_paged_with_nobody_skipped_or_repeated() {
         && recipient["detail"].as_str().unwrap().starts_with("550")));
     let policy = run.recipients("reason=policy&action=1").await;
     assert_eq!(policy.len(), 2);
-    assert!(
-        policy
-            .iter()
-            .all(|recipient| recipient["action"] == 1 && recipient["reason"] == "policy")
-    );
+    assert!(policy.iter().all(|recipient| recipient["action"] == 1 && recipient["reason"] == "policy"));
     let sent = run.recipients("outcome=sent&limit=100").await;
     assert_eq!((sent.len(), &sent[0]["detail"]), (440, &Value::Null));
     assert!(run.recipients("outcome=pending").await.is_empty());
@@ -335,11 +266,7 @@ async fn recipients_are_paged_with_nobody_skipped_or_repeated() {
 
     let path = format!("{}/recipients", run.path());
     for query in ["outcome=lost", "reason=lost", "action=x", "limit=0"] {
-        run.app
-            .get(&format!("{path}?{query}"))
-            .send()
-            .await
-            .problem(400, "invalid_parameter");
+        run.app.get(&format!("{path}?{query}")).send().await.problem(400, "invalid_parameter");
     }
     let page = run.app.get(&format!("{path}?limit=1")).send().await.expect(200);
     let other = format!("/executions/{}/recipients", ExecutionId::random());
@@ -354,45 +281,28 @@ async fn resending_reopens_the_failed_and_the_books_go_on_adding_up() {
     run.deliver(mixed).await;
     run.complete().await;
     assert_eq!(run.campaign().await.open_executions, 0);
-    assert_eq!(
-        run.resend(json!(["failed"])).await,
-        json!({ "reopened": 16, "complete": true })
-    );
+    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 16, "complete": true }));
     let open = run.get().await;
     assert_eq!(
-        (
-            &open["state"],
-            &open["total"]["pending"],
-            &open["total"]["failed"]["total"]
-        ),
+        (&open["state"], &open["total"]["pending"], &open["total"]["failed"]["total"]),
         (&json!("running"), &json!(16), &json!(0))
     );
     assert_eq!(run.campaign().await.open_executions, 1);
     let messages = run.app.take(tables::DELIVER_EMAIL).await;
-    assert_eq!(
-        messages.len(),
-        4,
-        "the first chunk of each action of each shard has failures"
-    );
+    assert_eq!(messages.len(), 4, "the first chunk of each action of each shard has failures");
     // Asked again there is nobody left, and it is not taken up twice.
     assert_eq!(run.resend(json!(["failed"])).await["reopened"], 0);
     run.deliver(|_, _| Code::Sent).await;
     run.complete().await;
     let done = run.get().await;
-    assert_eq!(
-        (&done["total"]["sent"], &done["total"]["possible_duplicates"]),
-        (&json!(456), &json!(0))
-    );
+    assert_eq!((&done["total"]["sent"], &done["total"]["possible_duplicates"]), (&json!(456), &json!(0)));
     assert_eq!(run.campaign().await.open_executions, 0);
 
     // Whoever is unknown may get it twice, and the report says so.
     assert_eq!(run.resend(json!(["failed", "unknown"])).await["reopened"], 4);
     run.deliver(|_, _| Code::Sent).await;
     let done = run.get().await;
-    assert_eq!(
-        (&done["total"]["sent"], &done["total"]["possible_duplicates"]),
-        (&json!(460), &json!(4))
-    );
+    assert_eq!((&done["total"]["sent"], &done["total"]["possible_duplicates"]), (&json!(460), &json!(4)));
     assert_eq!(done["total"]["balances"], true);
     // Nobody failed: nothing is taken up.
     run.complete().await;
@@ -401,71 +311,33 @@ async fn resending_reopens_the_failed_and_the_books_go_on_adding_up() {
 
     let path = format!("{}/resend", run.path());
     for outcomes in [json!([]), json!(["sent"]), json!(["excluded"])] {
-        run.app
-            .post(&path)
-            .json(&json!({ "outcomes": outcomes }))
-            .send()
-            .await
-            .problem(400, "invalid_field");
+        run.app.post(&path).json(&json!({ "outcomes": outcomes })).send().await.problem(400, "invalid_field");
     }
     let other = format!("/executions/{}/resend", ExecutionId::random());
-    run.app
-        .post(&other)
-        .json(&json!({ "outcomes": ["failed"] }))
-        .send()
-        .await
-        .problem(404, "not_found");
+    run.app.post(&other).json(&json!({ "outcomes": ["failed"] })).send().await.problem(404, "not_found");
 }
 
 /// A chunk that is being delivered keeps its failed members, and the answer says that not all were reopened.
 #[tokio::test]
 async fn what_somebody_holds_is_not_reopened_and_that_is_said() {
     let run = Run::start(60).await;
-    run.deliver(|profile, _| {
-        if profile.as_bytes()[15] == 55 {
-            Code::Policy
-        } else {
-            Code::Sent
-        }
-    })
-    .await;
-    assert_eq!(
-        run.resend(json!(["failed"])).await,
-        json!({ "reopened": 4, "complete": true })
-    );
+    run.deliver(|profile, _| if profile.as_bytes()[15] == 55 { Code::Policy } else { Code::Sent }).await;
+    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 4, "complete": true }));
     let lease = Duration::from_secs(60);
     let held = run.chunk(0, 0, 1);
     run.deliver(|_, _| Code::Policy).await;
     let ledger = &run.app.store.ledger;
     let stored = ledger.chunk(run.chunk(1, 0, 1)).await.unwrap().unwrap();
-    assert_eq!(
-        ledger
-            .reopen(&stored, &[Outcome::Failed], Channel::Email)
-            .await
-            .unwrap(),
-        Some(1)
-    );
+    assert_eq!(ledger.reopen(&stored, &[Outcome::Failed], Channel::Email).await.unwrap(), Some(1));
     let stored = ledger.chunk(held).await.unwrap().unwrap();
-    assert_eq!(
-        ledger
-            .reopen(&stored, &[Outcome::Failed], Channel::Email)
-            .await
-            .unwrap(),
-        Some(1)
-    );
-    let Claim::Claimed(mut claimed) = ledger
-        .claim(held, &run.worker, lease, Waits::Honoured)
-        .await
-        .unwrap()
+    assert_eq!(ledger.reopen(&stored, &[Outcome::Failed], Channel::Email).await.unwrap(), Some(1));
+    let Claim::Claimed(mut claimed) = ledger.claim(held, &run.worker, lease, Waits::Honoured).await.unwrap()
     else {
         panic!("the chunk is free")
     };
     claimed.members.codes[5] = Code::Expired;
     assert!(ledger.open_window(&mut claimed, 0..10).await.unwrap().is_ok());
-    assert_eq!(
-        run.resend(json!(["failed"])).await,
-        json!({ "reopened": 2, "complete": false })
-    );
+    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 2, "complete": false }));
 }
 
 #[tokio::test]
@@ -476,36 +348,19 @@ async fn stopping_a_campaign_stops_its_executions() {
     assert_eq!(run.get().await["state"], "stopping");
     let resend = format!("{}/resend", run.path());
     let body = json!({ "outcomes": ["failed"] });
-    run.app
-        .post(&resend)
-        .json(&body)
-        .send()
-        .await
-        .problem(409, "state_not_allowed");
+    run.app.post(&resend).json(&body).send().await.problem(409, "state_not_allowed");
     run.deliver(|_, _| Code::Stopped).await;
     let stopped = run.get().await;
-    assert_eq!(
-        stopped["total"]["excluded"],
-        json!({ "total": 240, "reasons": { "stopped": 240 } })
-    );
+    assert_eq!(stopped["total"]["excluded"], json!({ "total": 240, "reasons": { "stopped": 240 } }));
 }
 
 /// A stop that died between its two writes is completed by the next one.
 #[tokio::test]
 async fn a_repeated_stop_turns_what_the_first_left() {
     let run = Run::start(60).await;
-    run.app
-        .store
-        .campaigns
-        .command(run.campaign, Command::Stop, |_| Ok(()))
-        .await
-        .unwrap();
+    run.app.store.campaigns.command(run.campaign, Command::Stop, |_| Ok(())).await.unwrap();
     assert_eq!(run.get().await["state"], "running");
-    run.app
-        .post(&format!("/campaigns/{}/stop", run.campaign))
-        .send()
-        .await
-        .expect(200);
+    run.app.post(&format!("/campaigns/{}/stop", run.campaign)).send().await.expect(200);
     assert_eq!(run.get().await["state"], "stopping");
 }
 
@@ -517,11 +372,7 @@ async fn an_execution_whose_campaign_was_stopped_later_is_not_resent() {
     let head = ledger.head(run.head.id).await.unwrap().unwrap();
     let counts = ledger.tally(&head).await.unwrap().counts();
     assert!(ledger.end(&head, State::Completed, counts, None).await.unwrap());
-    run.app
-        .post(&format!("/campaigns/{}/stop", run.campaign))
-        .send()
-        .await
-        .expect(200);
+    run.app.post(&format!("/campaigns/{}/stop", run.campaign)).send().await.expect(200);
     let resend = format!("{}/resend", run.path());
     run.app
         .post(&resend)
@@ -549,24 +400,9 @@ async fn a_missed_occurrence_is_listed() {
     assert!(run.app.store.ledger.miss(&campaign, &summary).await.unwrap());
     let path = format!("/campaigns/{}/executions", run.campaign);
     let first = run.app.get(&format!("{path}?limit=1")).send().await.expect(200);
-    assert_eq!(
-        (&first["items"][0]["state"], &first["items"][0]["total"]),
-        (&json!("missed"), &Value::Null)
-    );
+    assert_eq!((&first["items"][0]["state"], &first["items"][0]["total"]), (&json!("missed"), &Value::Null));
     let next = first["next_cursor"].as_str().unwrap();
-    let second = run
-        .app
-        .get(&format!("{path}?limit=1&cursor={next}"))
-        .send()
-        .await
-        .expect(200);
-    assert_eq!(
-        (&second["items"][0]["state"], &second["next_cursor"]),
-        (&json!("running"), &Value::Null)
-    );
-    run.app
-        .get("/campaigns/00000000000000000000000000/executions")
-        .send()
-        .await
-        .problem(404, "not_found");
+    let second = run.app.get(&format!("{path}?limit=1&cursor={next}")).send().await.expect(200);
+    assert_eq!((&second["items"][0]["state"], &second["next_cursor"]), (&json!("running"), &Value::Null));
+    run.app.get("/campaigns/00000000000000000000000000/executions").send().await.problem(404, "not_found");
 }

@@ -22,19 +22,9 @@ fn every_operation_has_an_id_of_its_own_and_a_summary() {
     for (path, item) in api::openapi()["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap_or_default();
-            assert!(
-                !id.is_empty() && ids.insert(id.to_owned()),
-                "{method} {path} needs an operation id"
-            );
-            assert!(
-                operation["summary"].is_string(),
-                "{method} {path} needs a summary"
-            );
-            assert_eq!(
-                operation["tags"].as_array().map(Vec::len),
-                Some(1),
-                "{method} {path} needs a tag"
-            );
+            assert!(!id.is_empty() && ids.insert(id.to_owned()), "{method} {path} needs an operation id");
+            assert!(operation["summary"].is_string(), "{method} {path} needs a summary");
+            assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{method} {path} needs a tag");
         }
     }
 }

@@ -97,10 +97,7 @@ impl Table for CutOff {
 async fn while_the_table_is_out_of_reach_callers_are_told_to_come_back() {
     let mut app = TestApp::new().await;
     let mut platform = app.engine.platform();
-    let table = Arc::new(CutOff {
-        table: platform.table.clone(),
-        is_cut: AtomicBool::new(false),
-    });
+    let table = Arc::new(CutOff { table: platform.table.clone(), is_cut: AtomicBool::new(false) });
     platform.table = table.clone();
     app.router = api::router(api::Context::new(Store::new(platform, HashKey([7; 32]))));
     app.get("/health").send().await.expect(200);
@@ -122,10 +119,5 @@ async fn while_the_table_is_out_of_reach_callers_are_told_to_come_back() {
     }
     // Nothing that failed is remembered as the answer.
     table.is_cut.store(false, Ordering::Relaxed);
-    app.post("/segments")
-        .header("idempotency-key", "k")
-        .json(&body)
-        .send()
-        .await
-        .expect(201);
+    app.post("/segments").header("idempotency-key", "k").json(&body).send().await.expect(201);
 }

@@ -26,41 +26,20 @@ async fn a_profile_is_put_read_found_and_deleted() {
     let got = app.get(path).send().await;
     assert_eq!(got.etag(), "\"1\"");
     assert_eq!(got.expect(200), made);
-    for query in [
-        "email=ann@EXAMPLE.org",
-        "external_id=c-1",
-        "phone=%2B442079460000",
-    ] {
+    for query in ["email=ann@EXAMPLE.org", "external_id=c-1", "phone=%2B442079460000"] {
         let found = app.get(&format!("/profiles?{query}")).send().await.expect(200);
         assert_eq!(found["items"], json!([made]), "{query}");
     }
     // What was read may be put back as it is; the whole profile is replaced.
     app.put(path).json(&made).send().await.expect(200);
-    let replaced = app
-        .put(path)
-        .json(&json!({ "external_id": "c-1" }))
-        .send()
-        .await
-        .expect(200);
-    assert_eq!(
-        replaced,
-        json!({ "id": made["id"], "external_id": "c-1", "attributes": {} })
-    );
-    assert_eq!(
-        app.get("/profiles?email=ann@example.org")
-            .send()
-            .await
-            .expect(200)["items"],
-        json!([])
-    );
+    let replaced = app.put(path).json(&json!({ "external_id": "c-1" })).send().await.expect(200);
+    assert_eq!(replaced, json!({ "id": made["id"], "external_id": "c-1", "attributes": {} }));
+    assert_eq!(app.get("/profiles?email=ann@example.org").send().await.expect(200)["items"], json!([]));
 
     app.delete(path).send().await.expect(204);
     app.get(path).send().await.problem(404, "not_found");
     app.delete(path).send().await.problem(404, "not_found");
-    assert_eq!(
-        app.get("/profiles?external_id=c-1").send().await.expect(200)["items"],
-        json!([])
-    );
+    assert_eq!(app.get("/profiles?external_id=c-1").send().await.expect(200)["items"], json!([]));
 }
 
 #[tokio::test]
@@ -73,60 +52,30 @@ async fn if_match_decides_between_two_editors() {
         .send()
         .await
         .problem(412, "precondition_failed");
-    let etag = app
-        .put(path)
-        .json(&json!({ "language": "en" }))
-        .send()
-        .await
-        .etag();
-    app.put(path)
-        .header("if-match", &etag)
-        .json(&json!({ "language": "fr" }))
-        .send()
-        .await
-        .expect(200);
+    let etag = app.put(path).json(&json!({ "language": "en" })).send().await.etag();
+    app.put(path).header("if-match", &etag).json(&json!({ "language": "fr" })).send().await.expect(200);
     app.put(path)
         .header("if-match", &etag)
         .json(&json!({ "language": "de" }))
         .send()
         .await
         .problem(412, "precondition_failed");
-    app.delete(path)
-        .header("if-match", &etag)
-        .send()
-        .await
-        .problem(412, "precondition_failed");
-    app.delete(path)
-        .header("if-match", "\"7\", W/\"2\"")
-        .send()
-        .await
-        .expect(204);
+    app.delete(path).header("if-match", &etag).send().await.problem(412, "precondition_failed");
+    app.delete(path).header("if-match", "\"7\", W/\"2\"").send().await.expect(204);
 }
 
 /// Corpus F8: which addresses are one.
 #[tokio::test]
 async fn addresses_are_judged_as_they_come_in() {
     let app = TestApp::new().await;
-    for good in [
-        "a+b@x.io",
-        "o'brien@x.ie",
-        "\"john doe\"@x.io",
-        "hähn@käse.de".trim_start_matches("hähn@"),
-    ] {
-        let address = if good.contains('@') {
-            good.to_owned()
-        } else {
-            format!("hahn@{good}")
-        };
+    for good in ["a+b@x.io", "o'brien@x.ie", "\"john doe\"@x.io", "hähn@käse.de".trim_start_matches("hähn@")]
+    {
+        let address = if good.contains('@') { good.to_owned() } else { format!("hahn@{good}") };
         app.create("/profiles", &json!({ "email": address })).await;
     }
     for bad in ["a@b", "a..b@x.io", "a.@x.io", "a@x.io.", "a\u{a0}b@x.io", ""] {
-        let problem = app
-            .post("/profiles")
-            .json(&json!({ "email": bad }))
-            .send()
-            .await
-            .problem(400, "invalid_field");
+        let problem =
+            app.post("/profiles").json(&json!({ "email": bad })).send().await.problem(400, "invalid_field");
         assert_eq!(problem["errors"][0]["field"], "email", "{bad:?}");
     }
 }
@@ -142,22 +91,11 @@ async fn a_bad_field_is_named_and_nothing_is_stored() {
         (json!({ "id": "00000000000000000000000004" }), "id"),
         (json!({ "consent": { "fax": "in" } }), "consent.fax"),
         (json!({ "consent": { "email": true } }), "consent.email"),
-        (
-            json!({ "push_tokens": [{ "app_id": "a", "platform": "ios" }] }),
-            "push_tokens[0].token",
-        ),
+        (json!({ "push_tokens": [{ "app_id": "a", "platform": "ios" }] }), "push_tokens[0].token"),
         (json!({ "phone": "12" }), "phone"),
-        (
-            json!({ "attributes": { "notes": "x".repeat(65 * 1024) } }),
-            "attributes",
-        ),
+        (json!({ "attributes": { "notes": "x".repeat(65 * 1024) } }), "attributes"),
     ] {
-        let problem = app
-            .post("/profiles")
-            .json(&body)
-            .send()
-            .await
-            .problem(400, "invalid_field");
+        let problem = app.post("/profiles").json(&body).send().await.problem(400, "invalid_field");
         if !field.is_empty() {
             assert_eq!(problem["errors"][0]["field"], field, "{problem}");
         }
@@ -177,11 +115,7 @@ async fn an_identity_belongs_to_one_profile() {
         .problem(409, "identity_taken");
     assert_eq!(problem["errors"][0]["field"], "email");
     let other = "/profiles/00000000000000000000000004";
-    app.put(other)
-        .json(&json!({ "email": "ann@x.io" }))
-        .send()
-        .await
-        .problem(409, "identity_taken");
+    app.put(other).json(&json!({ "email": "ann@x.io" })).send().await.problem(409, "identity_taken");
 }
 
 #[tokio::test]
@@ -191,26 +125,13 @@ async fn finding_takes_exactly_one_identity() {
         .send()
         .await
         .problem(400, "invalid_parameter");
-    for query in [
-        "",
-        "?email=a@x.io&phone=%2B442079460000",
-        "?email=nobody",
-        "?phone=1",
-        "?name=x",
-    ] {
-        app.get(&format!("/profiles{query}"))
-            .send()
-            .await
-            .problem(400, "invalid_parameter");
+    for query in ["", "?email=a@x.io&phone=%2B442079460000", "?email=nobody", "?phone=1", "?name=x"] {
+        app.get(&format!("/profiles{query}")).send().await.problem(400, "invalid_parameter");
     }
 }
 
 async fn batch(app: &TestApp, profiles: Value) -> Value {
-    app.post("/profiles/batch")
-        .json(&json!({ "profiles": profiles }))
-        .send()
-        .await
-        .expect(200)
+    app.post("/profiles/batch").json(&json!({ "profiles": profiles })).send().await.expect(200)
 }
 
 #[tokio::test]
@@ -228,16 +149,9 @@ async fn a_batch_creates_merges_and_reports_each() {
         ]),
     )
     .await;
-    let statuses: Vec<_> = first["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["status"].clone())
-        .collect();
-    assert_eq!(
-        statuses,
-        ["created", "invalid", "invalid", "invalid", "duplicate", "created"]
-    );
+    let statuses: Vec<_> =
+        first["results"].as_array().unwrap().iter().map(|item| item["status"].clone()).collect();
+    assert_eq!(statuses, ["created", "invalid", "invalid", "invalid", "duplicate", "created"]);
     assert_eq!(
         (&first["created"], &first["duplicates"], &first["invalid"]),
         (&json!(2), &json!(1), &json!(3))
@@ -254,10 +168,7 @@ async fn a_batch_creates_merges_and_reports_each() {
     assert_eq!(second["updated"], 1);
     assert_eq!(second["results"][0]["id"], first["results"][0]["id"]);
     let ann = app
-        .get(&format!(
-            "/profiles/{}",
-            second["results"][0]["id"].as_str().unwrap()
-        ))
+        .get(&format!("/profiles/{}", second["results"][0]["id"].as_str().unwrap()))
         .send()
         .await
         .expect(200);
@@ -270,19 +181,10 @@ async fn a_batch_creates_merges_and_reports_each() {
 #[tokio::test]
 async fn a_batch_has_a_size() {
     let app = TestApp::new().await;
-    let many: Vec<_> = (0..501)
-        .map(|n| json!({ "external_id": n.to_string() }))
-        .collect();
+    let many: Vec<_> = (0..501).map(|n| json!({ "external_id": n.to_string() })).collect();
     for profiles in [json!([]), json!(many)] {
-        let answer = app
-            .post("/profiles/batch")
-            .json(&json!({ "profiles": profiles }))
-            .send()
-            .await;
-        assert_eq!(
-            answer.problem(400, "invalid_field")["errors"][0]["field"],
-            "profiles"
-        );
+        let answer = app.post("/profiles/batch").json(&json!({ "profiles": profiles })).send().await;
+        assert_eq!(answer.problem(400, "invalid_field")["errors"][0]["field"], "profiles");
     }
     assert_eq!(batch(&app, json!(many[..500])).await["created"], 500);
 }

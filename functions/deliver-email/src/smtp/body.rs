@@ -63,10 +63,7 @@ mod tests {
 
     #[test]
     fn dots_at_line_starts_are_doubled_and_no_others() {
-        assert_eq!(
-            stuffed(b".first\r\nno.dot\r\n.com\r\n..\r\n"),
-            b"..first\r\nno.dot\r\n..com\r\n...\r\n"
-        );
+        assert_eq!(stuffed(b".first\r\nno.dot\r\n.com\r\n..\r\n"), b"..first\r\nno.dot\r\n..com\r\n...\r\n");
     }
 
     /// F2: a quoted-printable line that breaks before `.com` keeps its dot.
@@ -97,10 +94,7 @@ mod tests {
         let mut out = Vec::new();
         let mut rest = message;
         while !rest.is_empty() {
-            let end = rest
-                .iter()
-                .position(|b| b"\r\n".contains(b))
-                .unwrap_or(rest.len());
+            let end = rest.iter().position(|b| b"\r\n".contains(b)).unwrap_or(rest.len());
             out.extend_from_slice(&rest[..end]);
             out.extend_from_slice(b"\r\n");
             rest = match &rest[end..] {

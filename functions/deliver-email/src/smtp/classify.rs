@@ -36,11 +36,8 @@ pub(super) fn refusal(step: Step, code: u16, words: &Words) -> Answer {
         Some([class, subject, detail]) => format!("{code} {class}.{subject}.{detail} {text}"),
         None => format!("{code} {text}"),
     };
-    let not_accepted = |cause| Answer::NotAccepted {
-        cause,
-        retry_after: asked_wait(&lower),
-        detail: detail.clone(),
-    };
+    let not_accepted =
+        |cause| Answer::NotAccepted { cause, retry_after: asked_wait(&lower), detail: detail.clone() };
     if concerns_us(step, code, *enhanced, &lower) {
         return not_accepted(NotAccepted::Misconfigured);
     }
@@ -111,9 +108,7 @@ fn limit(code: u16, enhanced: Option<[u16; 3]>, lower: &str) -> Option<NotAccept
     {
         return Some(NotAccepted::QuotaExceeded);
     }
-    let is_rate = has_word(lower, |word| {
-        matches!(word, "rate" | "ratelimit" | "ratelimited" | "rates")
-    });
+    let is_rate = has_word(lower, |word| matches!(word, "rate" | "ratelimit" | "ratelimited" | "rates"));
     (lower.contains("throttl") || lower.contains("too many") || is_rate || has_quota)
         .then_some(NotAccepted::Throttled)
 }
@@ -129,23 +124,11 @@ fn reason(step: Step, code: u16, enhanced: Option<[u16; 3]>, lower: &str) -> Ref
         None | Some([_, 0, _] | [_, 1 | 2, 0]) => {}
         Some(_) => return Refusal::Other,
     }
-    let is_policy = [
-        "spam",
-        "block",
-        "blacklist",
-        "policy",
-        "reputation",
-        "dmarc",
-        "spf",
-        "dkim",
-    ]
-    .iter()
-    .any(|sign| lower.contains(sign));
+    let is_policy = ["spam", "block", "blacklist", "policy", "reputation", "dmarc", "spf", "dkim"]
+        .iter()
+        .any(|sign| lower.contains(sign));
     match code {
-        552 if has_word(lower, |word| {
-            matches!(word, "mailbox" | "quota" | "full" | "storage")
-        }) =>
-        {
+        552 if has_word(lower, |word| matches!(word, "mailbox" | "quota" | "full" | "storage")) => {
             Refusal::MailboxFull
         }
         552 => Refusal::TooLarge,
@@ -163,10 +146,8 @@ fn has_word(lower: &str, is_it: impl Fn(&str) -> bool) -> bool {
 
 /// "Try again in 5 minutes", "greylisted for 300 seconds": the wait a reply asks for, at most a day.
 fn asked_wait(lower: &str) -> Option<Duration> {
-    let words: Vec<&str> = lower
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
     words.windows(3).find_map(|three| {
         let [lead, number, unit] = three else { return None };
         if !matches!(*lead, "in" | "after" | "for" | "wait" | "least") {
@@ -195,10 +176,7 @@ pub(super) fn provider_id(words: &Words) -> Option<String> {
         _ => text,
     };
     let lower = text.to_ascii_lowercase();
-    let text = lower
-        .find("queued as ")
-        .map_or(text, |at| &text[at + "queued as ".len()..])
-        .trim();
+    let text = lower.find("queued as ").map_or(text, |at| &text[at + "queued as ".len()..]).trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
@@ -268,19 +246,10 @@ mod tests {
             (Mail, "550 5.7.1 sender not allowed"),
             (Mail, "553 5.1.7 sender address syntax"),
             (Mail, "554 no"),
-            (
-                Rcpt,
-                "550 5.1.8 <x@example.com>: Sender address rejected: Domain not found",
-            ),
+            (Rcpt, "550 5.1.8 <x@example.com>: Sender address rejected: Domain not found"),
             (Rcpt, "554 5.7.1 <bob@example.com>: Relay access denied"),
-            (
-                Rcpt,
-                "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
-            ),
-            (
-                End,
-                "554 Message rejected: Email address is not verified. The following identities failed",
-            ),
+            (Rcpt, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"),
+            (End, "554 Message rejected: Email address is not verified. The following identities failed"),
             (End, "554 Sending paused for this account. For more information"),
         ] {
             assert_eq!(cause_of(step, reply), NotAccepted::Misconfigured, "{reply}");
@@ -293,47 +262,19 @@ mod tests {
         use NotAccepted::*;
         use Step::*;
         for (step, reply, expected) in [
-            (
-                End,
-                "454 Throttling failure: Maximum sending rate exceeded.",
-                Throttled,
-            ),
-            (
-                End,
-                "454 Throttling failure: Daily message quota exceeded.",
-                QuotaExceeded,
-            ),
+            (End, "454 Throttling failure: Maximum sending rate exceeded.", Throttled),
+            (End, "454 Throttling failure: Daily message quota exceeded.", QuotaExceeded),
             (Mail, "421 4.7.0 Too many messages, slow down", Throttled),
             (Rcpt, "450 4.7.1 rate limit exceeded", Throttled),
-            (
-                End,
-                "421 4.7.28 Gmail has detected an unusual amount of mail",
-                Throttled,
-            ),
+            (End, "421 4.7.28 Gmail has detected an unusual amount of mail", Throttled),
             (Mail, "550 5.4.5 Daily user sending quota exceeded", QuotaExceeded),
-            (
-                Mail,
-                "451 Authentication failed: Maximum credits exceeded",
-                QuotaExceeded,
-            ),
-            (
-                Connect,
-                "421 4.7.0 too many connections from your host",
-                Throttled,
-            ),
+            (Mail, "451 Authentication failed: Maximum credits exceeded", QuotaExceeded),
+            (Connect, "421 4.7.0 too many connections from your host", Throttled),
             (Rcpt, "451 4.7.1 Greylisted, please try again", Transient),
-            (
-                Rcpt,
-                "450 4.2.0 Recipient address rejected: Greylisted",
-                Transient,
-            ),
+            (Rcpt, "450 4.2.0 Recipient address rejected: Greylisted", Transient),
             (Rcpt, "452 4.2.2 mailbox over quota", Transient),
             (Rcpt, "452 4.5.3 Too many recipients", Transient),
-            (
-                Data,
-                "451 4.3.0 could not generate a queue file for a separate operator",
-                Transient,
-            ),
+            (Data, "451 4.3.0 could not generate a queue file for a separate operator", Transient),
             (End, "421 4.3.2 shutting down", Transient),
             (Mail, "503 nested MAIL command", Transient),
             (Auth, "454 4.7.0 temporary authentication failure", Transient),
@@ -370,14 +311,8 @@ mod tests {
     fn the_servers_name_for_a_message_is_found() {
         let id = |reply| provider_id(&words_of(reply).1);
         assert_eq!(id("250 2.0.0 Ok: queued as 4XyZ\r\n").as_deref(), Some("4XyZ"));
-        assert_eq!(
-            id("250 Ok 0100018f-abc-000000\r\n").as_deref(),
-            Some("0100018f-abc-000000")
-        );
-        assert_eq!(
-            id("250 2.0.0 OK  1693 x-y.1 - gsmtp\r\n").as_deref(),
-            Some("1693 x-y.1 - gsmtp")
-        );
+        assert_eq!(id("250 Ok 0100018f-abc-000000\r\n").as_deref(), Some("0100018f-abc-000000"));
+        assert_eq!(id("250 2.0.0 OK  1693 x-y.1 - gsmtp\r\n").as_deref(), Some("1693 x-y.1 - gsmtp"));
         assert_eq!(id("250 okra\r\n").as_deref(), Some("okra"));
         assert_eq!(id("250 2.0.0 Ok\r\n"), None);
         assert_eq!(id("250\r\n"), None);

@@ -118,10 +118,7 @@ impl SmtpConfig {
 
     fn is_this_machine(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
-            || self
-                .host
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -156,15 +153,8 @@ mod tests {
     use super::*;
 
     fn with_password(host: &str, tls: Tls) -> SmtpConfig {
-        let credentials = Some(Credentials {
-            username: "user".into(),
-            password: "s3cret".into(),
-        });
-        SmtpConfig {
-            tls,
-            credentials,
-            ..SmtpConfig::new(host, 25)
-        }
+        let credentials = Some(Credentials { username: "user".into(), password: "s3cret".into() });
+        SmtpConfig { tls, credentials, ..SmtpConfig::new(host, 25) }
     }
 
     #[test]
@@ -173,21 +163,13 @@ mod tests {
             with_password("mail.example.com", Tls::None).check(),
             Err(ConfigError::PlaintextAuth)
         ));
-        assert!(matches!(
-            with_password("10.0.0.1", Tls::None).check(),
-            Err(ConfigError::PlaintextAuth)
-        ));
+        assert!(matches!(with_password("10.0.0.1", Tls::None).check(), Err(ConfigError::PlaintextAuth)));
         with_password("mail.example.com", Tls::StartTls).check().unwrap();
         with_password("mail.example.com", Tls::Implicit).check().unwrap();
         for host in ["localhost", "127.0.0.1", "::1"] {
             with_password(host, Tls::None).check().unwrap();
         }
-        SmtpConfig {
-            allow_plaintext_auth: true,
-            ..with_password("10.0.0.1", Tls::None)
-        }
-        .check()
-        .unwrap();
+        SmtpConfig { allow_plaintext_auth: true, ..with_password("10.0.0.1", Tls::None) }.check().unwrap();
     }
 
     #[test]
@@ -198,10 +180,7 @@ mod tests {
 
     #[test]
     fn names_that_would_break_the_protocol_are_refused() {
-        let config = SmtpConfig {
-            hello_name: "a\r\nQUIT".into(),
-            ..SmtpConfig::new("mail.example.com", 25)
-        };
+        let config = SmtpConfig { hello_name: "a\r\nQUIT".into(), ..SmtpConfig::new("mail.example.com", 25) };
         assert!(matches!(config.check(), Err(ConfigError::HelloName)));
         assert!(matches!(SmtpConfig::new("", 25).check(), Err(ConfigError::Host)));
     }

@@ -160,14 +160,8 @@ impl Connection {
         }
         match written {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(WriteError {
-                handed,
-                error: ReadError::Closed,
-            }),
-            Err(_) => Err(WriteError {
-                handed,
-                error: ReadError::TimedOut,
-            }),
+            Ok(Err(_)) => Err(WriteError { handed, error: ReadError::Closed }),
+            Err(_) => Err(WriteError { handed, error: ReadError::TimedOut }),
         }
     }
 
@@ -175,9 +169,7 @@ impl Connection {
     pub(super) async fn command(&mut self, command: &[u8], deadline: Instant) -> Result<Reply, ReadError> {
         self.out.clear();
         self.out.extend_from_slice(command);
-        self.write_out(None, deadline)
-            .await
-            .map_err(|failed| failed.error)?;
+        self.write_out(None, deadline).await.map_err(|failed| failed.error)?;
         self.read_reply(deadline).await
     }
 
@@ -189,10 +181,7 @@ impl Connection {
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(Waker::noop());
-        matches!(
-            Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer),
-            Poll::Pending
-        )
+        matches!(Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer), Poll::Pending)
     }
 
     /// Says goodbye without waiting for an answer.

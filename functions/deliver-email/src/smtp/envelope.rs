@@ -28,16 +28,10 @@ fn is_safe(address: &str) -> bool {
 /// What can be said of a message before the server is asked.
 pub(super) fn check(message: &Outgoing<'_>) -> Result<(), Answer> {
     if !is_safe(message.from) || (!message.from.is_empty() && !message.from.contains('@')) {
-        return Err(Answer::not_accepted(
-            NotAccepted::Misconfigured,
-            "the sender is not an email address",
-        ));
+        return Err(Answer::not_accepted(NotAccepted::Misconfigured, "the sender is not an email address"));
     }
     if !is_safe(message.to) || !message.to.contains('@') {
-        return Err(Answer::refused(
-            Refusal::BadAddress,
-            "the recipient is not an email address",
-        ));
+        return Err(Answer::refused(Refusal::BadAddress, "the recipient is not an email address"));
     }
     Ok(())
 }
@@ -56,10 +50,7 @@ pub(super) fn check_for(message: &Outgoing<'_>, extensions: &Extensions) -> Resu
     }
     match extensions.size {
         Some(limit) if message.message.len() as u64 > limit => {
-            let detail = format!(
-                "the message has {} bytes, the server takes {limit}",
-                message.message.len()
-            );
+            let detail = format!("the message has {} bytes, the server takes {limit}", message.message.len());
             Err(Answer::refused(Refusal::TooLarge, detail))
         }
         _ => Ok(()),
@@ -97,11 +88,7 @@ mod tests {
     use super::*;
 
     fn to(to: &str) -> Result<(), Answer> {
-        check(&Outgoing {
-            from: "news@example.com",
-            to,
-            message: b"",
-        })
+        check(&Outgoing { from: "news@example.com", to, message: b"" })
     }
 
     #[test]
@@ -116,16 +103,7 @@ mod tests {
             "nobody",
             "",
         ] {
-            assert!(
-                matches!(
-                    to(bad),
-                    Err(Answer::Refused {
-                        reason: Refusal::BadAddress,
-                        ..
-                    })
-                ),
-                "{bad:?}"
-            );
+            assert!(matches!(to(bad), Err(Answer::Refused { reason: Refusal::BadAddress, .. })), "{bad:?}");
         }
         assert!(to(&format!("{}@example.com", "x".repeat(320))).is_err());
         to("\"a <b>\\\" c\"@example.com").unwrap();
@@ -135,63 +113,23 @@ mod tests {
     #[test]
     fn a_bad_sender_is_the_configuration_and_not_the_recipient() {
         for from in ["news", "news@example.com>\r\n", "<news@example.com>"] {
-            let answer = check(&Outgoing {
-                from,
-                to: "a@example.com",
-                message: b"",
-            })
-            .unwrap_err();
-            assert!(matches!(
-                answer,
-                Answer::NotAccepted {
-                    cause: NotAccepted::Misconfigured,
-                    ..
-                }
-            ));
+            let answer = check(&Outgoing { from, to: "a@example.com", message: b"" }).unwrap_err();
+            assert!(matches!(answer, Answer::NotAccepted { cause: NotAccepted::Misconfigured, .. }));
         }
-        check(&Outgoing {
-            from: "",
-            to: "a@example.com",
-            message: b"",
-        })
-        .unwrap();
+        check(&Outgoing { from: "", to: "a@example.com", message: b"" }).unwrap();
     }
 
     #[test]
     fn extensions_decide_what_can_be_sent() {
-        let plain = Extensions {
-            size: Some(10),
-            ..Extensions::default()
-        };
-        let rich = Extensions {
-            smtp_utf8: true,
-            eight_bit: true,
-            ..Extensions::default()
-        };
-        let long = Outgoing {
-            from: "",
-            to: "a@example.com",
-            message: &[b'x'; 11],
-        };
-        assert!(matches!(
-            check_for(&long, &plain),
-            Err(Answer::Refused {
-                reason: Refusal::TooLarge,
-                ..
-            })
-        ));
+        let plain = Extensions { size: Some(10), ..Extensions::default() };
+        let rich = Extensions { smtp_utf8: true, eight_bit: true, ..Extensions::default() };
+        let long = Outgoing { from: "", to: "a@example.com", message: &[b'x'; 11] };
+        assert!(matches!(check_for(&long, &plain), Err(Answer::Refused { reason: Refusal::TooLarge, .. })));
         check_for(&long, &rich).unwrap();
-        let beyond = Outgoing {
-            from: "",
-            to: "é@example.com",
-            message: "é".as_bytes(),
-        };
+        let beyond = Outgoing { from: "", to: "é@example.com", message: "é".as_bytes() };
         assert!(matches!(
             check_for(&beyond, &plain),
-            Err(Answer::Refused {
-                reason: Refusal::BadAddress,
-                ..
-            })
+            Err(Answer::Refused { reason: Refusal::BadAddress, .. })
         ));
         check_for(&beyond, &rich).unwrap();
         let mut out = Vec::new();

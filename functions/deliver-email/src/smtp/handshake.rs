@@ -33,8 +33,7 @@ async fn establish(
         .await
         .map_err(|error| unreachable(&format!("can't connect: {error}")))?;
     // Each write is a whole step of the protocol: waiting to join it with the next would only cost time.
-    tcp.set_nodelay(true)
-        .map_err(|error| unreachable(&format!("can't connect: {error}")))?;
+    tcp.set_nodelay(true).map_err(|error| unreachable(&format!("can't connect: {error}")))?;
 
     let mut connection = match (config.tls, protection) {
         (Tls::Implicit, Some(protection)) => Connection::new(protect(protection, tcp).await?),
@@ -56,17 +55,13 @@ async fn establish(
 /// EHLO, or HELO where the server is that old.
 async fn hello(connection: &mut Connection, config: &SmtpConfig, deadline: Instant) -> Result<(), Answer> {
     let name = &config.hello_name;
-    let reply = connection
-        .command(format!("EHLO {name}\r\n").as_bytes(), deadline)
-        .await
-        .map_err(no_reply)?;
+    let reply =
+        connection.command(format!("EHLO {name}\r\n").as_bytes(), deadline).await.map_err(no_reply)?;
     connection.extensions = if reply.is_success() {
         Extensions::read(connection.inbox.lines(&reply))
     } else if matches!(reply.code, 500..=504) {
-        let reply = connection
-            .command(format!("HELO {name}\r\n").as_bytes(), deadline)
-            .await
-            .map_err(no_reply)?;
+        let reply =
+            connection.command(format!("HELO {name}\r\n").as_bytes(), deadline).await.map_err(no_reply)?;
         expect(connection, reply, Step::Connect, 2)?;
         Extensions::default()
     } else {
@@ -83,10 +78,7 @@ async fn start_tls(
     if !connection.extensions.starttls {
         return Err(unreachable("the server does not offer STARTTLS"));
     }
-    let reply = connection
-        .command(b"STARTTLS\r\n", deadline)
-        .await
-        .map_err(no_reply)?;
+    let reply = connection.command(b"STARTTLS\r\n", deadline).await.map_err(no_reply)?;
     expect(&connection, reply, Step::Connect, 2)?;
     // Replies that came before TLS may be anyone's; none may pass for one given under it.
     if !connection.inbox.is_empty() {
@@ -99,10 +91,7 @@ async fn start_tls(
 }
 
 async fn protect(protection: &Protection, tcp: TcpStream) -> Result<Stream, Answer> {
-    protection
-        .protect(tcp)
-        .await
-        .map_err(|error| unreachable(&format!("no TLS: {error}")))
+    protection.protect(tcp).await.map_err(|error| unreachable(&format!("no TLS: {error}")))
 }
 
 /// AUTH PLAIN (RFC 4616), or LOGIN where the server has only that.
@@ -121,25 +110,16 @@ async fn log_in(
         return expect(connection, reply, Step::Auth, 2);
     }
     if connection.extensions.auth_login {
-        let reply = connection
-            .command(b"AUTH LOGIN\r\n", deadline)
-            .await
-            .map_err(no_reply)?;
+        let reply = connection.command(b"AUTH LOGIN\r\n", deadline).await.map_err(no_reply)?;
         expect(connection, reply, Step::Auth, 3)?;
         for (secret, class) in [(username, 3), (password, 2)] {
             let line = format!("{}\r\n", BASE64_STANDARD.encode(secret));
-            let reply = connection
-                .command(line.as_bytes(), deadline)
-                .await
-                .map_err(no_reply)?;
+            let reply = connection.command(line.as_bytes(), deadline).await.map_err(no_reply)?;
             expect(connection, reply, Step::Auth, class)?;
         }
         return Ok(());
     }
-    Err(Answer::not_accepted(
-        NotAccepted::Misconfigured,
-        "the server offers no login we know (PLAIN, LOGIN)",
-    ))
+    Err(Answer::not_accepted(NotAccepted::Misconfigured, "the server offers no login we know (PLAIN, LOGIN)"))
 }
 
 /// `Ok` if the reply is of `class` (2 for 2yz).
@@ -147,11 +127,7 @@ fn expect(connection: &Connection, reply: Reply, step: Step, class: u16) -> Resu
     if reply.code / 100 == class {
         Ok(())
     } else if reply.is_refusal() {
-        Err(classify::refusal(
-            step,
-            reply.code,
-            &connection.inbox.words(&reply),
-        ))
+        Err(classify::refusal(step, reply.code, &connection.inbox.words(&reply)))
     } else {
         Err(no_reply(ReadError::Nonsense))
     }

@@ -35,8 +35,6 @@ pub struct Outgoing<'a> {
 impl std::fmt::Debug for Outgoing<'_> {
     /// Without addresses or text: this may end in a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outgoing")
-            .field("message_bytes", &self.message.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Outgoing").field("message_bytes", &self.message.len()).finish_non_exhaustive()
     }
 }

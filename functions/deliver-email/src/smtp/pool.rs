@@ -43,9 +43,7 @@ struct Idle {
 
 impl std::fmt::Debug for SmtpPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpPool")
-            .field("config", &self.inner.config)
-            .finish_non_exhaustive()
+        f.debug_struct("SmtpPool").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
 
@@ -59,14 +57,7 @@ impl SmtpPool {
         let protection = Protection::new(&config)?;
         let permits =
             Semaphore::new(config.max_connections.get().min(Semaphore::MAX_PERMITS as u32) as usize);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                config,
-                protection,
-                permits,
-                idle: Mutex::default(),
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { config, protection, permits, idle: Mutex::default() }) })
     }
 
     /// Hands over a window of messages on one connection, and says of each, in the same order, what became of it. Takes
@@ -81,20 +72,15 @@ impl SmtpPool {
     /// Dropping the future drops the connection; what was being sent is then in doubt.
     pub async fn send(&self, window: &[Outgoing<'_>], until: Duration) -> Vec<Answer> {
         let deadline = Instant::now() + until.min(LONGEST);
-        let mut answers: Vec<Option<Answer>> = window
-            .iter()
-            .map(|message| envelope::check(message).err())
-            .collect();
+        let mut answers: Vec<Option<Answer>> =
+            window.iter().map(|message| envelope::check(message).err()).collect();
         let rest = if answers.iter().all(Option::is_some) {
             None
         } else {
             self.inner.send(window, &mut answers, deadline).await.err()
         };
         let rest = rest.unwrap_or_else(|| Answer::not_accepted(NotAccepted::Transient, "not sent"));
-        answers
-            .into_iter()
-            .map(|answer| answer.unwrap_or_else(|| rest.clone()))
-            .collect()
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| rest.clone())).collect()
     }
 
     /// Says goodbye on all connections that are not in use and takes no more messages. Windows under way are finished,
@@ -119,16 +105,10 @@ impl Inner {
         let _permit = match timeout_at(deadline, self.permits.acquire()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => {
-                return Err(Answer::not_accepted(
-                    NotAccepted::Unreachable,
-                    "the pool is closed",
-                ));
+                return Err(Answer::not_accepted(NotAccepted::Unreachable, "the pool is closed"));
             }
             Err(_) => {
-                return Err(Answer::not_accepted(
-                    NotAccepted::Transient,
-                    "no connection was free in time",
-                ));
+                return Err(Answer::not_accepted(NotAccepted::Transient, "no connection was free in time"));
             }
         };
         let limits = Limits {
@@ -153,11 +133,8 @@ impl Inner {
             };
             // Ends: a new connection is opened once for a stale one, and then only after an answer more. One that left
             // a message in doubt was not stale, and going on without an answer might put the next one in doubt too.
-            let is_stale = is_kept
-                && !answers
-                    .iter()
-                    .flatten()
-                    .any(|answer| matches!(answer, Answer::Ambiguous { .. }));
+            let is_stale =
+                is_kept && !answers.iter().flatten().any(|answer| matches!(answer, Answer::Ambiguous { .. }));
             let may_go_on = is_stale || connection.settled > settled_before;
             if !may_go_on || !broken.new_connection_may_help {
                 return Err(broken.answer);
@@ -183,10 +160,8 @@ impl Inner {
 
     /// Keeps a connection for the next window, unless it has carried its share.
     async fn keep(self: &Arc<Self>, connection: Connection) {
-        let is_spent = self
-            .config
-            .max_messages_per_connection
-            .is_some_and(|max| connection.served >= max.get());
+        let is_spent =
+            self.config.max_messages_per_connection.is_some_and(|max| connection.served >= max.get());
         if is_spent || self.permits.is_closed() {
             connection.quit().await;
             return;
@@ -213,9 +188,7 @@ async fn watch(pool: Weak<Inner>, idle_for: Duration) {
         let (old, is_over) = {
             let mut idle = pool.idle();
             // Last used last, so the old ones are in front.
-            let fresh = idle
-                .connections
-                .partition_point(|(_, since)| since.elapsed() >= idle_for);
+            let fresh = idle.connections.partition_point(|(_, since)| since.elapsed() >= idle_for);
             let old: Vec<_> = idle.connections.drain(..fresh).collect();
             idle.is_watched = !idle.connections.is_empty();
             (old, !idle.is_watched)

@@ -50,11 +50,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        Self {
-            bytes: vec![0; 4096],
-            start: 0,
-            end: 0,
-        }
+        Self { bytes: vec![0; 4096], start: 0, end: 0 }
     }
 
     /// Whether nothing is waiting to be read.
@@ -93,11 +89,7 @@ impl Inbox {
             code = Some(own);
             at += length + 1;
             if is_last {
-                let reply = Reply {
-                    code: own,
-                    from: self.start,
-                    to: at,
-                };
+                let reply = Reply { code: own, from: self.start, to: at };
                 self.start = at;
                 return Ok(Some(reply));
             }
@@ -158,9 +150,7 @@ fn parse_line(line: &[u8]) -> Option<(u16, bool)> {
     if !digits.iter().all(u8::is_ascii_digit) || !(b'2'..=b'5').contains(&digits[0]) {
         return None;
     }
-    let code = digits
-        .iter()
-        .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     match rest.first() {
         None | Some(b' ') => Some((code, true)),
         Some(b'-') => Some((code, false)),
@@ -252,53 +242,26 @@ mod tests {
     fn a_reply_of_several_lines_is_one() {
         let (code, words) = words_of("550-5.7.1 Not today,\r\n550 5.7.1 <bob@example.com> friend\r\n");
         assert_eq!(code, 550);
-        assert_eq!(
-            words,
-            Words {
-                enhanced: Some([5, 7, 1]),
-                text: "Not today, [address] friend".into()
-            }
-        );
+        assert_eq!(words, Words { enhanced: Some([5, 7, 1]), text: "Not today, [address] friend".into() });
     }
 
     #[test]
     fn bare_codes_and_bare_line_feeds_are_understood() {
-        assert_eq!(
-            words_of("250\r\n"),
-            (
-                250,
-                Words {
-                    enhanced: None,
-                    text: String::new()
-                }
-            )
-        );
+        assert_eq!(words_of("250\r\n"), (250, Words { enhanced: None, text: String::new() }));
         assert_eq!(words_of("250 ok\n").1.text, "ok");
     }
 
     #[test]
     fn an_enhanced_code_of_another_class_is_only_text() {
-        assert_eq!(
-            words_of("450 5.1.1 odd\r\n").1,
-            Words {
-                enhanced: None,
-                text: "5.1.1 odd".into()
-            }
-        );
+        assert_eq!(words_of("450 5.1.1 odd\r\n").1, Words { enhanced: None, text: "5.1.1 odd".into() });
         assert_eq!(words_of("550 1.2.3.4 is blocked\r\n").1.enhanced, None);
     }
 
     #[test]
     fn what_is_no_reply_is_nonsense() {
-        for bytes in [
-            "hello\r\n",
-            "25\r\n",
-            "999 no\r\n",
-            "250_no\r\n",
-            "\r\n",
-            "250-a\r\n550 b\r\n",
-            "100 a\r\n",
-        ] {
+        for bytes in
+            ["hello\r\n", "25\r\n", "999 no\r\n", "250_no\r\n", "\r\n", "250-a\r\n550 b\r\n", "100 a\r\n"]
+        {
             let mut inbox = Inbox::new();
             fill(&mut inbox, bytes.as_bytes());
             assert_eq!(inbox.next(), Err(Nonsense), "{bytes:?}");

@@ -94,9 +94,7 @@ impl Protection {
             let before = roots.len();
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
                 let certificate = certificate.map_err(|error| ConfigError::Roots(Box::new(error)))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| ConfigError::Roots(Box::new(error)))?;
+                roots.add(certificate).map_err(|error| ConfigError::Roots(Box::new(error)))?;
             }
             if roots.len() == before {
                 return Err(ConfigError::Roots("it holds no certificate".into()));
@@ -111,10 +109,7 @@ impl Protection {
             .map_err(ConfigError::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Some(Self {
-            connector: TlsConnector::from(Arc::new(client)),
-            name,
-        }))
+        Ok(Some(Self { connector: TlsConnector::from(Arc::new(client)), name }))
     }
 
     /// The TLS handshake.

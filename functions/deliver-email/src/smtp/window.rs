@@ -37,9 +37,7 @@ pub(super) struct Limits<'a> {
 
 impl Limits<'_> {
     fn within(&self, longest: Duration) -> Instant {
-        Instant::now()
-            .checked_add(longest)
-            .map_or(self.deadline, |at| at.min(self.deadline))
+        Instant::now().checked_add(longest).map_or(self.deadline, |at| at.min(self.deadline))
     }
 
     /// A failure to read or write, told from the end of the time we were given: then the server is not to blame.
@@ -110,14 +108,11 @@ impl Connection {
                     self.needs_reset = true;
                 }
                 Opened::ForMessage => {
-                    let is_last = limits
-                        .max_messages
-                        .is_some_and(|max| self.served + 1 >= max.get());
+                    let is_last = limits.max_messages.is_some_and(|max| self.served + 1 >= max.get());
                     let follower = next.filter(|_| self.extensions.pipelining && !is_last);
                     is_open = follower.is_some();
                     let follower = follower.map(|next| &window[next]);
-                    self.hand_over(&window[index], follower, &mut answers[index], limits)
-                        .await?;
+                    self.hand_over(&window[index], follower, &mut answers[index], limits).await?;
                 }
             }
             current = next;
@@ -161,19 +156,13 @@ impl Connection {
     }
 
     async fn reply(&mut self, limits: &Limits<'_>, longest: Duration) -> Result<Reply, Broken> {
-        self.read_reply(limits.within(longest))
-            .await
-            .map_err(|error| limits.broken(error))
+        self.read_reply(limits.within(longest)).await.map_err(|error| limits.broken(error))
     }
 
     async fn read_reset(&mut self, limits: &Limits<'_>) -> Result<(), Broken> {
         let reply = self.reply(limits, limits.timeouts.command).await?;
         self.check_closing(reply, Step::Connect)?;
-        if reply.is_success() {
-            Ok(())
-        } else {
-            Err(out_of_step())
-        }
+        if reply.is_success() { Ok(()) } else { Err(out_of_step()) }
     }
 
     /// Reads the three replies to an envelope that went out in one write. `answer` is set before an error where the
@@ -206,11 +195,7 @@ impl Connection {
             (3, Some(refused)) => {
                 *answer = Some(refused.clone());
                 // With neither sender nor recipient there is no transaction to end; who knows what would be sent.
-                if is_mail_taken {
-                    Ok(Opened::ForNothing(refused))
-                } else {
-                    Err(out_of_step())
-                }
+                if is_mail_taken { Ok(Opened::ForNothing(refused)) } else { Err(out_of_step()) }
             }
             (4 | 5, Some(refused)) => Ok(Opened::Refused(refused)),
             (4 | 5, None) => Ok(Opened::Refused(self.refusal(reply, Step::Data))),
@@ -267,9 +252,7 @@ impl Connection {
         if let Some(follower) = follower {
             self.append_envelope(follower);
         }
-        let written = self
-            .write_out(Some(dot), limits.within(limits.timeouts.data))
-            .await;
+        let written = self.write_out(Some(dot), limits.within(limits.timeouts.data)).await;
         let (may_be_whole, deadline) = match &written {
             Ok(()) => (true, limits.within(limits.timeouts.data)),
             Err(failed) => (failed.handed > dot, limits.within(LAST_WORDS)),
@@ -287,9 +270,8 @@ impl Connection {
             Ok(reply) if reply.is_success() && may_be_whole => {
                 self.served += 1;
                 self.settled += 1;
-                *answer = Some(Answer::Accepted {
-                    provider_id: classify::provider_id(&self.inbox.words(&reply)),
-                });
+                *answer =
+                    Some(Answer::Accepted { provider_id: classify::provider_id(&self.inbox.words(&reply)) });
             }
             // A yes to a message whose end we never sent is as good as no reply.
             Ok(_) => *answer = Some(in_doubt(ReadError::Nonsense)),
@@ -310,11 +292,7 @@ impl Connection {
 
     /// 421 may answer anything, and the connection is over with it (RFC 5321, 3.8).
     fn check_closing(&self, reply: Reply, step: Step) -> Result<(), Broken> {
-        if reply.code == 421 {
-            Err(self.closing(reply, step))
-        } else {
-            Ok(())
-        }
+        if reply.code == 421 { Err(self.closing(reply, step)) } else { Ok(()) }
     }
 
     fn closing(&self, reply: Reply, step: Step) -> Broken {
@@ -325,32 +303,21 @@ impl Connection {
         };
         let is_limit = matches!(
             answer,
-            Answer::NotAccepted {
-                cause: NotAccepted::Throttled | NotAccepted::QuotaExceeded,
-                ..
-            }
+            Answer::NotAccepted { cause: NotAccepted::Throttled | NotAccepted::QuotaExceeded, .. }
         );
-        Broken {
-            answer,
-            new_connection_may_help: !is_limit,
-        }
+        Broken { answer, new_connection_may_help: !is_limit }
     }
 }
 
 fn in_doubt(error: ReadError) -> Answer {
-    Answer::Ambiguous {
-        detail: format!("after the message was handed over: {}", error.describe()),
-    }
+    Answer::Ambiguous { detail: format!("after the message was handed over: {}", error.describe()) }
 }
 
 /// The server's replies no longer fit our commands. Nothing on this connection can be trusted, but nothing is wrong
 /// with the messages that were not handed over.
 fn out_of_step() -> Broken {
     Broken {
-        answer: Answer::not_accepted(
-            NotAccepted::Transient,
-            "the server's replies do not fit the commands",
-        ),
+        answer: Answer::not_accepted(NotAccepted::Transient, "the server's replies do not fit the commands"),
         new_connection_may_help: true,
     }
 }

@@ -59,7 +59,11 @@ impl Demo {
         let campaign = self.create(client).await?;
         let validation = client.post(&format!("/campaigns/{campaign}/validate"), &Value::Null).await?;
         for finding in validation["findings"].as_array().into_iter().flatten() {
-            self.say(&format!("  {}: {}", finding["severity"].as_str().unwrap_or(""), finding["message"].as_str().unwrap_or("")));
+            self.say(&format!(
+                "  {}: {}",
+                finding["severity"].as_str().unwrap_or(""),
+                finding["message"].as_str().unwrap_or("")
+            ));
         }
         self.say("Activating the campaign ...");
         client.post(&format!("/campaigns/{campaign}/activate"), &Value::Null).await?;

@@ -47,8 +47,5 @@ pub(crate) fn execution(execution: &Value) -> String {
     } else {
         "targeted DIFFERS from sent + failed + excluded + unknown"
     };
-    format!(
-        "{table}\n{check}; possible duplicates: {}",
-        count(&total["possible_duplicates"])
-    )
+    format!("{table}\n{check}; possible duplicates: {}", count(&total["possible_duplicates"]))
 }

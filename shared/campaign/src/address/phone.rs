@@ -105,11 +105,7 @@ mod tests {
             ("+12345678", "+12345678"),
             ("+123456789012345", "+123456789012345"),
         ] {
-            assert_eq!(
-                PhoneNumber::parse(text).map(|n| n.to_string()),
-                Ok(number.to_owned()),
-                "{text}"
-            );
+            assert_eq!(PhoneNumber::parse(text).map(|n| n.to_string()), Ok(number.to_owned()), "{text}");
         }
     }
 
@@ -126,11 +122,7 @@ mod tests {
             ("++491701234567", PhoneError::Character),
             ("+\u{664}\u{669}1701234567", PhoneError::Character),
         ] {
-            assert_eq!(
-                PhoneNumber::parse(text),
-                Err(AddressError::Phone(reason)),
-                "{text}"
-            );
+            assert_eq!(PhoneNumber::parse(text), Err(AddressError::Phone(reason)), "{text}");
         }
     }
 }

@@ -105,9 +105,7 @@ impl<'s> Lexer<'s> {
     /// A name, or a text behind a prefix.
     fn word(&mut self) -> Result<Token<'s>, RuleError> {
         let rest = self.rest();
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let (word, behind) = rest.split_at(end);
         if behind.starts_with(['"', '\'']) {
             match word {
@@ -151,9 +149,7 @@ impl<'s> Lexer<'s> {
         if is_whole {
             return self.whole(start, len, rest[..len].parse().ok());
         }
-        let number: f64 = rest[..len]
-            .parse()
-            .map_err(|_| self.error(start, "this is no number"))?;
+        let number: f64 = rest[..len].parse().map_err(|_| self.error(start, "this is no number"))?;
         self.end_number(start, len)?;
         if number.is_finite() {
             Ok(Token::Double(number))
@@ -237,10 +233,7 @@ fn unescape(rest: &str) -> Option<(char, usize)> {
         if !digits.chars().all(|c| c.is_digit(radix)) {
             return None;
         }
-        Some((
-            char::from_u32(u32::from_str_radix(digits, radix).ok()?)?,
-            from + len,
-        ))
+        Some((char::from_u32(u32::from_str_radix(digits, radix).ok()?)?, from + len))
     };
     let c = match rest.chars().next()? {
         'a' => '\u{7}',

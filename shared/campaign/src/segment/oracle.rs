@@ -23,10 +23,7 @@ struct Pair {
 
 fn same(text: impl Into<String>) -> Pair {
     let text = text.into();
-    Pair {
-        ours: text.clone(),
-        theirs: text,
-    }
+    Pair { ours: text.clone(), theirs: text }
 }
 
 /// Puts parts into a form: each `#` is the next one.
@@ -54,10 +51,7 @@ fn has_nested() -> Pair {
 }
 
 fn now() -> Pair {
-    Pair {
-        ours: "now".to_owned(),
-        theirs: format!("timestamp('{NOW}')"),
-    }
+    Pair { ours: "now".to_owned(), theirs: format!("timestamp('{NOW}')") }
 }
 
 fn pick(texts: &'static [&'static str]) -> BoxedStrategy<Pair> {
@@ -113,10 +107,8 @@ fn text() -> BoxedStrategy<Pair> {
         "profile.u",
         "profile['t']",
     ]);
-    leaf.prop_recursive(2, 6, 2, |inner| {
-        (inner.clone(), inner).prop_map(|(a, b)| form("#+#", &[&a, &b]))
-    })
-    .boxed()
+    leaf.prop_recursive(2, 6, 2, |inner| (inner.clone(), inner).prop_map(|(a, b)| form("#+#", &[&a, &b])))
+        .boxed()
 }
 
 fn instant() -> BoxedStrategy<Pair> {
@@ -186,48 +178,23 @@ fn boolean() -> BoxedStrategy<Pair> {
             let difference = form("#-#", &[&a, &b]);
             form(f, &[&difference, &c])
         }),
-        (
-            prop::sample::select(&["#==#", "#!=#", "# in [#, #]"][..]),
-            anything(),
-            anything(),
-            anything()
-        )
+        (prop::sample::select(&["#==#", "#!=#", "# in [#, #]"][..]), anything(), anything(), anything())
             .prop_map(|(f, a, b, c)| form(f, &[&a, &b, &c][..f.matches('#').count()])),
-        (
-            prop::sample::select(&["#.contains(#)", "#.startsWith(#)", "#.endsWith(#)"][..]),
-            text(),
-            text()
-        )
+        (prop::sample::select(&["#.contains(#)", "#.startsWith(#)", "#.endsWith(#)"][..]), text(), text())
             .prop_map(|(f, a, b)| form(f, &[&a, &b])),
-        (
-            text(),
-            pick(&["'a'", "'^a.?$'", "r'\\d+'", "'[ab]{2}'", "'(a|b)*$'"])
-        )
-            .prop_map(|(a, b)| Pair {
-                ours: format!("({}).matches({})", a.ours, b.ours),
-                theirs: format!("({}).matches({})", a.theirs, b.theirs)
-            }),
+        (text(), pick(&["'a'", "'^a.?$'", "r'\\d+'", "'[ab]{2}'", "'(a|b)*$'"])).prop_map(|(a, b)| Pair {
+            ours: format!("({}).matches({})", a.ours, b.ours),
+            theirs: format!("({}).matches({})", a.theirs, b.theirs)
+        }),
         (int(),).prop_map(|(a,)| form("# in profile.l", &[&a])),
         (text(),).prop_map(|(a,)| form("# in profile.o", &[&a])),
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
         let each = prop::sample::select(&["exists", "all", "exists_one"][..]);
-        let range = prop::sample::select(
-            &[
-                "profile.l",
-                "profile.o",
-                "[1, 2, 41]",
-                "profile.l.filter(y, y > 1)",
-            ][..],
-        );
+        let range =
+            prop::sample::select(&["profile.l", "profile.o", "[1, 2, 41]", "profile.l.filter(y, y > 1)"][..]);
         let body = prop::sample::select(
-            &[
-                "x == 1",
-                "x > 1",
-                "x == 'x'",
-                "x + profile.i == 2",
-                "profile.l.exists(y, y == x)",
-            ][..],
+            &["x == 1", "x > 1", "x == 'x'", "x + profile.i == 2", "profile.l.exists(y, y == x)"][..],
         );
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| form("#&&#", &[&a, &b])),
@@ -238,10 +205,7 @@ fn boolean() -> BoxedStrategy<Pair> {
             inner.clone().prop_map(|a| form("!#", &[&a])),
             (range, each, body, inner).prop_map(|(range, each, body, a)| {
                 let part = |inner: &str| format!("{range}.{each}(x, {body} || ({inner}))");
-                Pair {
-                    ours: part(&a.ours),
-                    theirs: part(&a.theirs),
-                }
+                Pair { ours: part(&a.ours), theirs: part(&a.theirs) }
             }),
         ]
     })
@@ -266,30 +230,14 @@ fn profile() -> impl Strategy<Value = Value> {
         field(text()),
         field(of(vec![json!(true), json!(false)])),
         field(of(vec![Value::Null])),
-        field(of(vec![
-            json!([1, 2, 41]),
-            json!([]),
-            json!([1]),
-            json!(["x", 1]),
-        ])),
-        field(of(vec![
-            json!({"x": 1}),
-            json!({"y": 2}),
-            json!({"x": 3, "a": 1}),
-        ])),
-        field(of(vec![
-            json!("2026-01-01T18:58:00+01:00"),
-            json!("2026-01-01T18:59:00Z"),
-            json!("soon"),
-        ])),
+        field(of(vec![json!([1, 2, 41]), json!([]), json!([1]), json!(["x", 1])])),
+        field(of(vec![json!({"x": 1}), json!({"y": 2}), json!({"x": 3, "a": 1})])),
+        field(of(vec![json!("2026-01-01T18:58:00+01:00"), json!("2026-01-01T18:59:00Z"), json!("soon")])),
         field(of(vec![json!("1h"), json!("-1.5s"), json!("later")])),
     );
     fields.prop_map(move |(i, j, d, e, t, u, b, n, l, o, w, s)| {
         let values = [i, j, d, e, t, u, b, n, l, o, w, s];
-        let there = names
-            .iter()
-            .zip(values)
-            .filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
+        let there = names.iter().zip(values).filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
         Value::Object(there.collect::<Map<_, _>>())
     })
 }
@@ -298,16 +246,14 @@ fn to_cel(value: &Value) -> cel::Value {
     match value {
         Value::Null => cel::Value::Null,
         Value::Bool(value) => cel::Value::Bool(*value),
-        Value::Number(number) => number
-            .as_i64()
-            .map_or_else(|| cel::Value::Float(number.as_f64().unwrap()), cel::Value::Int),
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| cel::Value::Float(number.as_f64().unwrap()), cel::Value::Int)
+        }
         Value::String(text) => cel::Value::from(text.as_str()),
         Value::Array(values) => cel::Value::from(values.iter().map(to_cel).collect::<Vec<_>>()),
         Value::Object(map) => {
-            let entries: HashMap<String, cel::Value> = map
-                .iter()
-                .map(|(key, value)| (key.clone(), to_cel(value)))
-                .collect();
+            let entries: HashMap<String, cel::Value> =
+                map.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect();
             cel::Value::from(entries)
         }
     }
@@ -377,11 +323,7 @@ fn whatever_compiles_here_parses_there() {
     ] {
         let theirs = Program::compile(expression);
         match Rule::compile(expression) {
-            Ok(_) => assert!(
-                theirs.is_ok(),
-                "{expression}: {:?}",
-                theirs.err().map(|e| e.to_string())
-            ),
+            Ok(_) => assert!(theirs.is_ok(), "{expression}: {:?}", theirs.err().map(|e| e.to_string())),
             Err(error) => assert!(theirs.is_err(), "{expression}: {error}"),
         }
     }

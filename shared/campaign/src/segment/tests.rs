@@ -141,10 +141,7 @@ fn what_decides_wins_over_what_does_not_on_either_side() {
         ("!profile.vip && profile.missing == 1", Match::No),
         ("profile.name && false", Match::No),
         ("!has(profile.missing) || profile.missing != 'a'", Match::Yes),
-        (
-            "profile.orders.exists(o, o.total == 10) && profile.orders.exists(o, o.total == 99.5)",
-            Match::Yes,
-        ),
+        ("profile.orders.exists(o, o.total == 10) && profile.orders.exists(o, o.total == 99.5)", Match::Yes),
     ] {
         assert_eq!(check(expression, &ann()), result, "{expression}");
     }
@@ -178,78 +175,27 @@ fn an_untyped_comparison_with_an_instant_is_refused_with_the_way_to_say_it() {
 fn what_a_rule_may_not_use_is_an_error_with_its_place() {
     for (expression, error) in [
         ("", "line 1, column 1: expected a value, found the end"),
-        (
-            "profile.vip profile.vip",
-            "line 1, column 13: expected an operator or the end, found `profile`",
-        ),
-        (
-            "profile.a == \n  nmae",
-            "line 2, column 3: unknown variable `nmae`: there are `profile` and `now`",
-        ),
-        (
-            "'\u{e4}\u{f6}' == x",
-            "line 1, column 9: unknown variable `x`: there are `profile` and `now`",
-        ),
-        (
-            "profile.a.upper() == 'A'",
-            "line 1, column 11: unknown method `upper`",
-        ),
-        (
-            "lower(profile.a) == 'a'",
-            "line 1, column 1: unknown function `lower`",
-        ),
-        (
-            "1 + 1",
-            "line 1, column 1: a rule is true or false, this one is an int",
-        ),
-        (
-            "profile",
-            "line 1, column 1: a rule is true or false, this one is an object",
-        ),
-        (
-            "profile.a && 'x'",
-            "line 1, column 14: && takes true or false, this is a text",
-        ),
-        (
-            "!'x'",
-            "line 1, column 2: `!` takes true or false, this is a text",
-        ),
-        (
-            "'a' < 1",
-            "line 1, column 5: `<` cannot compare a text with an int",
-        ),
-        (
-            "profile.a < null",
-            "line 1, column 11: `<` cannot compare a field's value with null",
-        ),
-        (
-            "'a' - 'b' == 'c'",
-            "line 1, column 5: `-` does not take a text and a text",
-        ),
-        (
-            "profile.score % 2.0 == 1.0",
-            "line 1, column 15: `%` does not take a field's value and a double",
-        ),
-        (
-            "1 in 2",
-            "line 1, column 6: `in` takes a list or an object, this is an int",
-        ),
-        (
-            "{'a': 1} == 1",
-            "line 1, column 1: object literals are not supported",
-        ),
+        ("profile.vip profile.vip", "line 1, column 13: expected an operator or the end, found `profile`"),
+        ("profile.a == \n  nmae", "line 2, column 3: unknown variable `nmae`: there are `profile` and `now`"),
+        ("'\u{e4}\u{f6}' == x", "line 1, column 9: unknown variable `x`: there are `profile` and `now`"),
+        ("profile.a.upper() == 'A'", "line 1, column 11: unknown method `upper`"),
+        ("lower(profile.a) == 'a'", "line 1, column 1: unknown function `lower`"),
+        ("1 + 1", "line 1, column 1: a rule is true or false, this one is an int"),
+        ("profile", "line 1, column 1: a rule is true or false, this one is an object"),
+        ("profile.a && 'x'", "line 1, column 14: && takes true or false, this is a text"),
+        ("!'x'", "line 1, column 2: `!` takes true or false, this is a text"),
+        ("'a' < 1", "line 1, column 5: `<` cannot compare a text with an int"),
+        ("profile.a < null", "line 1, column 11: `<` cannot compare a field's value with null"),
+        ("'a' - 'b' == 'c'", "line 1, column 5: `-` does not take a text and a text"),
+        ("profile.score % 2.0 == 1.0", "line 1, column 15: `%` does not take a field's value and a double"),
+        ("1 in 2", "line 1, column 6: `in` takes a list or an object, this is an int"),
+        ("{'a': 1} == 1", "line 1, column 1: object literals are not supported"),
         ("b'a' == b'b'", "line 1, column 1: byte strings are not supported"),
         ("'abc", "line 1, column 1: the text has no closing quote"),
         ("'a\nb' == 'x'", "line 1, column 1: the text has no closing quote"),
         ("'a\\q' == 'x'", "line 1, column 3: unknown escape"),
-        (
-            "profile.a == 12abc",
-            "line 1, column 14: a letter follows the number",
-        ),
-        (
-            "profile.a == 9223372036854775808",
-            "line 1, column 14: the number is too large",
-        ),
+        ("profile.a == 12abc", "line 1, column 14: a letter follows the number"),
+        ("profile.a == 9223372036854775808", "line 1, column 14: the number is too large"),
         ("profile.a == 1e999", "line 1, column 14: the number is too large"),
         ("profile.a # b", "line 1, column 11: unexpected '#'"),
         ("profile.a = 1", "line 1, column 11: unexpected '='"),
@@ -257,46 +203,19 @@ fn what_a_rule_may_not_use_is_an_error_with_its_place() {
         ("profile.", "line 1, column 9: expected a name, found the end"),
         ("has(profile)", "line 1, column 5: has() takes a field"),
         ("has(profile.a == 1)", "line 1, column 5: has() takes a field"),
-        (
-            "profile.a.matches('(')",
-            "line 1, column 19: the pattern is not a regular expression",
-        ),
-        (
-            "profile.a.matches(profile.b)",
-            "line 1, column 19: the pattern of matches is a literal text",
-        ),
-        (
-            "timestamp('yesterday') < now",
-            "line 1, column 11: no RFC 3339 timestamp",
-        ),
+        ("profile.a.matches('(')", "line 1, column 19: the pattern is not a regular expression"),
+        ("profile.a.matches(profile.b)", "line 1, column 19: the pattern of matches is a literal text"),
+        ("timestamp('yesterday') < now", "line 1, column 11: no RFC 3339 timestamp"),
         ("now - duration('1 day') < now", "line 1, column 16: no duration"),
-        (
-            "profile.a.exists(1, true)",
-            "line 1, column 18: expected a name, found `1`",
-        ),
-        (
-            "profile.a.exists(x, x) && x",
-            "line 1, column 27: unknown variable `x`",
-        ),
-        (
-            "profile.a.exists(x, 'y')",
-            "line 1, column 21: the condition takes true or false, this is a text",
-        ),
+        ("profile.a.exists(1, true)", "line 1, column 18: expected a name, found `1`"),
+        ("profile.a.exists(x, x) && x", "line 1, column 27: unknown variable `x`"),
+        ("profile.a.exists(x, 'y')", "line 1, column 21: the condition takes true or false, this is a text"),
         ("package == 1", "line 1, column 1: `package` is a reserved word"),
-        (
-            "timestamp(now - now) < now",
-            "line 1, column 11: `timestamp` does not take a duration",
-        ),
-        (
-            "profile.vip ? 1 : 2",
-            "line 1, column 1: a rule is true or false, this one is an int",
-        ),
+        ("timestamp(now - now) < now", "line 1, column 11: `timestamp` does not take a duration"),
+        ("profile.vip ? 1 : 2", "line 1, column 1: a rule is true or false, this one is an int"),
     ] {
         let message = refusal(expression);
-        assert!(
-            message.starts_with(error),
-            "{expression}\n  gave {message}\n  not  {error}"
-        );
+        assert!(message.starts_with(error), "{expression}\n  gave {message}\n  not  {error}");
     }
 }
 
@@ -313,9 +232,7 @@ fn limits_are_errors_and_never_an_overflowed_stack() {
         ("[[1]].exists(x, x in [", "[1]", "])"),
         ("1 == 1 + size(", "[profile.l]", ")"),
     ] {
-        let deepest = (1..100)
-            .rev()
-            .find_map(|depth| nested(open, inner, close, depth).ok());
+        let deepest = (1..100).rev().find_map(|depth| nested(open, inner, close, depth).ok());
         // Evaluating the deepest is the point; what it gives is not.
         deepest.unwrap().matches(ann().as_object().unwrap(), now());
     }
@@ -341,44 +258,20 @@ fn limits_are_errors_and_never_an_overflowed_stack() {
         |first: &str, link: &str, count: usize| Rule::compile(&format!("{first}{}", link.repeat(count)));
     assert!(chain("true", " && true", 1_500).is_ok());
     assert!(chain("1 == 1", " + 1", 90).is_ok());
-    assert!(
-        chain("1 == 1", " + 1", 3_000)
-            .unwrap_err()
-            .message
-            .contains("nests at most")
-    );
-    assert!(
-        chain("profile", ".a", 3_000)
-            .unwrap_err()
-            .message
-            .contains("nests at most")
-    );
+    assert!(chain("1 == 1", " + 1", 3_000).unwrap_err().message.contains("nests at most"));
+    assert!(chain("profile", ".a", 3_000).unwrap_err().message.contains("nests at most"));
     assert!(chain("", "!", 10_000).is_err() && chain("", "-", 10_000).is_err());
-    assert!(
-        chain("true", " ", MAX_EXPRESSION_BYTES)
-            .unwrap_err()
-            .message
-            .contains("at most 16384 bytes")
-    );
+    assert!(chain("true", " ", MAX_EXPRESSION_BYTES).unwrap_err().message.contains("at most 16384 bytes"));
     assert!(refusal("profile.a.all(a, a.all(b, b.all(c, c.all(d, d))))").contains("nest at most 3 deep"));
 }
 
 #[test]
 fn a_rule_that_takes_too_long_is_undecided() {
     let profile = json!({"l": (0..10_000).collect::<Vec<_>>()});
+    assert_eq!(check("profile.l.all(a, profile.l.exists(b, a == b))", &profile), Match::Undecided);
+    assert_eq!(check("profile.l.all(a, a in profile.l)", &profile), Match::Undecided);
     assert_eq!(
-        check("profile.l.all(a, profile.l.exists(b, a == b))", &profile),
-        Match::Undecided
-    );
-    assert_eq!(
-        check("profile.l.all(a, a in profile.l)", &profile),
-        Match::Undecided
-    );
-    assert_eq!(
-        check(
-            "[profile.l.map(x, x)].all(big, profile.l.all(y, size(big) > 0))",
-            &profile
-        ),
+        check("[profile.l.map(x, x)].all(big, profile.l.all(y, size(big) > 0))", &profile),
         Match::Undecided
     );
     assert_eq!(check("profile.l.all(a, a >= 0)", &profile), Match::Yes);
@@ -397,19 +290,10 @@ fn the_fields_a_rule_mentions_are_known() {
 
 #[test]
 fn a_segment_is_stored_under_its_kind() {
-    let rule = SegmentKind::Rule {
-        expression: "profile.vip".to_owned(),
-    };
-    assert_eq!(
-        serde_json::to_value(&rule).unwrap(),
-        json!({"kind": "rule", "expression": "profile.vip"})
-    );
+    let rule = SegmentKind::Rule { expression: "profile.vip".to_owned() };
+    assert_eq!(serde_json::to_value(&rule).unwrap(), json!({"kind": "rule", "expression": "profile.vip"}));
     let list = json!({"kind": "list", "generation": 2, "partitions": 16, "members": 65});
-    let expected = SegmentKind::List {
-        generation: 2,
-        partitions: 16,
-        members: 65,
-    };
+    let expected = SegmentKind::List { generation: 2, partitions: 16, members: 65 };
     assert_eq!(serde_json::from_value::<SegmentKind>(list).unwrap(), expected);
 }
 
@@ -488,10 +372,7 @@ fn check_any(text: &str) {
         Err(error) => {
             let lines: Vec<&str> = text.split('\n').collect();
             let line = lines[error.line as usize - 1];
-            assert!(
-                (1..=line.chars().count() + 1).contains(&(error.column as usize)),
-                "{error}"
-            );
+            assert!((1..=line.chars().count() + 1).contains(&(error.column as usize)), "{error}");
         }
     }
 }

@@ -24,9 +24,7 @@ pub(super) fn parse_duration(text: &str) -> Option<SignedDuration> {
     while !rest.is_empty() {
         let number_len = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, behind) = rest.split_at(number_len);
-        let unit_len = behind
-            .find(|c: char| !c.is_ascii_lowercase())
-            .unwrap_or(behind.len());
+        let unit_len = behind.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(behind.len());
         let (unit, next) = behind.split_at(unit_len);
         let unit: i128 = match unit {
             "ns" => 1,
@@ -77,11 +75,7 @@ mod tests {
             ("1ms2us3ns", 1_002_003),
             ("1.5ns", 1),
         ] {
-            assert_eq!(
-                parse_duration(text).map(|d| d.as_nanos()),
-                Some(nanoseconds),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text).map(|d| d.as_nanos()), Some(nanoseconds), "{text}");
         }
     }
 

@@ -114,11 +114,7 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) const fn new(profile: &'a Map<String, Value>, now: Timestamp) -> Self {
-        Self {
-            profile,
-            now,
-            fuel: Cell::new(FUEL),
-        }
+        Self { profile, now, fuel: Cell::new(FUEL) }
     }
 
     /// Whether the evaluation was cut short, so that its result means nothing.
@@ -127,10 +123,7 @@ impl<'a> Context<'a> {
     }
 
     fn spend(&self, amount: usize) -> Result<(), Undecided> {
-        let left = self
-            .fuel
-            .get()
-            .saturating_sub(u32::try_from(amount).unwrap_or(u32::MAX));
+        let left = self.fuel.get().saturating_sub(u32::try_from(amount).unwrap_or(u32::MAX));
         self.fuel.set(left);
         if left == 0 { Err(Undecided) } else { Ok(()) }
     }
@@ -215,15 +208,8 @@ impl Node {
                 _ => Err(Undecided),
             },
             Node::Each(each @ (Each::Exists | Each::All | Each::ExistsOne), parts) => {
-                let tests = elements(&parts.range, context, scope)?.map(|value| {
-                    parts.body.test(
-                        context,
-                        Some(&Frame {
-                            value: value?,
-                            parent: scope,
-                        }),
-                    )
-                });
+                let tests = elements(&parts.range, context, scope)?
+                    .map(|value| parts.body.test(context, Some(&Frame { value: value?, parent: scope })));
                 match each {
                     Each::Exists => any_of(tests),
                     Each::All => all_of(tests),
@@ -295,10 +281,7 @@ impl Node {
             Node::Each(each @ (Each::Filter | Each::Map), parts) => {
                 let mut made = Vec::new();
                 for value in elements(&parts.range, context, scope)? {
-                    let frame = Frame {
-                        value: value?,
-                        parent: scope,
-                    };
+                    let frame = Frame { value: value?, parent: scope };
                     if *each == Each::Filter {
                         if parts.body.test(context, Some(&frame))? {
                             made.push(frame.value);

@@ -117,8 +117,7 @@ impl<'a> Val<'a> {
             }
             (Val::Map(a), Val::Map(b)) => {
                 let same = |(key, value): (&String, &Value)| {
-                    b.get(key)
-                        .is_some_and(|other| Val::from(value).equals(&Val::from(other)))
+                    b.get(key).is_some_and(|other| Val::from(value).equals(&Val::from(other)))
                 };
                 a.len() == b.len() && a.iter().all(same)
             }

@@ -15,9 +15,8 @@ const OPTIONAL_END: [&str; 19] = [
     "rb", "rt", "rp", "html", "head", "body",
 ];
 /// Elements that a browser opens again after a block closed over them, so that only their own end tag ends them.
-const FORMATTING: [&str; 14] = [
-    "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
-];
+const FORMATTING: [&str; 14] =
+    ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
 
 /// The language of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +74,7 @@ fn close(open: &mut Vec<&str>, name: &str) {
         return;
     };
     let inside = open.split_off(at);
-    open.extend(
-        inside
-            .into_iter()
-            .skip(1)
-            .filter(|inner| is_one_of(inner, &FORMATTING)),
-    );
+    open.extend(inside.into_iter().skip(1).filter(|inner| is_one_of(inner, &FORMATTING)));
 }
 
 fn css_depth(css: &str) -> usize {
@@ -103,19 +97,14 @@ mod tests {
     use super::*;
 
     fn verdict(source: &str, markup: Markup) -> Option<&'static str> {
-        check(source, &tokenize(source, &[]), markup, "body.html")
-            .err()
-            .map(|error| error.code)
+        check(source, &tokenize(source, &[]), markup, "body.html").err().map(|error| error.code)
     }
 
     #[test]
     fn real_depth_is_seen_through_unclosed_and_stray_tags() {
         assert_eq!(verdict(&"<div>".repeat(101), Markup::Html), Some("too_deep"));
         assert_eq!(verdict(&"<b></i>".repeat(101), Markup::Html), Some("too_deep"));
-        assert_eq!(
-            verdict(&"<div><b id=1></div>".repeat(101), Markup::Html),
-            Some("too_deep")
-        );
+        assert_eq!(verdict(&"<div><b id=1></div>".repeat(101), Markup::Html), Some("too_deep"));
         assert_eq!(verdict(&"<p>".repeat(101), Markup::Mjml), Some("too_deep"));
         let css = format!("<style>{}</style>", "a(".repeat(40));
         assert_eq!(verdict(&css, Markup::Html), Some("too_deep"));
@@ -123,14 +112,8 @@ mod tests {
 
     #[test]
     fn long_flat_documents_pass() {
-        assert_eq!(
-            verdict(&"<p>a<br><img src=x><li>b".repeat(1000), Markup::Html),
-            None
-        );
+        assert_eq!(verdict(&"<p>a<br><img src=x><li>b".repeat(1000), Markup::Html), None);
         assert_eq!(verdict(&"<div><b>x</b></div>".repeat(1000), Markup::Html), None);
-        assert_eq!(
-            verdict(&"<mj-image src=\"x\" />".repeat(1000), Markup::Mjml),
-            None
-        );
+        assert_eq!(verdict(&"<mj-image src=\"x\" />".repeat(1000), Markup::Mjml), None);
     }
 }

@@ -32,14 +32,12 @@ fn explain(error: &Error, mjml: &str) -> (Option<usize>, String) {
         Error::UnexpectedElement { position, .. } => {
             (Some(position.start), "this element has no place here".into())
         }
-        Error::UnexpectedToken { position, .. } => (
-            Some(position.start),
-            "this has no place here, or an element is not closed".into(),
-        ),
-        Error::MissingAttribute { name, position, .. } => (
-            Some(position.start),
-            format!("the attribute \"{name}\" is missing"),
-        ),
+        Error::UnexpectedToken { position, .. } => {
+            (Some(position.start), "this has no place here, or an element is not closed".into())
+        }
+        Error::MissingAttribute { name, position, .. } => {
+            (Some(position.start), format!("the attribute \"{name}\" is missing"))
+        }
         Error::InvalidAttribute { position, .. } => {
             (Some(position.start), "this attribute is not valid".into())
         }
@@ -52,10 +50,7 @@ fn explain(error: &Error, mjml: &str) -> (Option<usize>, String) {
         Error::ParserError { source, .. } => {
             let at = source.pos();
             let offset = offset_of(mjml, at.row as usize, at.col as usize);
-            (
-                Some(offset),
-                "the markup is not well formed: MJML is XML, so attributes are quoted".into(),
-            )
+            (Some(offset), "the markup is not well formed: MJML is XML, so attributes are quoted".into())
         }
         Error::SizeLimit { .. } => (None, error.to_string()),
     }

@@ -42,11 +42,7 @@ pub(crate) fn prepare(
     preheader: Option<&str>,
 ) -> Result<Prepared, ContentError> {
     let field = field(body);
-    let markup = if matches!(body, EmailBody::Mjml(_)) {
-        Markup::Mjml
-    } else {
-        Markup::Html
-    };
+    let markup = if matches!(body, EmailBody::Mjml(_)) { Markup::Mjml } else { Markup::Html };
     let tokens = tokens::tokenize(source, tags);
     limits::check(source, &tokens, markup, field)?;
     let mut protected = protect::protect(source, tags, &tokens, markup);
@@ -54,10 +50,7 @@ pub(crate) fn prepare(
         Markup::Html => inline::own_styles(&inline::open_table_bodies(&protected.html, &protected)),
         Markup::Mjml => {
             let html = mjml::to_html(&protected, source, field)?;
-            inline::given_styles(
-                &inline::open_table_bodies(&html, &protected),
-                &protected.inline_css,
-            )
+            inline::given_styles(&inline::open_table_bodies(&html, &protected), &protected.inline_css)
         }
     };
     let mut html = html.map_err(|message| ContentError::new("css", field, message))?;
@@ -84,14 +77,12 @@ fn insert_preheader(html: &mut String, preheader: &str, protected: &mut protect:
     }
     push_text(&mut hidden, &preheader[at..]);
     hidden.push_str("</div>");
-    let body = tokens::tokenize(html, &[])
-        .into_iter()
-        .find_map(|token| match token {
-            tokens::Token::Open(open) if html[open.name.clone()].eq_ignore_ascii_case("body") => {
-                Some(open.range.end)
-            }
-            _ => None,
-        });
+    let body = tokens::tokenize(html, &[]).into_iter().find_map(|token| match token {
+        tokens::Token::Open(open) if html[open.name.clone()].eq_ignore_ascii_case("body") => {
+            Some(open.range.end)
+        }
+        _ => None,
+    });
     html.insert_str(body.unwrap_or(0), &hidden);
 }
 

@@ -65,19 +65,9 @@ pub(super) fn protect(source: &str, tags: &[Tag], tokens: &[Token], markup: Mark
         prefix.push('q');
     }
     let html = String::with_capacity(source.len() + tags.len() * 8);
-    let out = Protected {
-        html,
-        inline_css: String::new(),
-        prefix,
-        kept: Vec::new(),
-        map: Vec::new(),
-    };
+    let out = Protected { html, inline_css: String::new(), prefix, kept: Vec::new(), map: Vec::new() };
     let mut protecting = Protecting { source, tags, out };
-    let frame = if markup == Markup::Html {
-        Frame::of(source, tokens)
-    } else {
-        Frame::Whole
-    };
+    let frame = if markup == Markup::Html { Frame::of(source, tokens) } else { Frame::Whole };
     if frame == Frame::Missing {
         protecting.out.html.push_str(
             "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
@@ -319,16 +309,12 @@ impl Protected {
 
     /// If `comment` (with its delimiters) stands for a tag: the tag's word.
     pub(super) fn word<'c>(&self, comment: &'c str) -> Option<&'c str> {
-        comment
-            .strip_prefix("<!--")?
-            .strip_suffix("-->")
-            .filter(|word| self.number(word).is_some())
+        comment.strip_prefix("<!--")?.strip_suffix("-->").filter(|word| self.number(word).is_some())
     }
 
     /// The tag that the word stands for.
     pub(super) fn original(&self, word: &str) -> &str {
-        self.number(word)
-            .map_or("", |number| self.kept[number].original.as_str())
+        self.number(word).map_or("", |number| self.kept[number].original.as_str())
     }
 
     fn number(&self, word: &str) -> Option<usize> {
@@ -383,9 +369,7 @@ impl Protected {
         let mut rest = html;
         while let Some(start) = rest.find(&self.prefix) {
             let digits = start + self.prefix.len();
-            let end = rest[digits..]
-                .find('x')
-                .map_or(rest.len(), |length| digits + length + 1);
+            let end = rest[digits..].find('x').map_or(rest.len(), |length| digits + length + 1);
             let Some(number) = self.number(&rest[start..end]) else {
                 push_literal(&mut out, &rest[..digits]);
                 rest = &rest[digits..];

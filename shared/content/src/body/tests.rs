@@ -13,10 +13,8 @@ fn prepare_body(body: &EmailBody) -> Result<Prepared, ContentError> {
 
 /// What the body element holds.
 fn inner(html: &str) -> &str {
-    let start = html
-        .find("<body")
-        .and_then(|at| html[at..].find('>').map(|length| at + length + 1))
-        .expect("a body");
+    let start =
+        html.find("<body").and_then(|at| html[at..].find('>').map(|length| at + length + 1)).expect("a body");
     &html[start..html.rfind("</body>").expect("its end")]
 }
 
@@ -46,10 +44,7 @@ fn expressions_in_attributes_come_through() {
     let divided = r#"<a class="k" {{#if profile.a}}href="a"{{else}}href="b"{{/if}}>x</a>"#;
     assert_eq!(inner(&prepare_html(divided).html), divided);
     let encoded = r#"<a title="{{default profile.t &quot;q&quot;}}">x</a>"#;
-    assert_eq!(
-        inner(&prepare_html(encoded).html),
-        r#"<a title="{{default profile.t "q"          }}">x</a>"#
-    );
+    assert_eq!(inner(&prepare_html(encoded).html), r#"<a title="{{default profile.t "q"          }}">x</a>"#);
     let single = r#"<p style='font-family:"A";color:{{profile.c}}'>x</p>"#;
     assert_eq!(
         inner(&prepare_html(single).html),
@@ -59,10 +54,7 @@ fn expressions_in_attributes_come_through() {
 
 #[test]
 fn braces_that_come_from_entities_stay_text() {
-    assert_eq!(
-        inner(&prepare_html("<p>&#123;&#123;profile.x}}</p>").html),
-        r"<p>\{{profile.x}}</p>"
-    );
+    assert_eq!(inner(&prepare_html("<p>&#123;&#123;profile.x}}</p>").html), r"<p>\{{profile.x}}</p>");
 }
 
 #[test]
@@ -72,18 +64,9 @@ fn css_is_inlined_and_what_can_not_be_stays_in_the_head() {
          <body><i class=a style=\"{{profile.s}}\">x</i><p>y</p></body></html>",
     )
     .html;
-    assert!(
-        html.contains(r#"<i class="a" style="color: red;{{profile.s}}">x</i>"#),
-        "{html}"
-    );
-    assert!(
-        html.contains(r#"<p style="color: {{profile.c}};">y</p>"#),
-        "{html}"
-    );
-    assert!(
-        html.contains(".a:hover { color: blue; }") && html.contains("@media (max-width:9px)"),
-        "{html}"
-    );
+    assert!(html.contains(r#"<i class="a" style="color: red;{{profile.s}}">x</i>"#), "{html}");
+    assert!(html.contains(r#"<p style="color: {{profile.c}};">y</p>"#), "{html}");
+    assert!(html.contains(".a:hover { color: blue; }") && html.contains("@media (max-width:9px)"), "{html}");
     assert!(!html.contains("color:red"), "{html}");
 }
 
@@ -102,10 +85,7 @@ fn nothing_is_fetched() {
 #[test]
 fn a_fragment_gets_a_document_around_it() {
     let html = prepare_html("{{#if profile.a}}<p>x</p>{{/if}}").html;
-    assert!(
-        html.starts_with("<!DOCTYPE html><html><head><meta charset=\"utf-8\">"),
-        "{html}"
-    );
+    assert!(html.starts_with("<!DOCTYPE html><html><head><meta charset=\"utf-8\">"), "{html}");
     assert_eq!(inner(&html), "{{#if profile.a}}<p>x</p>{{/if}}");
     let html = prepare_html("<html><head></head>{{#if profile.a}}<p>x</p>{{/if}}</html>").html;
     assert_eq!(inner(&html), "{{#if profile.a}}<p>x</p>{{/if}}");
@@ -114,19 +94,11 @@ fn a_fragment_gets_a_document_around_it() {
 #[test]
 fn the_preheader_is_escaped_hidden_and_first() {
     let body = EmailBody::Html("<body><p>x</p></body>".into());
-    let prepared = prepare(
-        &body,
-        "<body><p>x</p></body>",
-        &[],
-        Some("5 < 6 & {{default profile.a \"<\"}}"),
-    )
-    .expect("fine");
+    let prepared = prepare(&body, "<body><p>x</p></body>", &[], Some("5 < 6 & {{default profile.a \"<\"}}"))
+        .expect("fine");
     let inner = inner(&prepared.html);
     assert!(inner.starts_with("<div style=\"display:none;"), "{inner}");
-    assert!(
-        inner.contains("\">5 &lt; 6 &amp; {{default profile.a \"<\"}}</div><p>x</p>"),
-        "{inner}"
-    );
+    assert!(inner.contains("\">5 &lt; 6 &amp; {{default profile.a \"<\"}}</div><p>x</p>"), "{inner}");
     assert_eq!(prepared.text, "x");
 }
 
@@ -158,10 +130,7 @@ fn mjml_becomes_html_with_its_tags_in_place() {
         html.contains(r#"<b class="red" style="color: {{profile.red}};">{{profile.name}}</b>"#),
         "{html}"
     );
-    assert!(
-        html.contains(r#"href="https://x/{{profile.id}}?a=1&amp;b=2""#),
-        "{html}"
-    );
+    assert!(html.contains(r#"href="https://x/{{profile.id}}?a=1&amp;b=2""#), "{html}");
     assert!(
         html.contains("<tbody>{{#each profile.rows}}<tr><td>{{this}}</td></tr>{{/each}}</tbody>"),
         "{html}"
@@ -185,10 +154,7 @@ fn mjml_errors_point_into_the_source() {
     let include = format!("<mjml><mj-body>{tags}\n <mj-include path=\"/etc/passwd\" /></mj-body></mjml>");
     assert_eq!(at(&include), ("mjml", Some(3), Some(3)));
     assert_eq!(at("<p>x</p>"), ("mjml", Some(1), Some(1)));
-    assert_eq!(
-        at("<mjml><mj-body><mj-section></mj-body></mjml>"),
-        ("mjml", None, None)
-    );
+    assert_eq!(at("<mjml><mj-body><mj-section></mj-body></mjml>"), ("mjml", None, None));
 }
 
 #[test]
@@ -196,22 +162,15 @@ fn a_tag_without_a_place_is_an_error_and_not_lost() {
     let mjml =
         "<mjml>\n<mj-head>{{#if profile.a}}<mj-title>x</mj-title>{{/if}}</mj-head><mj-body></mj-body></mjml>";
     let error = prepare_body(&EmailBody::Mjml(mjml.into())).expect_err("lost");
-    assert_eq!(
-        (error.code, error.line, error.column),
-        ("misplaced_tag", Some(2), Some(10))
-    );
+    assert_eq!((error.code, error.line, error.column), ("misplaced_tag", Some(2), Some(10)));
 }
 
 #[test]
 fn the_deepest_markup_that_is_let_through_does_not_overflow() {
     let deep = |count| format!("{}x{}", "<div>".repeat(count), "</div>".repeat(count));
     assert!(prepare_html(&deep(100)).text.contains('x'));
-    let body = |count| {
-        EmailBody::Mjml(format!(
-            "<mjml><mj-body><mj-raw>{}</mj-raw></mj-body></mjml>",
-            deep(count)
-        ))
-    };
+    let body =
+        |count| EmailBody::Mjml(format!("<mjml><mj-body><mj-raw>{}</mj-raw></mj-body></mjml>", deep(count)));
     assert!(prepare_body(&body(97)).expect("fine").text.contains('x'));
     assert_eq!(prepare_body(&body(98)).expect_err("deep").code, "too_deep");
     let nested = format!(
@@ -244,10 +203,7 @@ fn links_keep_their_targets() {
         text("<a href=\"https://x/?a=1&amp;b=2\">See <b>all</b></a>."),
         "See all (https://x/?a=1&b=2)."
     );
-    assert_eq!(
-        text("<a href=\"https://x\">https://x</a> <a href=\"#top\">up</a>"),
-        "https://x up"
-    );
+    assert_eq!(text("<a href=\"https://x\">https://x</a> <a href=\"#top\">up</a>"), "https://x up");
     assert_eq!(
         text("<a href=\"mailto:a@b.c\">a@b.c</a> <a href=\"mailto:a@b.c\">mail</a>"),
         "a@b.c mail (a@b.c)"
@@ -258,10 +214,7 @@ fn links_keep_their_targets() {
         ),
         "Logo (https://x)https://y"
     );
-    assert_eq!(
-        text("<a href=\"https://x\"><div>block</div></a><p>y</p>"),
-        "block (https://x)\n\ny"
-    );
+    assert_eq!(text("<a href=\"https://x\"><div>block</div></a><p>y</p>"), "block (https://x)\n\ny");
     assert_eq!(
         text("<a href=\"{{profile.url}}/{{url_encode profile.q}}\">go</a>"),
         "go ({{profile.url}}/{{url_encode profile.q}})"
@@ -270,14 +223,8 @@ fn links_keep_their_targets() {
 
 #[test]
 fn tables_are_rows_and_cells() {
-    assert_eq!(
-        text("<table><tr><td>a</td><td>b</td></tr><tr><th>c</th><td>d</td></tr></table>"),
-        "a b\nc d"
-    );
-    assert_eq!(
-        text("<table role=presentation><tr><td>a</td></tr><tr><td>b</td></tr></table>"),
-        "a\n\nb"
-    );
+    assert_eq!(text("<table><tr><td>a</td><td>b</td></tr><tr><th>c</th><td>d</td></tr></table>"), "a b\nc d");
+    assert_eq!(text("<table role=presentation><tr><td>a</td></tr><tr><td>b</td></tr></table>"), "a\n\nb");
 }
 
 #[test]

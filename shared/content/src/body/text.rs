@@ -5,9 +5,7 @@ use super::tokens::{Open, Token, VOID, is_one_of, tokenize};
 use crate::template::lex::{self, TagKind};
 
 /// Elements of which nothing is read.
-const SKIPPED: [&str; 7] = [
-    "head", "script", "style", "title", "template", "noscript", "select",
-];
+const SKIPPED: [&str; 7] = ["head", "script", "style", "title", "template", "noscript", "select"];
 /// Elements around which a line ends.
 const LINE: [&str; 18] = [
     "div",
@@ -30,29 +28,12 @@ const LINE: [&str; 18] = [
     "pre",
 ];
 /// Elements around which there is an empty line.
-const PARAGRAPH: [&str; 11] = [
-    "p",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "ul",
-    "ol",
-    "blockquote",
-    "hr",
-];
+const PARAGRAPH: [&str; 11] = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote", "hr"];
 
 /// The text template of a protected document (as the inliner wrote it, so it is well formed).
 pub(super) fn derive(html: &str, protected: &Protected) -> String {
-    let mut text = Deriving {
-        html,
-        protected,
-        out: Lines::default(),
-        links: Vec::new(),
-        layouts: Vec::new(),
-    };
+    let mut text =
+        Deriving { html, protected, out: Lines::default(), links: Vec::new(), layouts: Vec::new() };
     // How many elements are open inside the skipped one, itself included.
     let mut skipping = 0_usize;
     for token in tokenize(html, &[]) {
@@ -91,18 +72,12 @@ struct Deriving<'h> {
 
 impl Deriving<'_> {
     fn attribute(&self, open: &Open, name: &str) -> Option<String> {
-        let found = open
-            .attributes
-            .iter()
-            .find(|attribute| self.html[attribute.name.clone()] == *name)?;
+        let found = open.attributes.iter().find(|attribute| self.html[attribute.name.clone()] == *name)?;
         Some(decode(&self.html[found.value.clone()]))
     }
 
     fn is_hidden(&self, open: &Open) -> bool {
-        let style = self
-            .attribute(open, "style")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let style = self.attribute(open, "style").unwrap_or_default().to_ascii_lowercase();
         let declares_none = |declaration: &str| {
             declaration
                 .split_once(':')
@@ -116,8 +91,7 @@ impl Deriving<'_> {
             "br" => self.out.line_break(),
             "td" | "th" => self.out.space = true,
             "table" => {
-                self.layouts
-                    .push(self.attribute(open, "role").as_deref() == Some("presentation"));
+                self.layouts.push(self.attribute(open, "role").as_deref() == Some("presentation"));
                 self.out.end_line(1);
             }
             "tr" => self.row(),
@@ -150,8 +124,7 @@ impl Deriving<'_> {
 
     /// A row of a layout table is a block of its own; one of a data table is a line.
     fn row(&mut self) {
-        self.out
-            .end_line(if self.layouts.last() == Some(&true) { 2 } else { 1 });
+        self.out.end_line(if self.layouts.last() == Some(&true) { 2 } else { 1 });
     }
 
     fn edge(&mut self, name: &str) {
@@ -184,10 +157,7 @@ impl Deriving<'_> {
             return;
         };
         let tag = self.protected.original(word);
-        match lex::tags(tag, usize::MAX)
-            .ok()
-            .and_then(|tags| tags.first().map(|tag| tag.kind))
-        {
+        match lex::tags(tag, usize::MAX).ok().and_then(|tags| tags.first().map(|tag| tag.kind)) {
             Some(kind) if kind.is_block() => self.out.block_tag(word),
             Some(TagKind::Comment) => {}
             _ => self.out.text(word),
@@ -221,14 +191,7 @@ struct Lines {
 
 impl Default for Lines {
     fn default() -> Self {
-        Self {
-            text: String::new(),
-            line: Line::Empty,
-            above: 2,
-            pending: 0,
-            space: false,
-            bullet: false,
-        }
+        Self { text: String::new(), line: Line::Empty, above: 2, pending: 0, space: false, bullet: false }
     }
 }
 
@@ -270,11 +233,7 @@ impl Lines {
     fn start(&mut self) {
         if self.pending > 0 {
             self.text.extend(std::iter::repeat_n('\n', self.pending));
-            self.above = if self.line == Line::Content {
-                self.pending
-            } else {
-                self.above + self.pending
-            };
+            self.above = if self.line == Line::Content { self.pending } else { self.above + self.pending };
             self.pending = 0;
             self.line = Line::Empty;
         } else if self.space && self.line == Line::Content {
@@ -294,22 +253,14 @@ impl Lines {
             self.text.push('\n');
             self.line = Line::Empty;
         }
-        let wanted = if self.line == Line::Content {
-            ends
-        } else {
-            ends.saturating_sub(self.above)
-        };
+        let wanted = if self.line == Line::Content { ends } else { ends.saturating_sub(self.above) };
         self.pending = self.pending.max(wanted);
         self.space = false;
     }
 
     /// One more line end, two at most.
     fn line_break(&mut self) {
-        let due = if self.line == Line::Content {
-            self.pending
-        } else {
-            self.above + self.pending
-        };
+        let due = if self.line == Line::Content { self.pending } else { self.above + self.pending };
         self.end_line((due + 1).min(2));
     }
 
@@ -339,13 +290,7 @@ fn decode(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let known = [
-            ("&amp;", '&'),
-            ("&lt;", '<'),
-            ("&gt;", '>'),
-            ("&quot;", '"'),
-            ("&nbsp;", ' '),
-        ];
+        let known = [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&nbsp;", ' ')];
         let (length, character) = known
             .iter()
             .find(|(entity, _)| rest.starts_with(entity))

@@ -78,14 +78,8 @@ struct Tokenizer<'s> {
 }
 
 pub(super) fn tokenize(source: &str, tags: &[Tag]) -> Vec<Token> {
-    let mut tokenizer = Tokenizer {
-        source,
-        bytes: source.as_bytes(),
-        tags,
-        next: 0,
-        at: 0,
-        tokens: Vec::new(),
-    };
+    let mut tokenizer =
+        Tokenizer { source, bytes: source.as_bytes(), tags, next: 0, at: 0, tokens: Vec::new() };
     tokenizer.run();
     tokenizer.tokens
 }
@@ -130,17 +124,10 @@ impl Tokenizer<'_> {
 
     /// The end of the template tag at the position, if one starts there.
     fn tag_end(&mut self) -> Option<usize> {
-        while self
-            .tags
-            .get(self.next)
-            .is_some_and(|tag| tag.range.start < self.at)
-        {
+        while self.tags.get(self.next).is_some_and(|tag| tag.range.start < self.at) {
             self.next += 1;
         }
-        self.tags
-            .get(self.next)
-            .filter(|tag| tag.range.start == self.at)
-            .map(|tag| tag.range.end)
+        self.tags.get(self.next).filter(|tag| tag.range.start == self.at).map(|tag| tag.range.end)
     }
 
     /// What the `<` at the position starts; the position is then behind it. `None` where it is a mere character.
@@ -148,17 +135,13 @@ impl Tokenizer<'_> {
         let start = self.at;
         let rest = &self.source[start..];
         if let Some(comment) = rest.strip_prefix("<!--") {
-            let end = comment
-                .find("-->")
-                .map_or(self.bytes.len(), |length| start + 4 + length + 3);
+            let end = comment.find("-->").map_or(self.bytes.len(), |length| start + 4 + length + 3);
             self.at = end;
             return Some(Token::Comment(start..end));
         }
         match *self.bytes.get(start + 1)? {
             b'!' | b'?' => {
-                let end = rest
-                    .find('>')
-                    .map_or(self.bytes.len(), |length| start + length + 1);
+                let end = rest.find('>').map_or(self.bytes.len(), |length| start + length + 1);
                 self.at = end;
                 Some(Token::Comment(start..end))
             }
@@ -169,10 +152,7 @@ impl Tokenizer<'_> {
                     + self.source[start + 2..end]
                         .find(|next: char| next.is_ascii_whitespace() || matches!(next, '>' | '/'))?;
                 self.at = end;
-                Some(Token::Close {
-                    range: start..end,
-                    name: start + 2..name_end,
-                })
+                Some(Token::Close { range: start..end, name: start + 2..name_end })
             }
             byte if byte.is_ascii_alphabetic() => self.open(),
             _ => None,
@@ -184,13 +164,8 @@ impl Tokenizer<'_> {
         self.at += 1;
         self.until(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'));
         let name = start + 1..self.at;
-        let mut open = Open {
-            range: start..start,
-            name,
-            attributes: Vec::new(),
-            loose: false,
-            self_closing: false,
-        };
+        let mut open =
+            Open { range: start..start, name, attributes: Vec::new(), loose: false, self_closing: false };
         loop {
             if let Some(end) = self.tag_end() {
                 open.loose = true;
@@ -219,19 +194,14 @@ impl Tokenizer<'_> {
         self.at += 1;
         let tags_before = self.next;
         self.until(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/' | b'='));
-        open.loose |= self.tags[tags_before..]
-            .iter()
-            .any(|tag| (start..self.at).contains(&tag.range.start));
+        open.loose |= self.tags[tags_before..].iter().any(|tag| (start..self.at).contains(&tag.range.start));
         let name = start..self.at;
         let mut value_at = self.at;
         while self.bytes.get(value_at).is_some_and(u8::is_ascii_whitespace) {
             value_at += 1;
         }
         if self.bytes.get(value_at) != Some(&b'=') {
-            open.attributes.push(Attribute {
-                name,
-                value: self.at..self.at,
-            });
+            open.attributes.push(Attribute { name, value: self.at..self.at });
             return Some(());
         }
         value_at += 1;
@@ -283,10 +253,7 @@ impl Tokenizer<'_> {
             })
             .unwrap_or(self.bytes.len());
         if start < end {
-            self.tokens.push(Token::Raw {
-                range: start..end,
-                element,
-            });
+            self.tokens.push(Token::Raw { range: start..end, element });
         }
         self.at = end;
     }
@@ -303,21 +270,13 @@ mod tests {
             r#"<a {{#if x}}class="y"{{/if}} title='{{default x "a>b'"}}' href={{u "a b"}}/q>t {{x}}</a>"#;
         let tags = lex::tags(source, 64).expect("fine");
         let tokens = tokenize(source, &tags);
-        let Token::Open(open) = &tokens[0] else {
-            panic!("{tokens:?}")
-        };
+        let Token::Open(open) = &tokens[0] else { panic!("{tokens:?}") };
         assert!(open.loose && !open.self_closing);
-        let values: Vec<_> = open
-            .attributes
-            .iter()
-            .map(|attribute| &source[attribute.value.clone()])
-            .collect();
+        let values: Vec<_> =
+            open.attributes.iter().map(|attribute| &source[attribute.value.clone()]).collect();
         assert_eq!(values, ["y", r#"{{default x "a>b'"}}"#, r#"{{u "a b"}}/q"#]);
         assert!(
-            matches!(
-                tokens[1..],
-                [Token::Text(_), Token::Template(_), Token::Close { .. }]
-            ),
+            matches!(tokens[1..], [Token::Text(_), Token::Template(_), Token::Close { .. }]),
             "{tokens:?}"
         );
     }

@@ -4,11 +4,7 @@ use serde_json::json;
 use super::*;
 
 fn email(subject: &str, html: &str) -> EmailContent {
-    EmailContent {
-        subject: subject.into(),
-        body: EmailBody::Html(html.into()),
-        ..EmailContent::default()
-    }
+    EmailContent { subject: subject.into(), body: EmailBody::Html(html.into()), ..EmailContent::default() }
 }
 
 fn compile(content: &EmailContent) -> EmailTemplate {
@@ -17,10 +13,7 @@ fn compile(content: &EmailContent) -> EmailTemplate {
 
 fn codes(content: &EmailContent) -> Vec<(&'static str, &'static str)> {
     let errors = EmailTemplate::compile(content, &CompileOptions::default()).expect_err("must not compile");
-    errors
-        .into_iter()
-        .map(|error| (error.code, error.field))
-        .collect()
+    errors.into_iter().map(|error| (error.code, error.field)).collect()
 }
 
 /// Row C1.
@@ -39,13 +32,9 @@ fn an_email_without_a_body_or_a_subject_is_refused() {
 fn text_alone_is_a_body() {
     let mut content = email("Hello", "");
     content.text = Some("Dear {{profile.name}} & co".into());
-    let rendered = compile(&content)
-        .render(&json!({"name": "A&B"}), &json!({}), OnMissing::Blank)
-        .expect("renders");
-    assert_eq!(
-        (rendered.html.as_str(), rendered.text.as_str()),
-        ("", "Dear A&B & co")
-    );
+    let rendered =
+        compile(&content).render(&json!({"name": "A&B"}), &json!({}), OnMissing::Blank).expect("renders");
+    assert_eq!((rendered.html.as_str(), rendered.text.as_str()), ("", "Dear A&B & co"));
 }
 
 /// Rows C4 and C5.
@@ -60,33 +49,15 @@ fn every_field_renders() {
         text: None,
     };
     let profile = json!({"name": "O'Neil & <Sons>", "shop": "Q&A"});
-    let rendered = compile(&content)
-        .render(&profile, &json!({"id": 17}), OnMissing::Skip)
-        .expect("renders");
+    let rendered = compile(&content).render(&profile, &json!({"id": 17}), OnMissing::Skip).expect("renders");
     assert_eq!(rendered.subject, "Order 17 for O'Neil & <Sons>");
     assert_eq!(rendered.from_name.as_deref(), Some("Q&A & co"));
     assert_eq!(rendered.reply_to.as_deref(), Some("help+17@x.example"));
-    assert!(
-        rendered.html.contains(">Pre O&#39;Neil &amp; &lt;Sons&gt;</div>"),
-        "{}",
-        rendered.html
-    );
-    assert!(
-        rendered
-            .html
-            .contains("<p>Dear O&#39;Neil &amp; &lt;Sons&gt;</p>"),
-        "{}",
-        rendered.html
-    );
+    assert!(rendered.html.contains(">Pre O&#39;Neil &amp; &lt;Sons&gt;</div>"), "{}", rendered.html);
+    assert!(rendered.html.contains("<p>Dear O&#39;Neil &amp; &lt;Sons&gt;</p>"), "{}", rendered.html);
     assert_eq!(rendered.text, "Dear O'Neil & <Sons>");
     let constant = compile(&email("Hello", "x"));
-    assert_eq!(
-        constant
-            .render(&json!({}), &json!({}), OnMissing::Skip)
-            .expect("renders")
-            .subject,
-        "Hello"
-    );
+    assert_eq!(constant.render(&json!({}), &json!({}), OnMissing::Skip).expect("renders").subject, "Hello");
 }
 
 #[test]
@@ -95,38 +66,21 @@ fn an_optional_field_that_renders_blank_is_absent() {
     content.from_name = Some(" {{profile.none}}".into());
     content.reply_to = Some("{{profile.none}}".into());
     let template = compile(&content);
-    let rendered = template
-        .render(&json!({}), &json!({}), OnMissing::Blank)
-        .expect("renders");
+    let rendered = template.render(&json!({}), &json!({}), OnMissing::Blank).expect("renders");
     assert_eq!((rendered.from_name, rendered.reply_to), (None, None));
     let skipped = template.render(&json!({}), &json!({}), OnMissing::Skip);
-    assert_eq!(
-        skipped,
-        Err(RenderError::MissingValue {
-            variable: "profile.none".into()
-        })
-    );
+    assert_eq!(skipped, Err(RenderError::MissingValue { variable: "profile.none".into() }));
 }
 
 /// Row C2: there is one engine, so a value missing inside a helper is the same to a preview and to a send.
 #[test]
 fn a_value_missing_inside_a_helper_is_missing() {
-    let template = compile(&email(
-        "s",
-        "<a href=\"https://x/{{url_encode profile.missing}}\">x</a>",
-    ));
+    let template = compile(&email("s", "<a href=\"https://x/{{url_encode profile.missing}}\">x</a>"));
     let profile = json!({});
-    let shown = template
-        .render(&profile, &json!({}), OnMissing::Blank)
-        .expect("renders");
+    let shown = template.render(&profile, &json!({}), OnMissing::Blank).expect("renders");
     assert!(shown.html.contains("href=\"https://x/\""), "{}", shown.html);
     let skipped = template.render(&profile, &json!({}), OnMissing::Skip);
-    assert_eq!(
-        skipped,
-        Err(RenderError::MissingValue {
-            variable: "profile.missing".into()
-        })
-    );
+    assert_eq!(skipped, Err(RenderError::MissingValue { variable: "profile.missing".into() }));
 }
 
 #[test]
@@ -136,15 +90,8 @@ fn buffers_can_be_used_again() {
     let template = compile(&content);
     let mut rendered = RenderedEmail::default();
     for profile in [json!({"a": 1, "b": "x"}), json!({"a": "two"}), json!({"b": "y"})] {
-        template
-            .render_into(&profile, &json!({}), OnMissing::Blank, &mut rendered)
-            .expect("renders");
-        assert_eq!(
-            rendered,
-            template
-                .render(&profile, &json!({}), OnMissing::Blank)
-                .expect("renders")
-        );
+        template.render_into(&profile, &json!({}), OnMissing::Blank, &mut rendered).expect("renders");
+        assert_eq!(rendered, template.render(&profile, &json!({}), OnMissing::Blank).expect("renders"));
     }
 }
 
@@ -157,11 +104,8 @@ fn a_preview_can_list_what_is_undefined() {
     );
     content.preheader = Some("{{profile.p}}".into());
     let template = compile(&content);
-    let all: Vec<_> = template
-        .variables()
-        .iter()
-        .map(|variable| (variable.field, variable.path.as_str()))
-        .collect();
+    let all: Vec<_> =
+        template.variables().iter().map(|variable| (variable.field, variable.path.as_str())).collect();
     assert_eq!(
         all,
         [
@@ -177,10 +121,7 @@ fn a_preview_can_list_what_is_undefined() {
     );
     let profile = json!({"a": 1, "p": null, "orders": [{"id": 1, "sum": 2}, {"id": 3}]});
     let undefined = template.undefined_in(&profile, &json!({"b": ""}));
-    let undefined: Vec<_> = undefined
-        .into_iter()
-        .map(|variable| variable.path.as_str())
-        .collect();
+    let undefined: Vec<_> = undefined.into_iter().map(|variable| variable.path.as_str()).collect();
     assert_eq!(undefined, ["profile.p", "profile.orders[].sum", "profile.c.d"]);
 }
 
@@ -195,10 +136,8 @@ fn errors_of_all_fields_come_together_with_their_places() {
         text: Some("{{#if profile.x}}".into()),
     };
     let errors = EmailTemplate::compile(&content, &CompileOptions::default()).expect_err("wrong");
-    let all: Vec<_> = errors
-        .iter()
-        .map(|error| (error.code, error.field, error.line, error.column))
-        .collect();
+    let all: Vec<_> =
+        errors.iter().map(|error| (error.code, error.field, error.line, error.column)).collect();
     assert_eq!(
         all,
         [
@@ -209,28 +148,16 @@ fn errors_of_all_fields_come_together_with_their_places() {
             ("unknown_helper", "body.html", Some(2), Some(3)),
         ]
     );
-    assert_eq!(
-        errors[4].to_string(),
-        "body.html (line 2, column 3): there is no helper \"shout\""
-    );
+    assert_eq!(errors[4].to_string(), "body.html (line 2, column 3): there is no helper \"shout\"");
 }
 
 #[test]
 fn what_would_overflow_a_stack_is_refused_before_it_is_parsed() {
     let deep = email("s", &"{{#if profile.a}}".repeat(10_000));
     assert_eq!(codes(&deep), [("too_deep", "body.html")]);
-    assert_eq!(
-        codes(&email("s", &"<b>".repeat(50_000))),
-        [("too_deep", "body.html")]
-    );
-    assert_eq!(
-        codes(&email("s", &"x".repeat(256 * 1024 + 1))),
-        [("too_large", "body.html")]
-    );
-    assert_eq!(
-        codes(&email("s", "{{> me}}")),
-        [("unsupported_syntax", "body.html")]
-    );
+    assert_eq!(codes(&email("s", &"<b>".repeat(50_000))), [("too_deep", "body.html")]);
+    assert_eq!(codes(&email("s", &"x".repeat(256 * 1024 + 1))), [("too_large", "body.html")]);
+    assert_eq!(codes(&email("s", "{{> me}}")), [("unsupported_syntax", "body.html")]);
     let mjml = EmailContent {
         subject: "s".into(),
         body: EmailBody::Mjml(format!("<mjml><mj-body>{}", "<mj-wrapper>".repeat(10_000))),
@@ -241,10 +168,8 @@ fn what_would_overflow_a_stack_is_refused_before_it_is_parsed() {
 
 #[test]
 fn a_block_across_the_document_s_frame_is_refused() {
-    let across = email(
-        "s",
-        "<html><head>{{#if profile.a}}<title>x</title></head><body><p>y</p>{{/if}}</body></html>",
-    );
+    let across =
+        email("s", "<html><head>{{#if profile.a}}<title>x</title></head><body><p>y</p>{{/if}}</body></html>");
     assert_eq!(codes(&across), [("misplaced_tag", "body.html")]);
 }
 
@@ -254,17 +179,10 @@ fn branches_not_taken_leave_no_holes_in_the_text() {
         "s",
         "<p>A</p><p>{{#if profile.x}}B{{/if}}</p><p>{{profile.y}}</p>{{#if profile.z}}<p>C</p>{{/if}}<p>D</p><p>{{profile.y}}</p>",
     ));
-    let text = |profile: &Value| {
-        template
-            .render(profile, &json!({}), OnMissing::Blank)
-            .expect("renders")
-            .text
-    };
+    let text =
+        |profile: &Value| template.render(profile, &json!({}), OnMissing::Blank).expect("renders").text;
     assert_eq!(text(&json!({})), "A\n\nD");
-    assert_eq!(
-        text(&json!({"x": 1, "y": "Y", "z": 1})),
-        "A\n\nB\n\nY\n\nC\n\nD\n\nY"
-    );
+    assert_eq!(text(&json!({"x": 1, "y": "Y", "z": 1})), "A\n\nB\n\nY\n\nC\n\nD\n\nY");
 }
 
 proptest! {

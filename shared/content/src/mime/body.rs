@@ -24,17 +24,10 @@ const MUST_ESCAPE: [bool; 256] = {
 
 /// Writes a part's header and content, without a line end after it.
 pub(super) fn push_part(out: &mut Vec<u8>, subtype: &str, content: &str) {
-    for piece in [
-        "Content-Type: text/",
-        subtype,
-        "; charset=utf-8\r\nContent-Transfer-Encoding: ",
-    ] {
+    for piece in ["Content-Type: text/", subtype, "; charset=utf-8\r\nContent-Transfer-Encoding: "] {
         out.extend_from_slice(piece.as_bytes());
     }
-    let escapes: usize = content
-        .bytes()
-        .map(|byte| usize::from(MUST_ESCAPE[usize::from(byte)]))
-        .sum();
+    let escapes: usize = content.bytes().map(|byte| usize::from(MUST_ESCAPE[usize::from(byte)])).sum();
     // Three characters an escape, four for three bytes in base64.
     if content.len() + escapes * 2 <= content.len() / 3 * 4 + 4 {
         out.extend_from_slice(b"quoted-printable\r\n\r\n");
@@ -82,10 +75,7 @@ fn push_line(out: &mut Vec<u8>, line: &str) {
             continue;
         }
         let most = &rest[..room.min(rest.len())];
-        let length = most
-            .iter()
-            .position(|&byte| MUST_ESCAPE[usize::from(byte)])
-            .unwrap_or(most.len());
+        let length = most.iter().position(|&byte| MUST_ESCAPE[usize::from(byte)]).unwrap_or(most.len());
         out.extend_from_slice(&rest[..length]);
         room -= length;
         rest = &rest[length..];

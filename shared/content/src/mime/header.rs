@@ -9,9 +9,7 @@ const LONGEST: usize = 998;
 
 pub(super) fn refuse_controls(header: &str, value: &str) -> Result<(), MimeError> {
     if value.chars().any(char::is_control) {
-        return Err(MimeError::ControlCharacter {
-            header: header.to_owned(),
-        });
+        return Err(MimeError::ControlCharacter { header: header.to_owned() });
     }
     Ok(())
 }
@@ -28,10 +26,7 @@ pub(super) fn check_name(name: &str) -> Result<(), MimeError> {
 }
 
 fn invalid(header: &str, expected: &'static str) -> MimeError {
-    MimeError::Invalid {
-        header: header.to_owned(),
-        expected,
-    }
+    MimeError::Invalid { header: header.to_owned(), expected }
 }
 
 /// An unstructured header: a subject, or one of the caller's own.
@@ -66,9 +61,7 @@ pub(super) fn push_mailbox(out: &mut String, header: &str, mailbox: &Mailbox<'_>
             push_encoded(out, name, column);
         }
         let written = &out[start..];
-        column = written
-            .rfind('\n')
-            .map_or(column + written.len(), |at| written.len() - at - 1);
+        column = written.rfind('\n').map_or(column + written.len(), |at| written.len() - at - 1);
         if column + address.len() + 3 > LINE {
             out.push_str("\r\n");
         }
@@ -82,18 +75,13 @@ pub(super) fn push_mailbox(out: &mut String, header: &str, mailbox: &Mailbox<'_>
 
 /// The address was validated where it came from; here only what would change the header's meaning matters.
 fn check_address(header: &str, address: &str) -> Result<(), MimeError> {
-    let (local, domain) = address
-        .rsplit_once('@')
-        .ok_or_else(|| invalid(header, "an email address"))?;
+    let (local, domain) = address.rsplit_once('@').ok_or_else(|| invalid(header, "an email address"))?;
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
     let plain = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|byte| {
                 byte.is_ascii_graphic()
-                    && !matches!(
-                        byte,
-                        b'<' | b'>' | b',' | b';' | b'"' | b'(' | b')' | b'@' | b'\\'
-                    )
+                    && !matches!(byte, b'<' | b'>' | b',' | b';' | b'"' | b'(' | b')' | b'@' | b'\\')
             })
     };
     if address.is_ascii() && address.len() <= 254 && plain(domain) && (quoted || plain(local)) {
@@ -107,9 +95,7 @@ pub(super) fn push_message_id(out: &mut String, id: &str) -> Result<(), MimeErro
     refuse_controls("Message-ID", id)?;
     let fits = |part: &str| {
         !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'@' | b'"'))
+            && part.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'@' | b'"'))
     };
     match id.split_once('@') {
         Some((left, right)) if fits(left) && fits(right) && id.len() <= 250 => {
@@ -124,19 +110,13 @@ pub(super) fn push_list_unsubscribe(out: &mut String, url: &str) -> Result<(), M
     const HEADER: &str = "List-Unsubscribe";
     refuse_controls(HEADER, url)?;
     let is_https = url.starts_with("https://");
-    let fits = url
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'));
+    let fits = url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'));
     if !fits || url.len() + 3 > LONGEST || !(is_https || url.starts_with("mailto:")) {
         return Err(invalid(HEADER, "an https or mailto URL"));
     }
     out.push_str(HEADER);
     // A URL can't be folded, but may have a line to itself.
-    out.push_str(if HEADER.len() + 4 + url.len() > LINE {
-        ":\r\n <"
-    } else {
-        ": <"
-    });
+    out.push_str(if HEADER.len() + 4 + url.len() > LINE { ":\r\n <" } else { ": <" });
     out.push_str(url);
     out.push_str(">\r\n");
     if is_https {
@@ -154,10 +134,7 @@ fn reads_plain(value: &str, column: usize) -> bool {
         && !value.starts_with(' ')
         && !value.ends_with(' ')
         && value.split(' ').all(|word| word.len() < LINE - 1)
-        && value
-            .split(' ')
-            .next()
-            .is_some_and(|word| word.len() + column <= LINE)
+        && value.split(' ').next().is_some_and(|word| word.len() + column <= LINE)
 }
 
 /// Folds plain text before spaces.

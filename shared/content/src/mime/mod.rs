@@ -90,11 +90,7 @@ pub fn build_message(headers: &MessageHeaders<'_>, rendered: &RenderedEmail) -> 
     };
     let boundary = boundary(headers.message_id);
     let delimiter = format!("\r\n--{boundary}");
-    head.extend([
-        "Content-Type: multipart/alternative;\r\n boundary=\"",
-        &boundary,
-        "\"\r\n",
-    ]);
+    head.extend(["Content-Type: multipart/alternative;\r\n boundary=\"", &boundary, "\"\r\n"]);
     head.extend([&delimiter, "\r\n"]);
     let mut out = head.into_bytes();
     body::push_part(&mut out, first.0, first.1);
@@ -111,42 +107,26 @@ fn write_headers(
     headers: &MessageHeaders<'_>,
     rendered: &RenderedEmail,
 ) -> Result<(), MimeError> {
-    let from = Mailbox {
-        name: rendered.from_name.as_deref().or(headers.from.name),
-        ..headers.from
-    };
+    let from = Mailbox { name: rendered.from_name.as_deref().or(headers.from.name), ..headers.from };
     header::push_mailbox(out, "From", &from)?;
     header::push_mailbox(out, "To", &headers.to)?;
     match (&rendered.reply_to, &headers.reply_to) {
         (Some(address), _) => {
             // This one was made from data, so nobody has validated it yet.
             header::refuse_controls("Reply-To", address)?;
-            let address =
-                campaign::address::EmailAddress::parse(address).map_err(|_| MimeError::Invalid {
-                    header: "Reply-To".to_owned(),
-                    expected: "an email address",
-                })?;
-            header::push_mailbox(
-                out,
-                "Reply-To",
-                &Mailbox {
-                    name: None,
-                    address: address.as_str(),
-                },
-            )?;
+            let address = campaign::address::EmailAddress::parse(address).map_err(|_| {
+                MimeError::Invalid { header: "Reply-To".to_owned(), expected: "an email address" }
+            })?;
+            header::push_mailbox(out, "Reply-To", &Mailbox { name: None, address: address.as_str() })?;
         }
         (None, Some(mailbox)) => header::push_mailbox(out, "Reply-To", mailbox)?,
         (None, None) => {}
     }
     header::push_text(out, "Subject", &rendered.subject)?;
     out.push_str("Date: ");
-    let date = Timestamp::from_second(headers.date_unix_seconds)
-        .ok()
-        .and_then(|at| {
-            DateTimePrinter::new()
-                .print_zoned_datetime(&at.to_zoned_datetime(TimeZone::UTC), &mut *out)
-                .ok()
-        });
+    let date = Timestamp::from_second(headers.date_unix_seconds).ok().and_then(|at| {
+        DateTimePrinter::new().print_zoned_datetime(&at.to_zoned_datetime(TimeZone::UTC), &mut *out).ok()
+    });
     date.ok_or(MimeError::Invalid {
         header: "Date".to_owned(),
         expected: "an instant of the years 0 to 9999",

@@ -7,14 +7,8 @@ const HTML_FROM_ROW_F1: &str = "<p><a href=\"http://x?a=3D\">link</a> \u{2713}</
 
 fn headers() -> MessageHeaders<'static> {
     MessageHeaders {
-        from: Mailbox {
-            name: Some("Sender"),
-            address: "from@x.example",
-        },
-        to: Mailbox {
-            name: None,
-            address: "to@y.example",
-        },
+        from: Mailbox { name: Some("Sender"), address: "from@x.example" },
+        to: Mailbox { name: None, address: "to@y.example" },
         reply_to: None,
         message_id: "abc.1@mail.x.example",
         date_unix_seconds: 1_772_323_199,
@@ -74,10 +68,7 @@ fn no_line_of_a_body_starts_with_a_dot() {
         let text = format!("{}www.example.com/path\n.start\n..", "x".repeat(padding));
         let message = built(&headers(), &email("s", &text, "<p>"));
         assert!(!message.contains("\r\n."), "{message}");
-        assert_eq!(
-            parse(&message).body_text(0).map(|text| canonical(&text)),
-            Some(text)
-        );
+        assert_eq!(parse(&message).body_text(0).map(|text| canonical(&text)), Some(text));
     }
 }
 
@@ -90,13 +81,7 @@ fn text_beyond_ascii_is_encoded_everywhere() {
     let message = built(&headers(), &rendered);
     let parsed = parse(&message);
     assert_eq!(parsed.subject(), Some(polish));
-    assert_eq!(
-        parsed
-            .from()
-            .and_then(|from| from.first())
-            .and_then(|from| from.name()),
-        Some(polish)
-    );
+    assert_eq!(parsed.from().and_then(|from| from.first()).and_then(|from| from.name()), Some(polish));
     assert_eq!(parsed.body_text(0).as_deref(), Some(polish));
     assert!(message.is_ascii());
 }
@@ -106,10 +91,7 @@ fn base64_is_taken_where_it_is_shorter() {
     let greek = "Καλημέρα κόσμε\n".repeat(20);
     let message = built(&headers(), &email("s", &greek, ""));
     assert!(message.contains("Content-Transfer-Encoding: base64"), "{message}");
-    assert_eq!(
-        parse(&message).body_text(0).map(|text| canonical(&text)),
-        Some(greek)
-    );
+    assert_eq!(parse(&message).body_text(0).map(|text| canonical(&text)), Some(greek));
 }
 
 #[test]
@@ -118,10 +100,7 @@ fn one_part_is_not_made_two() {
     assert!(message.contains("Content-Type: text/plain; charset=utf-8") && !message.contains("multipart"));
     let message = built(&headers(), &email("s", "", "<img>"));
     assert!(message.contains("Content-Type: text/html; charset=utf-8") && !message.contains("multipart"));
-    assert_eq!(
-        build_message(&headers(), &email("s", "", " ")),
-        Err(MimeError::Empty)
-    );
+    assert_eq!(build_message(&headers(), &email("s", "", " ")), Err(MimeError::Empty));
 }
 
 #[test]
@@ -137,140 +116,41 @@ fn a_line_break_in_any_header_is_refused() {
     for control in ["a\nb", "a\rb", "a\tb", "a\0b", "a\u{7f}b", "a\u{85}b"] {
         assert_eq!(refused(&headers(), &email(control, "t", "")), "Subject");
     }
-    let named = |name| Mailbox {
-        name,
-        address: "a@b.example",
-    };
+    let named = |name| Mailbox { name, address: "a@b.example" };
+    assert_eq!(refused(&MessageHeaders { from: named(Some(evil)), ..headers() }, &good), "From");
+    assert_eq!(refused(&MessageHeaders { to: named(Some(evil)), ..headers() }, &good), "To");
     assert_eq!(
-        refused(
-            &MessageHeaders {
-                from: named(Some(evil)),
-                ..headers()
-            },
-            &good
-        ),
-        "From"
-    );
-    assert_eq!(
-        refused(
-            &MessageHeaders {
-                to: named(Some(evil)),
-                ..headers()
-            },
-            &good
-        ),
-        "To"
-    );
-    assert_eq!(
-        refused(
-            &MessageHeaders {
-                reply_to: Some(named(Some(evil))),
-                ..headers()
-            },
-            &good
-        ),
+        refused(&MessageHeaders { reply_to: Some(named(Some(evil))), ..headers() }, &good),
         "Reply-To"
     );
     assert_eq!(
-        refused(
-            &MessageHeaders {
-                to: Mailbox {
-                    name: None,
-                    address: evil
-                },
-                ..headers()
-            },
-            &good
-        ),
+        refused(&MessageHeaders { to: Mailbox { name: None, address: evil }, ..headers() }, &good),
         "To"
     );
+    assert_eq!(refused(&MessageHeaders { message_id: evil, ..headers() }, &good), "Message-ID");
     assert_eq!(
-        refused(
-            &MessageHeaders {
-                message_id: evil,
-                ..headers()
-            },
-            &good
-        ),
-        "Message-ID"
-    );
-    assert_eq!(
-        refused(
-            &MessageHeaders {
-                list_unsubscribe: Some(evil),
-                ..headers()
-            },
-            &good
-        ),
+        refused(&MessageHeaders { list_unsubscribe: Some(evil), ..headers() }, &good),
         "List-Unsubscribe"
     );
+    assert_eq!(refused(&MessageHeaders { extra: vec![("X-A", evil)], ..headers() }, &good), "X-A");
+    assert_eq!(refused(&headers(), &RenderedEmail { from_name: Some(evil.into()), ..good.clone() }), "From");
     assert_eq!(
-        refused(
-            &MessageHeaders {
-                extra: vec![("X-A", evil)],
-                ..headers()
-            },
-            &good
-        ),
-        "X-A"
-    );
-    assert_eq!(
-        refused(
-            &headers(),
-            &RenderedEmail {
-                from_name: Some(evil.into()),
-                ..good.clone()
-            }
-        ),
-        "From"
-    );
-    assert_eq!(
-        refused(
-            &headers(),
-            &RenderedEmail {
-                reply_to: Some(evil.into()),
-                ..good.clone()
-            }
-        ),
+        refused(&headers(), &RenderedEmail { reply_to: Some(evil.into()), ..good.clone() }),
         "Reply-To"
     );
-    let name = MessageHeaders {
-        extra: vec![("X: y\r\nBcc", "z")],
-        ..headers()
-    };
-    assert!(matches!(
-        build_message(&name, &good),
-        Err(MimeError::Invalid { .. })
-    ));
+    let name = MessageHeaders { extra: vec![("X: y\r\nBcc", "z")], ..headers() };
+    assert!(matches!(build_message(&name, &good), Err(MimeError::Invalid { .. })));
 }
 
 #[test]
 fn what_is_no_address_or_id_is_refused() {
     let good = email("s", "t", "");
-    for address in [
-        "",
-        "a",
-        "a@",
-        "@b",
-        "a@b,c@d",
-        "a@b>c",
-        "a b@c",
-        "zoë@x.example",
-        "a@käse.example",
-        "a@b@c",
-    ] {
-        let headers = MessageHeaders {
-            to: Mailbox { name: None, address },
-            ..headers()
-        };
-        assert!(
-            matches!(build_message(&headers, &good), Err(MimeError::Invalid { .. })),
-            "{address}"
-        );
-        let rendered = RenderedEmail {
-            reply_to: Some(address.into()),
-            ..good.clone()
-        };
+    for address in
+        ["", "a", "a@", "@b", "a@b,c@d", "a@b>c", "a b@c", "zoë@x.example", "a@käse.example", "a@b@c"]
+    {
+        let headers = MessageHeaders { to: Mailbox { name: None, address }, ..headers() };
+        assert!(matches!(build_message(&headers, &good), Err(MimeError::Invalid { .. })), "{address}");
+        let rendered = RenderedEmail { reply_to: Some(address.into()), ..good.clone() };
         let replied = build_message(&self::headers(), &rendered);
         assert!(
             matches!(replied, Err(MimeError::Invalid { .. })) || address == "a@käse.example",
@@ -278,20 +158,11 @@ fn what_is_no_address_or_id_is_refused() {
         );
     }
     for message_id in ["", "a", "a@", "<a@b>", "a@b c"] {
-        let headers = MessageHeaders {
-            message_id,
-            ..headers()
-        };
-        assert!(
-            matches!(build_message(&headers, &good), Err(MimeError::Invalid { .. })),
-            "{message_id}"
-        );
+        let headers = MessageHeaders { message_id, ..headers() };
+        assert!(matches!(build_message(&headers, &good), Err(MimeError::Invalid { .. })), "{message_id}");
     }
     for address in ["o'brien+x@x.ie", "\"john doe\"@x.io"] {
-        let headers = MessageHeaders {
-            to: Mailbox { name: None, address },
-            ..headers()
-        };
+        let headers = MessageHeaders { to: Mailbox { name: None, address }, ..headers() };
         assert!(build_message(&headers, &good).is_ok(), "{address}");
     }
 }
@@ -299,23 +170,14 @@ fn what_is_no_address_or_id_is_refused() {
 #[test]
 fn an_https_unsubscribe_link_is_one_click() {
     let url = format!("https://x.example/u/{}", "t".repeat(200));
-    let message = built(
-        &MessageHeaders {
-            list_unsubscribe: Some(&url),
-            ..headers()
-        },
-        &email("s", "t", ""),
-    );
+    let message = built(&MessageHeaders { list_unsubscribe: Some(&url), ..headers() }, &email("s", "t", ""));
     assert!(
         message.contains(&format!(
             "List-Unsubscribe:\r\n <{url}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         )),
         "{message}"
     );
-    let mailto = MessageHeaders {
-        list_unsubscribe: Some("mailto:u@x.example"),
-        ..headers()
-    };
+    let mailto = MessageHeaders { list_unsubscribe: Some("mailto:u@x.example"), ..headers() };
     let message = built(&mailto, &email("s", "t", ""));
     assert!(message.contains("List-Unsubscribe: <mailto:u@x.example>\r\n") && !message.contains("One-Click"));
 }
@@ -325,19 +187,8 @@ fn the_boundary_is_the_message_s_own_and_the_same_each_time() {
     let rendered = email("s", "t", "<p>h</p>");
     let first = built(&headers(), &rendered);
     assert_eq!(first, built(&headers(), &rendered));
-    let other = built(
-        &MessageHeaders {
-            message_id: "abc.2@mail.x.example",
-            ..headers()
-        },
-        &rendered,
-    );
-    let boundary = |message: &str| {
-        message
-            .split("boundary=\"")
-            .nth(1)
-            .map(|rest| rest[..18].to_owned())
-    };
+    let other = built(&MessageHeaders { message_id: "abc.2@mail.x.example", ..headers() }, &rendered);
+    let boundary = |message: &str| message.split("boundary=\"").nth(1).map(|rest| rest[..18].to_owned());
     assert_ne!(boundary(&first), boundary(&other));
 }
 
@@ -359,28 +210,13 @@ fn long_headers_are_folded_and_come_back_whole() {
 }
 
 fn display_name(message: &Message<'_>) -> Option<String> {
-    message
-        .to()
-        .and_then(|to| to.first())
-        .and_then(|to| to.name())
-        .map(str::to_owned)
+    message.to().and_then(|to| to.first()).and_then(|to| to.name()).map(str::to_owned)
 }
 
 #[test]
 fn display_names_come_back_whole() {
-    for name in [
-        "Plain",
-        "Doe, John",
-        "a \"b\" \\c",
-        "Zoë (née X) <z@y>",
-        "=?x?=",
-        "a@b.c",
-        "名前",
-    ] {
-        let to = Mailbox {
-            name: Some(name),
-            address: "to@y.example",
-        };
+    for name in ["Plain", "Doe, John", "a \"b\" \\c", "Zoë (née X) <z@y>", "=?x?=", "a@b.c", "名前"] {
+        let to = Mailbox { name: Some(name), address: "to@y.example" };
         let message = built(&MessageHeaders { to, ..headers() }, &email("s", "t", ""));
         assert_eq!(display_name(&parse(&message)).as_deref(), Some(name), "{message}");
     }
@@ -389,18 +225,12 @@ fn display_names_come_back_whole() {
 #[test]
 fn extra_headers_follow_in_their_order() {
     let message = built(
-        &MessageHeaders {
-            extra: vec![("X-One", "1"), ("Comments", "zwei ö")],
-            ..headers()
-        },
+        &MessageHeaders { extra: vec![("X-One", "1"), ("Comments", "zwei ö")], ..headers() },
         &email("s", "t", ""),
     );
     assert!(message.contains("X-One: 1\r\nComments: =?utf-8?"), "{message}");
     let parsed = parse(&message);
-    assert_eq!(
-        parsed.header("Comments").and_then(HeaderValue::as_text),
-        Some("zwei ö")
-    );
+    assert_eq!(parsed.header("Comments").and_then(HeaderValue::as_text), Some("zwei ö"));
 }
 
 proptest! {

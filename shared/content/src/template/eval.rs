@@ -55,13 +55,7 @@ pub(super) struct Machine<'r> {
 
 impl<'r> Machine<'r> {
     pub(super) fn new(profile: &'r Value, context: &'r Value, on_missing: OnMissing) -> Self {
-        Self {
-            profile,
-            context,
-            on_missing,
-            frames: Vec::new(),
-            turns: 0,
-        }
+        Self { profile, context, on_missing, frames: Vec::new(), turns: 0 }
     }
 
     pub(super) fn run(&mut self, nodes: &'r [Node], out: &mut String) -> Result<(), RenderError> {
@@ -69,37 +63,15 @@ impl<'r> Machine<'r> {
             match node {
                 Node::Text(text) => out.push_str(text),
                 Node::Print { value, escape } => self.print(value, *escape, out)?,
-                Node::If {
-                    test,
-                    include_zero,
-                    then,
-                    otherwise,
-                } => {
-                    let branch = if truthy(&self.eval(test)?, *include_zero) {
-                        then
-                    } else {
-                        otherwise
-                    };
+                Node::If { test, include_zero, then, otherwise } => {
+                    let branch = if truthy(&self.eval(test)?, *include_zero) { then } else { otherwise };
                     self.run(branch, out)?;
                 }
-                Node::Each {
-                    over,
-                    body,
-                    otherwise,
-                } => self.each(over, body, otherwise, out)?,
-                Node::With {
-                    value,
-                    body,
-                    otherwise,
-                } => {
+                Node::Each { over, body, otherwise } => self.each(over, body, otherwise, out)?,
+                Node::With { value, body, otherwise } => {
                     let value = self.eval(value)?;
                     if truthy(&value, true) {
-                        self.frames.push(Frame {
-                            value,
-                            key: None,
-                            index: 0,
-                            last: true,
-                        });
+                        self.frames.push(Frame { value, key: None, index: 0, last: true });
                         self.run(body, out)?;
                         self.frames.pop();
                     } else {
@@ -124,12 +96,7 @@ impl<'r> Machine<'r> {
                 for (index, item) in items.iter().enumerate() {
                     self.turn(
                         body,
-                        Frame {
-                            value: Val::Ref(item),
-                            key: None,
-                            index,
-                            last: index == last,
-                        },
+                        Frame { value: Val::Ref(item), key: None, index, last: index == last },
                         out,
                     )?;
                 }
@@ -138,12 +105,7 @@ impl<'r> Machine<'r> {
             Val::Ref(Value::Object(entries)) if !entries.is_empty() => {
                 let last = entries.len() - 1;
                 for (index, (key, value)) in entries.iter().enumerate() {
-                    let frame = Frame {
-                        value: Val::Ref(value),
-                        key: Some(key),
-                        index,
-                        last: index == last,
-                    };
+                    let frame = Frame { value: Val::Ref(value), key: Some(key), index, last: index == last };
                     self.turn(body, frame, out)?;
                 }
                 Ok(())
@@ -155,16 +117,10 @@ impl<'r> Machine<'r> {
     fn turn(&mut self, body: &'r [Node], frame: Frame<'r>, out: &mut String) -> Result<(), RenderError> {
         self.turns += 1;
         if self.turns > MAX_TURNS {
-            return Err(RenderError::TooLarge {
-                what: "number of loop turns",
-                limit: MAX_TURNS,
-            });
+            return Err(RenderError::TooLarge { what: "number of loop turns", limit: MAX_TURNS });
         }
         if out.len() > MAX_RENDERED_BYTES {
-            return Err(RenderError::TooLarge {
-                what: "field in bytes",
-                limit: MAX_RENDERED_BYTES,
-            });
+            return Err(RenderError::TooLarge { what: "field in bytes", limit: MAX_RENDERED_BYTES });
         }
         self.frames.push(frame);
         let result = self.run(body, out);
@@ -193,9 +149,7 @@ impl<'r> Machine<'r> {
     fn missing(&self, variable: &str) -> Result<(), RenderError> {
         match self.on_missing {
             OnMissing::Blank => Ok(()),
-            OnMissing::Skip => Err(RenderError::MissingValue {
-                variable: variable.to_owned(),
-            }),
+            OnMissing::Skip => Err(RenderError::MissingValue { variable: variable.to_owned() }),
         }
     }
 
@@ -209,12 +163,7 @@ impl<'r> Machine<'r> {
     }
 
     fn path(&self, path: &'r Path) -> Val<'r> {
-        let frame = |up: usize| {
-            self.frames
-                .len()
-                .checked_sub(up + 1)
-                .and_then(|at| self.frames.get(at))
-        };
+        let frame = |up: usize| self.frames.len().checked_sub(up + 1).and_then(|at| self.frames.get(at));
         let number = |up| frame(up).map(|frame| Value::from(frame.index));
         let found = match path.origin {
             Origin::Profile => walk(self.profile, &path.segments),
@@ -227,9 +176,7 @@ impl<'r> Machine<'r> {
             Origin::Index(up) => return number(up).map_or(Val::Missing(&path.label), Val::Own),
             Origin::Key(up) => {
                 let key = frame(up).and_then(|frame| frame.key).map(Value::from);
-                return key
-                    .or_else(|| number(up))
-                    .map_or(Val::Missing(&path.label), Val::Own);
+                return key.or_else(|| number(up)).map_or(Val::Missing(&path.label), Val::Own);
             }
             Origin::First(up) => {
                 return Val::Own(Value::Bool(frame(up).is_some_and(|frame| frame.index == 0)));
@@ -296,8 +243,5 @@ pub(super) fn not_printable(expr: &Expr, value: &Value) -> RenderError {
         Expr::Literal(_) => "a literal".to_owned(),
         Expr::Call(call) => format!("the result of {}", call.name),
     };
-    RenderError::NotPrintable {
-        variable,
-        kind: if value.is_array() { "an array" } else { "an object" },
-    }
+    RenderError::NotPrintable { variable, kind: if value.is_array() { "an array" } else { "an object" } }
 }

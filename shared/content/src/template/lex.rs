@@ -71,21 +71,10 @@ pub(crate) fn tags(source: &str, max_nesting: usize) -> Result<Vec<Tag>, Refused
     let mut position = 0;
     while let Some(start) = source[position..].find("{{").map(|at| at + position) {
         let bytes = source.as_bytes();
-        let backslashes = bytes[position..start]
-            .iter()
-            .rev()
-            .take_while(|&&byte| byte == b'\\')
-            .count();
+        let backslashes = bytes[position..start].iter().rev().take_while(|&&byte| byte == b'\\').count();
         if backslashes == 1 {
-            let end = if source[start..].starts_with("{{{{") {
-                start + 4
-            } else {
-                start + 2
-            };
-            tags.push(Tag {
-                range: start - 1..end,
-                kind: TagKind::Escaped,
-            });
+            let end = if source[start..].starts_with("{{{{") { start + 4 } else { start + 2 };
+            tags.push(Tag { range: start - 1..end, kind: TagKind::Escaped });
             position = end;
             continue;
         }
@@ -107,16 +96,9 @@ pub(crate) fn tags(source: &str, max_nesting: usize) -> Result<Vec<Tag>, Refused
             _ => {}
         }
         if depth > max_nesting {
-            return Err(Refused {
-                at: start,
-                code: "too_deep",
-                message: "blocks are nested too deeply",
-            });
+            return Err(Refused { at: start, code: "too_deep", message: "blocks are nested too deeply" });
         }
-        tags.push(Tag {
-            range: start..end,
-            kind,
-        });
+        tags.push(Tag { range: start..end, kind });
         position = end;
     }
     Ok(tags)
@@ -139,30 +121,20 @@ pub(crate) fn explain(source: &str) -> Option<(usize, &'static str)> {
         }
     }
     let rest = tags.last().map_or(0, |tag| tag.range.end);
-    let malformed = source[rest..]
-        .find("{{")
-        .map(|at| (rest + at, "this tag is not closed or not well formed"));
+    let malformed =
+        source[rest..].find("{{").map(|at| (rest + at, "this tag is not closed or not well formed"));
     malformed.or_else(|| open.pop().map(|at| (at, "this block is not closed")))
 }
 
 /// The end and the kind of the tag that starts at `start`, or `None` where it is malformed.
 fn tag_at(source: &str, start: usize) -> Result<Option<(usize, TagKind)>, Refused> {
-    let refused = |message| {
-        Err(Refused {
-            at: start,
-            code: "unsupported_syntax",
-            message,
-        })
-    };
+    let refused = |message| Err(Refused { at: start, code: "unsupported_syntax", message });
     let rest = &source[start..];
     if rest.starts_with("{{{{") {
         return refused("raw blocks ({{{{...}}}}) are not supported");
     }
     if rest.starts_with("{{!") {
-        let long = rest
-            .starts_with("{{!--")
-            .then(|| rest[5..].find("--}}").map(|at| at + 9))
-            .flatten();
+        let long = rest.starts_with("{{!--").then(|| rest[5..].find("--}}").map(|at| at + 9)).flatten();
         let end = long.or_else(|| rest[3..].find("}}").map(|at| at + 5));
         return Ok(end.map(|end| (start + end, TagKind::Comment)));
     }
@@ -226,11 +198,7 @@ fn tag_at(source: &str, start: usize) -> Result<Option<(usize, TagKind)>, Refuse
             }
             b')' => parentheses = parentheses.saturating_sub(1),
             b'}' => {
-                let closing = if triple {
-                    skip_space(bytes, at + 1, true)
-                } else {
-                    at
-                };
+                let closing = if triple { skip_space(bytes, at + 1, true) } else { at };
                 return Ok(source[closing..].starts_with("}}").then_some((closing + 2, kind)));
             }
             _ => {}
@@ -261,10 +229,7 @@ fn end_of_string(bytes: &[u8], open: usize) -> Option<usize> {
 }
 
 fn skip_space(bytes: &[u8], mut at: usize, tilde_too: bool) -> usize {
-    while bytes
-        .get(at)
-        .is_some_and(|&byte| byte.is_ascii_whitespace() || (tilde_too && byte == b'~'))
-    {
+    while bytes.get(at).is_some_and(|&byte| byte.is_ascii_whitespace() || (tilde_too && byte == b'~')) {
         at += 1;
     }
     at
@@ -316,11 +281,7 @@ mod tests {
     use super::*;
 
     fn kinds(source: &str) -> Vec<(&str, TagKind)> {
-        tags(source, 64)
-            .expect("accepted")
-            .into_iter()
-            .map(|tag| (&source[tag.range], tag.kind))
-            .collect()
+        tags(source, 64).expect("accepted").into_iter().map(|tag| (&source[tag.range], tag.kind)).collect()
     }
 
     #[test]
@@ -341,10 +302,7 @@ mod tests {
                 ("{{/if}}", TagKind::Close),
             ]
         );
-        assert_eq!(
-            kinds(r"\{{x}} \\{{y}}"),
-            [(r"\{{", TagKind::Escaped), ("{{y}}", TagKind::Expression)]
-        );
+        assert_eq!(kinds(r"\{{x}} \\{{y}}"), [(r"\{{", TagKind::Escaped), ("{{y}}", TagKind::Expression)]);
         assert_eq!(kinds("{{elsewhere}}"), [("{{elsewhere}}", TagKind::Expression)]);
     }
 
@@ -359,24 +317,12 @@ mod tests {
             "{{a [\"b\"]}}",
             "{{a {}}}",
         ] {
-            assert_eq!(
-                tags(source, 64).expect_err(source).code,
-                "unsupported_syntax",
-                "{source}"
-            );
+            assert_eq!(tags(source, 64).expect_err(source).code, "unsupported_syntax", "{source}");
         }
-        assert_eq!(
-            tags(&"{{#if a}}".repeat(65), 64).expect_err("deep").code,
-            "too_deep"
-        );
+        assert_eq!(tags(&"{{#if a}}".repeat(65), 64).expect_err("deep").code, "too_deep");
         let chain = format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if a}}".repeat(64));
         assert_eq!(tags(&chain, 64).expect_err("deep").code, "too_deep");
-        assert_eq!(
-            tags(&format!("{{{{a {}", "(b ".repeat(17)), 64)
-                .expect_err("deep")
-                .code,
-            "too_deep"
-        );
+        assert_eq!(tags(&format!("{{{{a {}", "(b ".repeat(17)), 64).expect_err("deep").code, "too_deep");
         assert!(tags(&"{{#if a}}{{/if}}".repeat(1000), 64).is_ok());
     }
 

@@ -46,14 +46,8 @@ pub(super) fn lower(
     };
     let nodes = lowering.nodes(template, (1, 1));
     if lowering.errors.is_empty() {
-        let program = Program {
-            nodes,
-            text_bytes: lowering.text_bytes,
-        };
-        Ok(Compiled {
-            program,
-            variables: lowering.variables,
-        })
+        let program = Program { nodes, text_bytes: lowering.text_bytes };
+        Ok(Compiled { program, variables: lowering.variables })
     } else {
         Err(lowering.errors)
     }
@@ -61,18 +55,14 @@ pub(super) fn lower(
 
 impl Lowering {
     fn error(&mut self, code: &'static str, position: Position, message: impl Into<String>) {
-        self.errors
-            .push(ContentError::new(code, self.field, message).at(Some(position)));
+        self.errors.push(ContentError::new(code, self.field, message).at(Some(position)));
     }
 
     fn nodes(&mut self, template: &Template, around: Position) -> Vec<Node> {
         let mut nodes: Vec<Node> = Vec::with_capacity(template.elements.len());
         for (index, element) in template.elements.iter().enumerate() {
             // The parser gives an `else if` no position of its own.
-            let position = template
-                .mapping
-                .get(index)
-                .map_or(around, |mapping| (mapping.0, mapping.1));
+            let position = template.mapping.get(index).map_or(around, |mapping| (mapping.0, mapping.1));
             match element {
                 TemplateElement::RawString(text) if text.is_empty() => {}
                 TemplateElement::RawString(text) => {
@@ -85,11 +75,7 @@ impl Lowering {
                 }
                 TemplateElement::HtmlExpression(helper) => nodes.extend(self.print(helper, false, position)),
                 TemplateElement::HelperBlock(helper) => nodes.extend(self.block(helper, position)),
-                _ => self.error(
-                    "unsupported_syntax",
-                    position,
-                    "partials and decorators are not supported",
-                ),
+                _ => self.error("unsupported_syntax", position, "partials and decorators are not supported"),
             }
         }
         nodes
@@ -176,17 +162,11 @@ impl Lowering {
         position: Position,
     ) -> Option<Expr> {
         if params.len() < spec.least || params.len() > spec.most {
-            self.error(
-                "wrong_arguments",
-                position,
-                format!("{} takes {}", spec.name, spec.usage),
-            );
+            self.error("wrong_arguments", position, format!("{} takes {}", spec.name, spec.usage));
             return None;
         }
-        let arguments: Vec<_> = params
-            .iter()
-            .filter_map(|parameter| self.parameter(parameter, position))
-            .collect();
+        let arguments: Vec<_> =
+            params.iter().filter_map(|parameter| self.parameter(parameter, position)).collect();
         let mut named = Vec::new();
         let mut keys: Vec<_> = hash.iter().collect();
         keys.sort_by_key(|(key, _)| key.as_str());
@@ -204,14 +184,8 @@ impl Lowering {
         if arguments.len() < params.len() {
             return None;
         }
-        let mut call = Call {
-            helper: spec.helper,
-            name: spec.name,
-            arguments,
-            named,
-            zone: None,
-            line: position.0,
-        };
+        let mut call =
+            Call { helper: spec.helper, name: spec.name, arguments, named, zone: None, line: position.0 };
         match helpers::prepare(&mut call) {
             Ok(()) => Some(Expr::Call(Box::new(call))),
             Err(message) => {
@@ -228,11 +202,7 @@ impl Lowering {
             self.error("unknown_helper", position, message);
             return None;
         }
-        let zero = if name == "if" || name == "unless" {
-            helper.hash.get("includeZero")
-        } else {
-            None
-        };
+        let zero = if name == "if" || name == "unless" { helper.hash.get("includeZero") } else { None };
         if helper.params.len() != 1 || helper.hash.len() != usize::from(zero.is_some()) {
             self.error("wrong_arguments", position, format!("{name} takes one value"));
             return None;
@@ -245,44 +215,19 @@ impl Lowering {
         };
         let scoped = scope.is_some();
         self.scopes.extend(scope);
-        let body = helper
-            .template
-            .as_ref()
-            .map(|body| self.nodes(body, position))
-            .unwrap_or_default();
+        let body = helper.template.as_ref().map(|body| self.nodes(body, position)).unwrap_or_default();
         if scoped {
             self.scopes.pop();
         }
-        let otherwise = helper
-            .inverse
-            .as_ref()
-            .map(|inverse| self.nodes(inverse, position))
-            .unwrap_or_default();
+        let otherwise =
+            helper.inverse.as_ref().map(|inverse| self.nodes(inverse, position)).unwrap_or_default();
         let value = value?;
         let include_zero = matches!(zero, Some(Parameter::Literal(serde_json::Value::Bool(true))));
         Some(match name {
-            "if" => Node::If {
-                test: value,
-                include_zero,
-                then: body,
-                otherwise,
-            },
-            "unless" => Node::If {
-                test: value,
-                include_zero,
-                then: otherwise,
-                otherwise: body,
-            },
-            "each" => Node::Each {
-                over: value,
-                body,
-                otherwise,
-            },
-            _ => Node::With {
-                value,
-                body,
-                otherwise,
-            },
+            "if" => Node::If { test: value, include_zero, then: body, otherwise },
+            "unless" => Node::If { test: value, include_zero, then: otherwise, otherwise: body },
+            "each" => Node::Each { over: value, body, otherwise },
+            _ => Node::With { value, body, otherwise },
         })
     }
 
@@ -298,11 +243,6 @@ impl Lowering {
             Some(BlockParam::Pair((value, key))) => (name_of(value), name_of(key)),
             _ => (None, None),
         };
-        Scope {
-            kind,
-            value,
-            value_name,
-            key_name,
-        }
+        Scope { kind, value, value_name, key_name }
     }
 }

@@ -65,10 +65,7 @@ fn syntax_error(error: &TemplateError, source: &str, field: &'static str) -> Con
         // The parser's own text lists grammar rules, which tell a template's author nothing.
         TemplateErrorReason::InvalidSyntax(_) => match lex::explain(source) {
             Some((at, message)) => (Some(line_column(source, at)), message.to_owned()),
-            None => (
-                error.pos(),
-                "the tag that ends or begins near here is not well formed".to_owned(),
-            ),
+            None => (error.pos(), "the tag that ends or begins near here is not well formed".to_owned()),
         },
         TemplateErrorReason::MismatchingClosedHelper(open, close) => {
             let message = format!("{{{{/{close}}}}} closes a block that was opened as {{{{#{open}}}}}");

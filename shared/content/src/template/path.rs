@@ -111,13 +111,7 @@ pub(super) fn resolve(raw: &str, scopes: &[Scope]) -> Result<Path, String> {
 fn resolve_local(raw: &str, name: &str, up: usize, scopes: &[Scope]) -> Result<Path, String> {
     // A `with` has no loop variables, so those of the `each` around it stay visible.
     let each = |scope: &Scope| scope.kind == ScopeKind::Each;
-    let found = scopes
-        .iter()
-        .rev()
-        .enumerate()
-        .skip(up)
-        .find(|(_, scope)| each(scope))
-        .map(|(at, _)| at);
+    let found = scopes.iter().rev().enumerate().skip(up).find(|(_, scope)| each(scope)).map(|(at, _)| at);
     let Some(at) = found else {
         return Err(format!("{raw} stands outside of {{{{#each}}}}"));
     };
@@ -166,28 +160,15 @@ fn build(origin: Origin, base: Option<&str>, names: &[&str], raw: &str) -> Path 
         label
     });
     let from_root = label.is_some();
-    let segments = names
-        .iter()
-        .map(|name| Segment {
-            name: (*name).into(),
-            index: name.parse().ok(),
-        })
-        .collect();
-    Path {
-        origin,
-        segments,
-        label: label.unwrap_or_else(|| raw.to_owned()).into(),
-        from_root,
-    }
+    let segments =
+        names.iter().map(|name| Segment { name: (*name).into(), index: name.parse().ok() }).collect();
+    Path { origin, segments, label: label.unwrap_or_else(|| raw.to_owned()).into(), from_root }
 }
 
 fn push_name(label: &mut String, name: &str) {
     // Writing to a String never fails.
-    let _ = if name.contains(['.', ' ', '/']) {
-        write!(label, ".[{name}]")
-    } else {
-        write!(label, ".{name}")
-    };
+    let _ =
+        if name.contains(['.', ' ', '/']) { write!(label, ".[{name}]") } else { write!(label, ".{name}") };
 }
 
 /// The names between dots and slashes; `[any thing]` is one name.
@@ -215,9 +196,7 @@ fn defined(value: &Value, names: &[&str]) -> bool {
     let Some((name, rest)) = names.split_first() else {
         return !value.is_null();
     };
-    let (name, each) = name
-        .strip_suffix("[]")
-        .map_or((*name, false), |name| (name, true));
+    let (name, each) = name.strip_suffix("[]").map_or((*name, false), |name| (name, true));
     let inner = match value {
         Value::Object(entries) => entries.get(name),
         Value::Array(items) => name.parse::<usize>().ok().and_then(|index| items.get(index)),
@@ -243,42 +222,19 @@ mod tests {
                 value_name: Some("order".into()),
                 key_name: Some("n".into()),
             },
-            Scope {
-                kind: ScopeKind::With,
-                value: None,
-                value_name: None,
-                key_name: None,
-            },
+            Scope { kind: ScopeKind::With, value: None, value_name: None, key_name: None },
         ]
     }
 
     #[test]
     fn paths_find_their_scope() {
         let resolved = |raw| resolve(raw, &scopes()).map(|path| (path.origin, path.label.to_string()));
-        assert_eq!(
-            resolved("profile.a.[b c]"),
-            Ok((Origin::Profile, "profile.a.[b c]".into()))
-        );
-        assert_eq!(
-            resolved("@root/context.a"),
-            Ok((Origin::Context, "context.a".into()))
-        );
-        assert_eq!(
-            resolved("this.profile"),
-            Ok((Origin::This(0), "this.profile".into()))
-        );
-        assert_eq!(
-            resolved("../id"),
-            Ok((Origin::This(1), "profile.orders[].id".into()))
-        );
-        assert_eq!(
-            resolved("../../profile.x"),
-            Ok((Origin::Profile, "profile.x".into()))
-        );
-        assert_eq!(
-            resolved("order.lines.0"),
-            Ok((Origin::This(1), "profile.orders[].lines.0".into()))
-        );
+        assert_eq!(resolved("profile.a.[b c]"), Ok((Origin::Profile, "profile.a.[b c]".into())));
+        assert_eq!(resolved("@root/context.a"), Ok((Origin::Context, "context.a".into())));
+        assert_eq!(resolved("this.profile"), Ok((Origin::This(0), "this.profile".into())));
+        assert_eq!(resolved("../id"), Ok((Origin::This(1), "profile.orders[].id".into())));
+        assert_eq!(resolved("../../profile.x"), Ok((Origin::Profile, "profile.x".into())));
+        assert_eq!(resolved("order.lines.0"), Ok((Origin::This(1), "profile.orders[].lines.0".into())));
         assert_eq!(resolved("n"), Ok((Origin::Key(1), "n".into())));
         assert_eq!(resolved("@index"), Ok((Origin::Index(1), "@index".into())));
         assert!(resolved("../../../x").is_err());

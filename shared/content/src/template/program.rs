@@ -59,9 +59,6 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn named(&self, name: &str) -> Option<&Expr> {
-        self.named
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
+        self.named.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 }

@@ -41,9 +41,7 @@ fn blank(source: &str) -> String {
 }
 
 fn error(source: &str) -> ContentError {
-    compile(source, "text", Escaping::Html)
-        .expect_err(source)
-        .remove(0)
+    compile(source, "text", Escaping::Html).expect_err(source).remove(0)
 }
 
 /// Row C4.
@@ -68,19 +66,12 @@ fn values_print_by_their_type() {
 /// Row C12.
 #[test]
 fn an_object_or_array_is_an_error_that_names_the_variable() {
-    let kind = |source| {
-        render_with(source, Blank, Escaping::None)
-            .expect_err(source)
-            .to_string()
-    };
+    let kind = |source| render_with(source, Blank, Escaping::None).expect_err(source).to_string();
     assert_eq!(
         kind("{{profile.person}} {{profile.person.name.firstName}}"),
         "profile.person is an object and can't be printed"
     );
-    assert_eq!(
-        kind("{{profile.tags}}"),
-        "profile.tags is an array and can't be printed"
-    );
+    assert_eq!(kind("{{profile.tags}}"), "profile.tags is an array and can't be printed");
     assert_eq!(
         kind("{{upper profile.person.name}}"),
         "profile.person.name is an object and can't be printed"
@@ -108,16 +99,11 @@ fn a_missing_or_null_value_is_blank_or_skips_the_recipient() {
     ] {
         assert_eq!(blank(source), "", "{source}");
         let skipped = render_with(source, Skip, Escaping::None);
-        assert!(
-            matches!(skipped, Err(RenderError::MissingValue { .. })),
-            "{source}: {skipped:?}"
-        );
+        assert!(matches!(skipped, Err(RenderError::MissingValue { .. })), "{source}: {skipped:?}");
     }
     assert_eq!(
         render_with("{{upper profile.none}}", Skip, Escaping::None),
-        Err(RenderError::MissingValue {
-            variable: "profile.none".into()
-        })
+        Err(RenderError::MissingValue { variable: "profile.none".into() })
     );
 }
 
@@ -127,25 +113,15 @@ fn a_variable_in_an_untaken_branch_is_not_required() {
     for (source, expected) in [
         ("{{#if profile.none}}{{profile.none}}{{/if}}", ""),
         ("{{#if profile.id}}y{{else}}{{profile.none}}{{/if}}", "y"),
-        (
-            "{{#each profile.none}}{{this}}{{else}}nothing{{/each}}",
-            "nothing",
-        ),
+        ("{{#each profile.none}}{{this}}{{else}}nothing{{/each}}", "nothing"),
         ("{{#with profile.none}}{{x}}{{/with}}", ""),
         ("{{#unless profile.none}}u{{/unless}}", "u"),
-        (
-            "{{#if (eq profile.none 1)}}y{{else if (not profile.none)}}n{{/if}}",
-            "n",
-        ),
+        ("{{#if (eq profile.none 1)}}y{{else if (not profile.none)}}n{{/if}}", "n"),
         ("{{default profile.none \"friend\"}}", "friend"),
         ("{{default (upper profile.none) \"friend\"}}", "friend"),
         ("{{or profile.none profile.id}}", "7"),
     ] {
-        assert_eq!(
-            render_with(source, Skip, Escaping::None).as_deref(),
-            Ok(expected),
-            "{source}"
-        );
+        assert_eq!(render_with(source, Skip, Escaping::None).as_deref(), Ok(expected), "{source}");
     }
 }
 
@@ -167,28 +143,16 @@ fn loops_know_their_place() {
         ),
         "^0a<b 1c 2$ "
     );
-    assert_eq!(
-        blank("{{#each profile.sizes}}{{@key}}={{this}};{{/each}}"),
-        "l=2;s=1;"
-    );
-    assert_eq!(
-        blank("{{#each profile.sizes as |n name|}}{{name}}={{n}};{{/each}}"),
-        "l=2;s=1;"
-    );
+    assert_eq!(blank("{{#each profile.sizes}}{{@key}}={{this}};{{/each}}"), "l=2;s=1;");
+    assert_eq!(blank("{{#each profile.sizes as |n name|}}{{name}}={{n}};{{/each}}"), "l=2;s=1;");
     assert_eq!(
         blank(
             "{{#each profile.orders as |order|}}{{#each lines}}{{order.id}}/{{sku}}/{{@../index}}{{@index}}/{{../id}}/{{profile.id}} {{else}}{{id}} empty{{/each}}{{/each}}"
         ),
         "o1/x/00/o1/7 o1/y/01/o1/7 o2 empty"
     );
-    assert_eq!(
-        blank("{{#with profile.person.name}}{{firstName}} {{@root.profile.id}}{{/with}}"),
-        "Zoë 7"
-    );
-    assert_eq!(
-        blank("{{profile.orders.[0].id}} {{profile.orders.1.id}}"),
-        "o1 o2"
-    );
+    assert_eq!(blank("{{#with profile.person.name}}{{firstName}} {{@root.profile.id}}{{/with}}"), "Zoë 7");
+    assert_eq!(blank("{{profile.orders.[0].id}} {{profile.orders.1.id}}"), "o1 o2");
 }
 
 #[test]
@@ -198,14 +162,8 @@ fn helpers_do_what_their_names_say() {
             "{{upper \"straße\"}} {{lower \"ÉA\"}} {{trim \"  a \"}} {{capitalize \"élan vital\"}}",
             "STRASSE éa a Élan vital",
         ),
-        (
-            "{{truncate \"gęślą jaźń\" 7}}|{{truncate \"abcdef\" 5 ellipsis=\"...\"}}",
-            "gęślą…|ab...",
-        ),
-        (
-            "{{replace \"a-b-c\" \"-\" \"/\"}} {{replace \"abc\" \"\" \"x\"}}",
-            "a/b/c abc",
-        ),
+        ("{{truncate \"gęślą jaźń\" 7}}|{{truncate \"abcdef\" 5 ellipsis=\"...\"}}", "gęślą…|ab..."),
+        ("{{replace \"a-b-c\" \"-\" \"/\"}} {{replace \"abc\" \"\" \"x\"}}", "a/b/c abc"),
         (
             "{{default profile.nick \"none\"}} {{default \" \" \"none\"}} {{default 0 1}} {{default false 1}}",
             "none none 0 false",
@@ -239,10 +197,7 @@ fn helpers_do_what_their_names_say() {
             "{{date profile.since \"%d.%m.%Y %H:%M\" zone=\"Europe/Berlin\"}} {{date profile.since \"%F\"}} {{date profile.since \"%F\" profile.zone}}",
             "02.03.2026 00:30 2026-03-01 2026-03-02",
         ),
-        (
-            "{{date \"2026-02-28\" \"%-d %B %Y\" zone=\"America/New_York\"}}",
-            "28 February 2026",
-        ),
+        ("{{date \"2026-02-28\" \"%-d %B %Y\" zone=\"America/New_York\"}}", "28 February 2026"),
         (
             "{{#if (and (gt profile.id 5) (lt \"6\" profile.id) (lte 7 7) (gte 8 7) (ne 1 2) (eq 7.0 \"7\"))}}y{{/if}}",
             "y",
@@ -271,10 +226,7 @@ fn a_value_that_a_helper_can_not_use_is_an_error_with_the_line() {
         "\n{{date profile.since \"%Y\" zone=profile.person.name.firstName}}",
     ] {
         let failed = render_with(source, Blank, Escaping::None);
-        assert!(
-            matches!(failed, Err(RenderError::InvalidValue { line: 2, .. })),
-            "{source}: {failed:?}"
-        );
+        assert!(matches!(failed, Err(RenderError::InvalidValue { line: 2, .. })), "{source}: {failed:?}");
     }
 }
 
@@ -287,23 +239,13 @@ fn what_can_be_known_before_sending_is_an_error_when_saving() {
         ("{{if profile.x}}", "unknown_helper", 1, 1),
         ("{{upper (shout profile.x)}}", "unknown_helper", 1, 1),
         ("a {{firstName}}", "unknown_variable", 1, 3),
-        (
-            "{{#each profile.x}}{{../../y}}{{/each}}",
-            "unknown_variable",
-            1,
-            20,
-        ),
+        ("{{#each profile.x}}{{../../y}}{{/each}}", "unknown_variable", 1, 20),
         ("{{@index}}", "unknown_variable", 1, 1),
         ("{{upper}}", "wrong_arguments", 1, 1),
         ("{{default profile.x}}", "wrong_arguments", 1, 1),
         ("{{number 1 digits=2}}", "wrong_arguments", 1, 1),
         ("{{number 1 locale=\"xx\"}}", "wrong_arguments", 1, 1),
-        (
-            "{{date profile.x \"%Y\" zone=\"Mars/Base\"}}",
-            "wrong_arguments",
-            1,
-            1,
-        ),
+        ("{{date profile.x \"%Y\" zone=\"Mars/Base\"}}", "wrong_arguments", 1, 1),
         ("{{date profile.x \"%!\"}}", "wrong_arguments", 1, 1),
         ("{{#if}}{{/if}}", "wrong_arguments", 1, 1),
         ("x\n{{#if profile.a}}", "syntax", 2, 1),
@@ -361,9 +303,7 @@ fn a_loop_out_of_proportion_ends_in_an_error() {
     )
     .expect("compiles");
     let profile = json!({"l": vec![1; 1000]});
-    let ended = compiled
-        .program
-        .render(&profile, &Value::Null, Blank, &mut String::new());
+    let ended = compiled.program.render(&profile, &Value::Null, Blank, &mut String::new());
     assert!(matches!(ended, Err(RenderError::TooLarge { .. })), "{ended:?}");
 }
 

@@ -44,11 +44,7 @@ fn entry<E: Entry>(entries: &RwLock<HashMap<String, Arc<E>>>, name: &str) -> Arc
         return Arc::clone(entry);
     }
     let mut entries = entries.write().unwrap_or_else(PoisonError::into_inner);
-    Arc::clone(
-        entries
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(E::from_name(name))),
-    )
+    Arc::clone(entries.entry(name.to_owned()).or_insert_with(|| Arc::new(E::from_name(name))))
 }
 
 /// A logical table. Its rows lie in the order of their ids, which begin with the hash of the pk, so that a scan's bucket

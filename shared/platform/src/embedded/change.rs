@@ -73,9 +73,7 @@ fn add(item: &mut Item, name: String, by: i64) -> Result<(), PlatformError> {
             })?;
         }
         Some(_) => {
-            return Err(PlatformError::Invalid(format!(
-                "{name:?} is not a number to add to"
-            )));
+            return Err(PlatformError::Invalid(format!("{name:?} is not a number to add to")));
         }
     }
     Ok(())
@@ -95,10 +93,7 @@ mod tests {
     #[test]
     fn adding_past_the_range_is_refused() {
         let mut item = Item::new(Key::new("p", "s")).with("n", i64::MAX);
-        assert!(matches!(
-            apply(&mut item, vec![Change::add("n", 1)]),
-            Err(PlatformError::Invalid(_))
-        ));
+        assert!(matches!(apply(&mut item, vec![Change::add("n", 1)]), Err(PlatformError::Invalid(_))));
     }
 
     #[test]

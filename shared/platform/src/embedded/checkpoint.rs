@@ -38,16 +38,14 @@ pub(super) fn start(
         Ok(())
     };
     writer.wal_hook(Some(hook)).map_err(std::io::Error::other)?;
-    std::thread::Builder::new()
-        .name("envoi-checkpoint".to_owned())
-        .spawn(move || {
-            while nudges.recv().is_ok() {
-                match copy(&conn, &gate) {
-                    Ok(frames) => copied.store(frames, Ordering::Relaxed),
-                    Err(error) => tracing::warn!(%error, "the write-ahead log could not be copied"),
-                }
+    std::thread::Builder::new().name("envoi-checkpoint".to_owned()).spawn(move || {
+        while nudges.recv().is_ok() {
+            match copy(&conn, &gate) {
+                Ok(frames) => copied.store(frames, Ordering::Relaxed),
+                Err(error) => tracing::warn!(%error, "the write-ahead log could not be copied"),
             }
-        })
+        }
+    })
 }
 
 /// Returns how many frames of the log are copied.
@@ -58,14 +56,7 @@ fn copy(conn: &Connection, gate: &Gate) -> rusqlite::Result<i32> {
     }
     // What is left by now is little, so the writer does not wait long.
     let _still = gate.pass();
-    let log = checkpoint(
-        conn,
-        if log.frames < TRUNCATE_FRAMES {
-            "RESTART"
-        } else {
-            "TRUNCATE"
-        },
-    )?;
+    let log = checkpoint(conn, if log.frames < TRUNCATE_FRAMES { "RESTART" } else { "TRUNCATE" })?;
     Ok(log.copied)
 }
 
@@ -81,9 +72,6 @@ struct Log {
 
 fn checkpoint(conn: &Connection, mode: &str) -> rusqlite::Result<Log> {
     conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-        Ok(Log {
-            frames: row.get(1)?,
-            copied: row.get(2)?,
-        })
+        Ok(Log { frames: row.get(1)?, copied: row.get(2)? })
     })
 }

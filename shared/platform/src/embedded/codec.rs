@@ -48,10 +48,7 @@ pub(super) fn decode(body: &[u8]) -> Result<BTreeMap<String, Value>, PlatformErr
         Stored::N(number) => Value::N(number),
         Stored::B(bytes) => Value::B(bytes.to_vec()),
     };
-    Ok(stored
-        .into_iter()
-        .map(|(name, stored)| (name.to_owned(), value(stored)))
-        .collect())
+    Ok(stored.into_iter().map(|(name, stored)| (name.to_owned(), value(stored))).collect())
 }
 
 #[cfg(test)]
@@ -77,18 +74,12 @@ mod tests {
 
     #[test]
     fn the_form_is_plain_postcard_of_the_map() {
-        assert_eq!(
-            encode(&sample(), 0).unwrap(),
-            postcard::to_stdvec(&sample()).unwrap()
-        );
+        assert_eq!(encode(&sample(), 0).unwrap(), postcard::to_stdvec(&sample()).unwrap());
     }
 
     #[test]
     fn a_cut_body_is_corrupt() {
         let body = encode(&sample(), 0).unwrap();
-        assert!(matches!(
-            decode(&body[..body.len() - 1]),
-            Err(PlatformError::Corrupt(_))
-        ));
+        assert!(matches!(decode(&body[..body.len() - 1]), Err(PlatformError::Corrupt(_))));
     }
 }

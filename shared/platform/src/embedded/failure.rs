@@ -11,10 +11,7 @@ impl From<rusqlite::Error> for PlatformError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
-            _ => Self::Unavailable {
-                what: "the database",
-                source: Box::new(error),
-            },
+            _ => Self::Unavailable { what: "the database", source: Box::new(error) },
         }
     }
 }
@@ -31,16 +28,10 @@ struct Closed;
 
 /// For a write in a group that could not be committed.
 pub(super) fn group_lost(cause: &Arc<rusqlite::Error>) -> PlatformError {
-    PlatformError::Unavailable {
-        what: "the database",
-        source: Box::new(GroupLost(Arc::clone(cause))),
-    }
+    PlatformError::Unavailable { what: "the database", source: Box::new(GroupLost(Arc::clone(cause))) }
 }
 
 /// For a write after the engine was shut down.
 pub(super) fn closed() -> PlatformError {
-    PlatformError::Unavailable {
-        what: "the database",
-        source: Box::new(Closed),
-    }
+    PlatformError::Unavailable { what: "the database", source: Box::new(Closed) }
 }

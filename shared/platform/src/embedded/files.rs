@@ -76,10 +76,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
-        let refused = |source| OpenError::Folder {
-            path: path.to_owned(),
-            source,
-        };
+        let refused = |source| OpenError::Folder { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(refused)?;
         let lock = File::options()
             .create(true)
@@ -88,13 +85,8 @@ impl Folder {
             .open(path.join("envoi.lock"))
             .map_err(refused)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                database: path.join("envoi.db"),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
-                path: path.to_owned(),
-            }),
+            Ok(()) => Ok(Self { database: path.join("envoi.db"), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(refused(source)),
         }
     }
@@ -123,9 +115,7 @@ impl Folder {
         };
         open().unwrap_or_else(|error| {
             Err(match error.sqlite_error_code() {
-                Some(ErrorCode::NotADatabase) => OpenError::NotADatabase {
-                    path: self.database.clone(),
-                },
+                Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: self.database.clone() },
                 _ => OpenError::engine(error),
             })
         })
@@ -136,16 +126,11 @@ impl Folder {
         let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
         if tables > 0 && pragma("application_id")? != APPLICATION_ID {
-            return Ok(Err(OpenError::NotADatabase {
-                path: self.database.clone(),
-            }));
+            return Ok(Err(OpenError::NotADatabase { path: self.database.clone() }));
         }
         let found = pragma("user_version")?;
         if found > SCHEMA_VERSION {
-            return Ok(Err(OpenError::Newer {
-                found,
-                known: SCHEMA_VERSION,
-            }));
+            return Ok(Err(OpenError::Newer { found, known: SCHEMA_VERSION }));
         }
         Ok(Ok(()))
     }
@@ -193,9 +178,7 @@ fn migrate(conn: &Connection) -> rusqlite::Result<()> {
 
 /// Counts the times the database was opened; each gives out message ids of its own.
 pub(super) fn next_epoch(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.query_row(
-        "UPDATE counter SET value = value + 1 WHERE name = 'epoch' RETURNING value",
-        [],
-        |row| row.get(0),
-    )
+    conn.query_row("UPDATE counter SET value = value + 1 WHERE name = 'epoch' RETURNING value", [], |row| {
+        row.get(0)
+    })
 }

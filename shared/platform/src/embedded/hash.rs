@@ -126,9 +126,6 @@ mod tests {
             let hash = partition_hash(&format!("profile-{n}"));
             filled[usize::try_from(hash >> 59).unwrap()] += 1;
         }
-        assert!(
-            filled.iter().all(|count| (800..1200).contains(count)),
-            "{filled:?}"
-        );
+        assert!(filled.iter().all(|count| (800..1200).contains(count)), "{filled:?}");
     }
 }

@@ -16,9 +16,7 @@ impl Embedded {
             let mut names = conn.prepare_cached(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 't_*' ORDER BY name",
             )?;
-            let names = names
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<Vec<String>>>()?;
+            let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
             // Most of the time nothing is expired, and then there is nothing to write.
             let mut expired = Vec::new();
             for name in names {

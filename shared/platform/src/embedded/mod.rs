@@ -103,9 +103,7 @@ impl Embedded {
             threads: vec![writing, checkpoints],
             folder,
         });
-        Ok(Self {
-            inner: Arc::new(Inner { shared, store }),
-        })
+        Ok(Self { inner: Arc::new(Inner { shared, store }) })
     }
 
     /// An engine in memory that does everything on the calling thread and never waits.
@@ -117,12 +115,7 @@ impl Embedded {
         };
         let (conn, epoch) = open().expect("a new database in memory takes our schema");
         let shared = Arc::new(Shared::new(clock, epoch));
-        Self {
-            inner: Arc::new(Inner {
-                shared,
-                store: Store::Inline(Mutex::new(conn)),
-            }),
-        }
+        Self { inner: Arc::new(Inner { shared, store: Store::Inline(Mutex::new(conn)) }) }
     }
 
     /// All ports of this engine, and its clock.
@@ -207,9 +200,7 @@ impl std::fmt::Debug for Embedded {
             Store::Inline(_) => "in memory",
             Store::Files(_) => "in a folder",
         };
-        f.debug_struct("Embedded")
-            .field("mode", &mode)
-            .finish_non_exhaustive()
+        f.debug_struct("Embedded").field("mode", &mode).finish_non_exhaustive()
     }
 }
 

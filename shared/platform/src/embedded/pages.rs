@@ -15,11 +15,7 @@ const MAX_BUCKETS: u32 = 4096;
 
 /// Refuses a limit that asks for nothing.
 pub(super) fn check_limit(limit: usize) -> Result<(), PlatformError> {
-    if limit == 0 {
-        Err(PlatformError::Invalid("a limit must be at least 1".to_owned()))
-    } else {
-        Ok(())
-    }
+    if limit == 0 { Err(PlatformError::Invalid("a limit must be at least 1".to_owned())) } else { Ok(()) }
 }
 
 /// One end of a range of sort keys.
@@ -31,26 +27,17 @@ struct Bound {
 
 /// The ends of what the query still has to read.
 fn bounds(query: &Query) -> (Option<Bound>, Option<Bound>) {
-    let included = |sk: &str| {
-        Some(Bound {
-            sk: sk.to_owned(),
-            included: true,
-        })
-    };
+    let included = |sk: &str| Some(Bound { sk: sk.to_owned(), included: true });
     let (mut low, mut high) = match &query.range {
         Range::All => (None, None),
         Range::Prefix(prefix) if prefix.is_empty() => (None, None),
-        Range::Prefix(prefix) => (
-            included(prefix),
-            after_prefix(prefix).map(|sk| Bound { sk, included: false }),
-        ),
+        Range::Prefix(prefix) => {
+            (included(prefix), after_prefix(prefix).map(|sk| Bound { sk, included: false }))
+        }
         Range::Between(first, last) => (included(first), included(last)),
     };
     if let Some(after) = &query.after {
-        let bound = Bound {
-            sk: after.clone(),
-            included: false,
-        };
+        let bound = Bound { sk: after.clone(), included: false };
         if query.descending {
             if high.as_ref().is_none_or(|high| *after <= high.sk) {
                 high = Some(bound);
@@ -67,11 +54,8 @@ fn after_prefix(prefix: &str) -> Option<String> {
     let mut next = prefix.to_owned();
     while let Some(last) = next.pop() {
         // The order of UTF-8 is that of the code points; the surrogates between U+D7FF and U+E000 are none.
-        let successor = if last == '\u{D7FF}' {
-            Some('\u{E000}')
-        } else {
-            char::from_u32(u32::from(last) + 1)
-        };
+        let successor =
+            if last == '\u{D7FF}' { Some('\u{E000}') } else { char::from_u32(u32::from(last) + 1) };
         if let Some(successor) = successor {
             next.push(successor);
             return Some(next);
@@ -99,22 +83,14 @@ pub(super) fn query(
     let mut values: Vec<&dyn ToSql> = vec![&query.pk, &now, &rows];
     if let Some(low) = &low {
         values.push(&low.sk);
-        sql.push_str(if low.included {
-            " AND sk >= ?4"
-        } else {
-            " AND sk > ?4"
-        });
+        sql.push_str(if low.included { " AND sk >= ?4" } else { " AND sk > ?4" });
     }
     if let Some(high) = &high {
         values.push(&high.sk);
         let operator = if high.included { "<=" } else { "<" };
         sql.push_str(&format!(" AND sk {operator} ?{}", values.len()));
     }
-    sql.push_str(if query.descending {
-        " ORDER BY sk DESC LIMIT ?3"
-    } else {
-        " ORDER BY sk LIMIT ?3"
-    });
+    sql.push_str(if query.descending { " ORDER BY sk DESC LIMIT ?3" } else { " ORDER BY sk LIMIT ?3" });
 
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(values.as_slice())?;
@@ -123,10 +99,7 @@ pub(super) fn query(
         if filling.is_full() {
             return Ok(filling.page(|key| key.sk.clone()));
         }
-        filling.add(item_of(
-            row,
-            Key::new(query.pk.as_str(), row.get::<_, String>(4)?),
-        )?);
+        filling.add(item_of(row, Key::new(query.pk.as_str(), row.get::<_, String>(4)?))?);
     }
     Ok(filling.last_page())
 }
@@ -141,19 +114,14 @@ pub(super) fn scan(
     check_limit(scan.limit)?;
     within("scan buckets", scan.of as usize, MAX_BUCKETS as usize)?;
     if scan.bucket >= scan.of {
-        return Err(PlatformError::Invalid(format!(
-            "there is no bucket {} of {}",
-            scan.bucket, scan.of
-        )));
+        return Err(PlatformError::Invalid(format!("there is no bucket {} of {}", scan.bucket, scan.of)));
     }
     let (first, last) = bucket_bounds(scan.bucket, scan.of);
     let after = match scan.after.as_deref().map(read_cursor).transpose()? {
         None => first - 1,
         Some(id) if (first..=last).contains(&id) => id,
         Some(_) => {
-            return Err(PlatformError::Invalid(
-                "the cursor is of another bucket".to_owned(),
-            ));
+            return Err(PlatformError::Invalid("the cursor is of another bucket".to_owned()));
         }
     };
     let mut statement = conn.prepare_cached(&table.scan)?;
@@ -185,10 +153,7 @@ pub(super) fn due(
     let mut rows = statement.query(params![bucket, until_ms, now, limit])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        items.push(item_of(
-            row,
-            Key::new(row.get::<_, String>(4)?, row.get::<_, String>(5)?),
-        )?);
+        items.push(item_of(row, Key::new(row.get::<_, String>(4)?, row.get::<_, String>(5)?))?);
     }
     Ok(items)
 }
@@ -207,11 +172,7 @@ struct Filling {
 
 impl Filling {
     fn new(limit: usize) -> Self {
-        Self {
-            items: Vec::new(),
-            limit,
-            bytes: 0,
-        }
+        Self { items: Vec::new(), limit, bytes: 0 }
     }
 
     fn is_full(&self) -> bool {
@@ -225,17 +186,11 @@ impl Filling {
 
     fn page(self, cursor: impl FnOnce(&Key) -> String) -> Page {
         let next = self.items.last().map(|item| cursor(&item.key));
-        Page {
-            items: self.items,
-            next,
-        }
+        Page { items: self.items, next }
     }
 
     fn last_page(self) -> Page {
-        Page {
-            items: self.items,
-            next: None,
-        }
+        Page { items: self.items, next: None }
     }
 }
 
@@ -276,22 +231,13 @@ mod tests {
             rows.next().unwrap().unwrap().get(3).unwrap()
         };
         let due = plan(&table.due);
-        assert!(
-            due.contains("USING INDEX t_plan_due (due_bucket=? AND due_at<?)"),
-            "{due}"
-        );
+        assert!(due.contains("USING INDEX t_plan_due (due_bucket=? AND due_at<?)"), "{due}");
         let scan = plan(&table.scan);
-        assert!(
-            scan.contains("USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
-            "{scan}"
-        );
+        assert!(scan.contains("USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"), "{scan}");
         let get = plan(&table.get);
         assert!(get.contains("USING INDEX t_plan_key (pk=? AND sk=?)"), "{get}");
         let query =
             plan("SELECT body FROM t_plan INDEXED BY t_plan_key WHERE pk = ?1 AND sk > ?2 ORDER BY sk DESC");
-        assert!(
-            query.contains("USING INDEX t_plan_key (pk=? AND sk>?)"),
-            "{query}"
-        );
+        assert!(query.contains("USING INDEX t_plan_key (pk=? AND sk>?)"), "{query}");
     }
 }

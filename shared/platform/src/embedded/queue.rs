@@ -51,8 +51,7 @@ impl Source for Embedded {
             return Ok(Vec::new());
         }
         let dead = self.ensure(self.shared().catalog.dead_letters(queue)).await?;
-        self.write(move |step| receive(step, &from, &dead, max, visibility, max_receives))
-            .await
+        self.write(move |step| receive(step, &from, &dead, max, visibility, max_receives)).await
     }
 
     async fn delete(&self, queue: QueueName, receipts: Vec<String>) -> Result<(), PlatformError> {
@@ -99,10 +98,7 @@ impl Source for Embedded {
         self.read(|conn| {
             let mut oldest = conn.prepare_cached(&dead.oldest)?;
             let letters = oldest.query_map([i64::try_from(max).unwrap_or(i64::MAX)], |row| {
-                let receipt = Receipt {
-                    id: row.get(0)?,
-                    receives: row.get(1)?,
-                };
+                let receipt = Receipt { id: row.get(0)?, receives: row.get(1)? };
                 Ok(receipt.received(row.get(2)?))
             })?;
             Ok(letters.collect::<rusqlite::Result<_>>()?)
@@ -134,11 +130,8 @@ impl Embedded {
     /// [`PlatformError`] where the database can't be read.
     pub async fn next_visible(&self, queue: QueueName) -> Result<Option<Timestamp>, PlatformError> {
         let entry = self.queue_entry(queue).await?;
-        let next: Option<i64> = self.read(|conn| {
-            Ok(conn
-                .prepare_cached(&entry.next)?
-                .query_row([], |row| row.get(0))?)
-        })?;
+        let next: Option<i64> =
+            self.read(|conn| Ok(conn.prepare_cached(&entry.next)?.query_row([], |row| row.get(0))?))?;
         next.map(instant).transpose()
     }
 
@@ -158,10 +151,7 @@ impl Embedded {
         loop {
             arrivals.mark_unchanged();
             let now = clock.now().as_microsecond();
-            let next = self
-                .next_visible(queue)
-                .await?
-                .map_or(i64::MAX, Timestamp::as_microsecond);
+            let next = self.next_visible(queue).await?.map_or(i64::MAX, Timestamp::as_microsecond);
             if next <= now {
                 return Ok(true);
             }
@@ -204,11 +194,7 @@ impl Embedded {
         self.read(|conn| {
             Ok(conn.prepare_cached(&entry.counts)?.query_row([now], |row| {
                 let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-                Ok(QueueCounts {
-                    visible: count(0)?,
-                    in_flight: count(1)?,
-                    delayed: count(2)?,
-                })
+                Ok(QueueCounts { visible: count(0)?, in_flight: count(1)?, delayed: count(2)? })
             })?)
         })
     }
@@ -231,9 +217,7 @@ impl Embedded {
 pub(super) fn check_messages(messages: &[Message]) -> Result<(), PlatformError> {
     for Message { body, delay, .. } in messages {
         if body.is_empty() {
-            return Err(PlatformError::Invalid(
-                "a message's body must not be empty".to_owned(),
-            ));
+            return Err(PlatformError::Invalid("a message's body must not be empty".to_owned()));
         }
         within("message bytes", body.len(), MAX_BODY_BYTES)?;
         let seconds =
@@ -263,19 +247,13 @@ pub(super) fn insert(
     body: &str,
 ) -> Result<(), PlatformError> {
     let id = step.shared.message_id();
-    step.conn
-        .prepare_cached(&queue.insert)?
-        .execute(params![id, visible_at, 0, body])?;
+    step.conn.prepare_cached(&queue.insert)?.execute(params![id, visible_at, 0, body])?;
     step.arrived(queue);
     Ok(())
 }
 
 fn any_visible(conn: &Connection, queue: &QueueEntry, now: i64) -> Result<bool, PlatformError> {
-    Ok(conn
-        .prepare_cached(&queue.any_visible)?
-        .query_row([now], |_| Ok(()))
-        .optional()?
-        .is_some())
+    Ok(conn.prepare_cached(&queue.any_visible)?.query_row([now], |_| Ok(())).optional()?.is_some())
 }
 
 fn receive(
@@ -297,35 +275,19 @@ fn receive(
             .conn
             .prepare_cached(&from.visible)?
             .query_map(params![now, i64::try_from(wanted).unwrap_or(i64::MAX)], |row| {
-                Ok((
-                    Receipt {
-                        id: row.get(0)?,
-                        receives: row.get(1)?,
-                    },
-                    row.get(2)?,
-                ))
+                Ok((Receipt { id: row.get(0)?, receives: row.get(1)? }, row.get(2)?))
             })?
             .collect::<rusqlite::Result<_>>()?;
         let exhausted = found.len() < wanted;
         let mut hide = step.conn.prepare_cached(&from.hide)?;
         for (Receipt { id, receives }, body) in found {
             if receives >= max_receives.max(1) {
-                step.conn
-                    .prepare_cached(&from.delete)?
-                    .execute(params![id, receives])?;
-                step.conn
-                    .prepare_cached(&dead.insert)?
-                    .execute(params![id, now, receives, body])?;
+                step.conn.prepare_cached(&from.delete)?.execute(params![id, receives])?;
+                step.conn.prepare_cached(&dead.insert)?.execute(params![id, now, receives, body])?;
                 step.arrived(dead);
             } else {
                 hide.execute(params![id, hidden_until])?;
-                received.push(
-                    Receipt {
-                        id,
-                        receives: receives + 1,
-                    }
-                    .received(body),
-                );
+                received.push(Receipt { id, receives: receives + 1 }.received(body));
             }
         }
         if exhausted || received.len() == max {
@@ -344,35 +306,22 @@ struct Receipt {
 impl Receipt {
     fn received(&self, body: String) -> Received {
         let Self { id, receives } = *self;
-        Received {
-            id: id.to_string(),
-            receipt: format!("{id}.{receives}"),
-            body,
-            receives,
-        }
+        Received { id: id.to_string(), receipt: format!("{id}.{receives}"), body, receives }
     }
 }
 
 fn read_receipts(receipts: &[String]) -> Result<Vec<Receipt>, PlatformError> {
     let read = |receipt: &String| {
         let (id, receives) = receipt.split_once('.')?;
-        Some(Receipt {
-            id: id.parse().ok()?,
-            receives: receives.parse().ok()?,
-        })
+        Some(Receipt { id: id.parse().ok()?, receives: receives.parse().ok()? })
     };
     let invalid = || PlatformError::Invalid("a receipt is not one of this queue's".to_owned());
-    receipts
-        .iter()
-        .map(|receipt| read(receipt).ok_or_else(invalid))
-        .collect()
+    receipts.iter().map(|receipt| read(receipt).ok_or_else(invalid)).collect()
 }
 
 /// `delay` after `now`, in microseconds, rounded up.
 pub(super) fn later(now: Timestamp, delay: Duration) -> i64 {
-    let nanos = now
-        .as_nanosecond()
-        .saturating_add(i128::try_from(delay.as_nanos()).unwrap_or(i128::MAX));
+    let nanos = now.as_nanosecond().saturating_add(i128::try_from(delay.as_nanos()).unwrap_or(i128::MAX));
     let micros = nanos.div_euclid(1000) + i128::from(nanos.rem_euclid(1000) != 0);
     i64::try_from(micros).unwrap_or(i64::MAX)
 }

@@ -175,9 +175,8 @@ pub(super) fn plan(
                 Found::Expired(id) => (Some(id), Item::new(key)),
                 Found::Live(id, item) => (Some(id), item),
             };
-            let columns_stay = !changes
-                .iter()
-                .any(|change| matches!(change, Change::Due(_) | Change::Expires(_)));
+            let columns_stay =
+                !changes.iter().any(|change| matches!(change, Change::Due(_) | Change::Expires(_)));
             apply(&mut item, changes)?;
             let size = check_item(&item)?;
             let action = match place {
@@ -233,9 +232,7 @@ pub(super) fn estimate(conn: &Connection, table: &TableEntry) -> Result<u64, Pla
     const SAMPLE: u32 = 1000;
     let counted = conn
         .prepare_cached(&table.span)?
-        .query_row([SAMPLE], |row| {
-            Ok((row.get::<_, u32>(0)?, row.get::<_, Option<i64>>(1)?))
-        })
+        .query_row([SAMPLE], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Option<i64>>(1)?)))
         .optional()?;
     let Some((rows, Some(last))) = counted else {
         return Ok(0);
@@ -264,9 +261,7 @@ mod tests {
     async fn a_row_whose_id_is_taken_gets_another() {
         let engine = Embedded::in_memory(Arc::new(SystemClock));
         let items = |from: usize| -> Vec<Item> {
-            (from..from + 50)
-                .map(|n| Item::new(Key::new("p", format!("{n:03}"))).with("n", 1))
-                .collect()
+            (from..from + 50).map(|n| Item::new(Key::new("p", format!("{n:03}"))).with("n", 1)).collect()
         };
         let number = engine.shared().next_row.load(Ordering::Relaxed);
         for from in [0, 50, 100] {
@@ -275,45 +270,14 @@ mod tests {
         }
         // Putting them again changes no row's place.
         engine.shared().next_row.store(number, Ordering::Relaxed);
-        let before = engine
-            .scan(
-                TABLE,
-                Scan {
-                    bucket: 0,
-                    of: 1,
-                    after: None,
-                    limit: 1000,
-                },
-            )
-            .await
-            .unwrap();
-        engine
-            .batch_put(TABLE, [items(0), items(50), items(100)].concat())
-            .await
-            .unwrap();
-        let after = engine
-            .scan(
-                TABLE,
-                Scan {
-                    bucket: 0,
-                    of: 1,
-                    after: None,
-                    limit: 1000,
-                },
-            )
-            .await
-            .unwrap();
+        let before = engine.scan(TABLE, Scan { bucket: 0, of: 1, after: None, limit: 1000 }).await.unwrap();
+        engine.batch_put(TABLE, [items(0), items(50), items(100)].concat()).await.unwrap();
+        let after = engine.scan(TABLE, Scan { bucket: 0, of: 1, after: None, limit: 1000 }).await.unwrap();
         assert_eq!(before, after);
         assert_eq!(after.items.len(), 150);
         for n in [0, 50, 149] {
             let key = Key::new("p", format!("{n:03}"));
-            assert!(
-                engine
-                    .get(TABLE, &key, Consistency::Strong)
-                    .await
-                    .unwrap()
-                    .is_some()
-            );
+            assert!(engine.get(TABLE, &key, Consistency::Strong).await.unwrap().is_some());
         }
     }
 }

@@ -41,9 +41,7 @@ impl Scheduler for Embedded {
     async fn delete(&self, name: &str) -> Result<(), PlatformError> {
         let name = name.to_owned();
         self.write(move |step| -> Result<(), PlatformError> {
-            step.conn
-                .prepare_cached("DELETE FROM wake_up WHERE name = ?1")?
-                .execute([name])?;
+            step.conn.prepare_cached("DELETE FROM wake_up WHERE name = ?1")?.execute([name])?;
             step.rescheduled();
             Ok(())
         })
@@ -59,11 +57,7 @@ impl Embedded {
     /// [`PlatformError`] where the database can't be written; then none was moved.
     pub async fn fire_due(&self, queue: QueueName) -> Result<usize, PlatformError> {
         let now = self.shared().now_micros();
-        if self
-            .next_wake_up()
-            .await?
-            .is_none_or(|next| next.as_microsecond() > now)
-        {
+        if self.next_wake_up().await?.is_none_or(|next| next.as_microsecond() > now) {
             return Ok(0);
         }
         let to = self.queue_entry(queue).await?;
@@ -76,9 +70,7 @@ impl Embedded {
                 .collect::<rusqlite::Result<_>>()?;
             for (name, body) in &due {
                 insert(step, &to, now, body)?;
-                step.conn
-                    .prepare_cached("DELETE FROM wake_up WHERE name = ?1")?
-                    .execute([name])?;
+                step.conn.prepare_cached("DELETE FROM wake_up WHERE name = ?1")?.execute([name])?;
             }
             step.rescheduled();
             Ok(due.len())
@@ -92,9 +84,7 @@ impl Embedded {
     /// [`PlatformError`] where the database can't be read.
     pub async fn next_wake_up(&self) -> Result<Option<Timestamp>, PlatformError> {
         let next: Option<i64> = self.read(|conn| {
-            Ok(conn
-                .prepare_cached("SELECT min(at) FROM wake_up")?
-                .query_row([], |row| row.get(0))?)
+            Ok(conn.prepare_cached("SELECT min(at) FROM wake_up")?.query_row([], |row| row.get(0))?)
         })?;
         next.map(instant).transpose()
     }

@@ -36,9 +36,7 @@ pub(super) fn check_item(item: &Item) -> Result<usize, PlatformError> {
     if let Some(Due { bucket, .. }) = item.due
         && bucket >= crate::table::DUE_BUCKETS
     {
-        return Err(PlatformError::Invalid(format!(
-            "due bucket {bucket} is not below 16"
-        )));
+        return Err(PlatformError::Invalid(format!("due bucket {bucket} is not below 16")));
     }
     let size = item_size(item);
     within("item bytes", size, MAX_ITEM_BYTES)?;
@@ -47,11 +45,7 @@ pub(super) fn check_item(item: &Item) -> Result<usize, PlatformError> {
 
 /// Refuses a size above its limit.
 pub(super) fn within(what: &'static str, size: usize, limit: usize) -> Result<(), PlatformError> {
-    if size > limit {
-        Err(PlatformError::TooLarge { what, size, limit })
-    } else {
-        Ok(())
-    }
+    if size > limit { Err(PlatformError::TooLarge { what, size, limit }) } else { Ok(()) }
 }
 
 /// The bytes DynamoDB counts: names and values as UTF-8, a number at one byte for two significant digits and one more.
@@ -65,10 +59,7 @@ pub(super) fn item_size(item: &Item) -> usize {
 }
 
 fn attributes_size(attributes: &BTreeMap<String, Value>) -> usize {
-    attributes
-        .iter()
-        .map(|(name, value)| name.len() + value_size(value))
-        .sum()
+    attributes.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
 
 fn value_size(value: &Value) -> usize {
@@ -94,25 +85,16 @@ mod tests {
 
     #[test]
     fn numbers_cost_a_byte_for_two_significant_digits_and_one_more() {
-        for (number, size) in [
-            (0, 1),
-            (7, 2),
-            (10, 2),
-            (99, 2),
-            (100, 2),
-            (123, 3),
-            (-123, 4),
-            (i64::MAX, 11),
-        ] {
+        for (number, size) in
+            [(0, 1), (7, 2), (10, 2), (99, 2), (100, 2), (123, 3), (-123, 4), (i64::MAX, 11)]
+        {
             assert_eq!(number_size(number), size, "{number}");
         }
     }
 
     #[test]
     fn names_and_values_count_in_utf8() {
-        let item = Item::new(Key::new("é", "s"))
-            .with("größe", "ß")
-            .with("b", vec![0_u8; 10]);
+        let item = Item::new(Key::new("é", "s")).with("größe", "ß").with("b", vec![0_u8; 10]);
         assert_eq!(item_size(&item), 2 + 2 + 2 + 1 + 7 + 2 + 1 + 10);
     }
 

@@ -47,9 +47,7 @@ impl Table for Embedded {
         self.read(|conn| {
             snapshot(conn, |conn| {
                 keys.filter_map(|key| {
-                    rows::find(conn, &table, key, now)
-                        .map(rows::Found::into_item)
-                        .transpose()
+                    rows::find(conn, &table, key, now).map(rows::Found::into_item).transpose()
                 })
                 .collect()
             })
@@ -103,15 +101,11 @@ impl Table for Embedded {
         self.write(move |step| {
             let kind = WriteKind::Update(key.clone(), changes);
             let now = step.shared.now_seconds();
-            Ok(
-                match rows::plan(step.conn, table, kind, condition.as_ref(), now)? {
-                    Plan::Refused(item) => Updated::Refused(item),
-                    // An update always leaves an item behind.
-                    Plan::Go(planned) => {
-                        Updated::New(planned.carry_out(step)?.unwrap_or_else(|| Item::new(key)))
-                    }
-                },
-            )
+            Ok(match rows::plan(step.conn, table, kind, condition.as_ref(), now)? {
+                Plan::Refused(item) => Updated::Refused(item),
+                // An update always leaves an item behind.
+                Plan::Go(planned) => Updated::New(planned.carry_out(step)?.unwrap_or_else(|| Item::new(key))),
+            })
         })
         .await
     }
@@ -135,9 +129,7 @@ impl Table for Embedded {
             }
             let table = Arc::clone(&table);
             self.write(move |step| -> Result<(), PlatformError> {
-                chunk
-                    .iter()
-                    .try_for_each(|(item, size)| rows::put(step, &table, item, *size))
+                chunk.iter().try_for_each(|(item, size)| rows::put(step, &table, item, *size))
             })
             .await?;
         }
@@ -198,9 +190,7 @@ impl Embedded {
                 WriteKind::Delete(_) | WriteKind::Check(_) => {}
             }
             if !items.insert((write.table, write.key())) {
-                return Err(PlatformError::Invalid(format!(
-                    "write {position} is the second on its item"
-                )));
+                return Err(PlatformError::Invalid(format!("write {position} is the second on its item")));
             }
         }
         let mut prepared = Vec::with_capacity(writes.len());

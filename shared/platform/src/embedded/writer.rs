@@ -61,15 +61,8 @@ pub(super) fn run_alone<T, E: From<PlatformError>>(
 ) -> Result<T, E> {
     execute(conn, "BEGIN IMMEDIATE").map_err(PlatformError::from)?;
     let mut effects = Effects::default();
-    let outcome = work(&mut Step {
-        conn,
-        shared,
-        effects: &mut effects,
-    })
-    .and_then(|done| {
-        execute(conn, "COMMIT")
-            .map(|()| done)
-            .map_err(|error| PlatformError::from(error).into())
+    let outcome = work(&mut Step { conn, shared, effects: &mut effects }).and_then(|done| {
+        execute(conn, "COMMIT").map(|()| done).map_err(|error| PlatformError::from(error).into())
     });
     if outcome.is_ok() {
         effects.announce(shared);
@@ -144,9 +137,7 @@ fn in_savepoint<T, E: From<PlatformError>>(
         }
         Err(error) => {
             // If even this fails, the whole group must go: the writer sees it by the transaction's end.
-            if execute(step.conn, "ROLLBACK TO job")
-                .and_then(|()| execute(step.conn, "RELEASE job"))
-                .is_err()
+            if execute(step.conn, "ROLLBACK TO job").and_then(|()| execute(step.conn, "RELEASE job")).is_err()
             {
                 roll_back(step.conn);
             }
@@ -197,11 +188,7 @@ impl Writer {
         E: From<PlatformError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task {
-            work: Some(work),
-            outcome: None,
-            reply,
-        });
+        let job = Box::new(Task { work: Some(work), outcome: None, reply });
         self.orders.send(Order::Run(job)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed().into()))
     }
@@ -248,11 +235,7 @@ fn run_group(
     let mut close = None;
     let mut next = Some(first);
     while let Some(mut job) = next.take() {
-        job.run(&mut Step {
-            conn,
-            shared,
-            effects: &mut effects,
-        });
+        job.run(&mut Step { conn, shared, effects: &mut effects });
         group.push(job);
         // A severe error (disk full, I/O) ends the whole transaction, those before included.
         if conn.is_autocommit() || group.len() == MAX_GROUP {
@@ -301,9 +284,7 @@ mod tests {
     ) -> Result<(), PlatformError> {
         engine
             .write(move |step| -> Result<(), PlatformError> {
-                let mut insert = step
-                    .conn
-                    .prepare_cached("INSERT INTO wake_up VALUES (?1, 0, '')")?;
+                let mut insert = step.conn.prepare_cached("INSERT INTO wake_up VALUES (?1, 0, '')")?;
                 insert.execute([name])?;
                 outcome
             })
@@ -314,9 +295,7 @@ mod tests {
         engine
             .read(|conn| {
                 let mut names = conn.prepare("SELECT name FROM wake_up ORDER BY name")?;
-                Ok(names
-                    .query_map([], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()?)
+                Ok(names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
             })
             .unwrap()
     }
@@ -329,19 +308,13 @@ mod tests {
                 let failure = || Err(PlatformError::Invalid("told to".to_owned()));
                 let outcome = if n % 2 == 0 { Ok(()) } else { failure() };
                 // Every third one breaks a constraint of the database itself.
-                let name = if n % 3 == 0 {
-                    "same".to_owned()
-                } else {
-                    format!("{n:02}")
-                };
+                let name = if n % 3 == 0 { "same".to_owned() } else { format!("{n:02}") };
                 insert(&engine, name, outcome).await.is_ok()
             });
         }
         let succeeded = jobs.join_all().await.into_iter().filter(|ok| *ok).count();
-        let mut expected: Vec<String> = (0..60)
-            .filter(|n| n % 2 == 0 && n % 3 != 0)
-            .map(|n| format!("{n:02}"))
-            .collect();
+        let mut expected: Vec<String> =
+            (0..60).filter(|n| n % 2 == 0 && n % 3 != 0).map(|n| format!("{n:02}")).collect();
         expected.push("same".to_owned());
         assert_eq!(names(engine), expected);
         assert_eq!(succeeded, expected.len());
@@ -361,8 +334,7 @@ mod tests {
         let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
         let lost = engine
             .write(|step| -> Result<(), PlatformError> {
-                step.conn
-                    .execute("INSERT INTO wake_up VALUES ('lost', 0, '')", [])?;
+                step.conn.execute("INSERT INTO wake_up VALUES ('lost', 0, '')", [])?;
                 Ok(step.conn.execute_batch("ROLLBACK")?)
             })
             .await;

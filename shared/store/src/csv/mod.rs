@@ -47,9 +47,7 @@ pub struct Limits {
 impl Default for Limits {
     /// One MiB a row.
     fn default() -> Self {
-        Self {
-            max_row_bytes: 1024 * 1024,
-        }
+        Self { max_row_bytes: 1024 * 1024 }
     }
 }
 

@@ -144,9 +144,7 @@ impl RowReader {
                 return None;
             }
             Step::Unclosed => Some(RowProblem::Unclosed),
-            Step::Row if self.is_too_long => Some(RowProblem::TooLong {
-                max: self.limits.max_row_bytes,
-            }),
+            Step::Row if self.is_too_long => Some(RowProblem::TooLong { max: self.limits.max_row_bytes }),
             Step::Row => None,
         };
         let line = self.row_line;
@@ -177,31 +175,17 @@ impl RowReader {
         self.delimiter = sniffed.delimiter;
         self.stage = Stage::Rows;
         // The header's own length is bounded by the preview's.
-        let limits = std::mem::replace(
-            &mut self.limits,
-            Limits {
-                max_row_bytes: usize::MAX,
-            },
-        );
+        let limits = std::mem::replace(&mut self.limits, Limits { max_row_bytes: usize::MAX });
         let step = self.advance();
         self.limits = limits;
         let line = self.row_line;
         if !matches!(step, Step::Row) || self.at > PREVIEW_BYTES {
             return Err(FileError::HeaderTooLong { line });
         }
-        let text = std::str::from_utf8(&self.text).map_err(|_| FileError::Encoding {
-            suspected: suspect(&self.text),
-            line,
-        })?;
-        let names = Row {
-            line,
-            text,
-            ends: &self.ends,
-            given: self.ends.len(),
-        };
-        self.header = Some(Header::new(
-            names.fields().map(|name| name.trim().to_owned()).collect(),
-        )?);
+        let text = std::str::from_utf8(&self.text)
+            .map_err(|_| FileError::Encoding { suspected: suspect(&self.text), line })?;
+        let names = Row { line, text, ends: &self.ends, given: self.ends.len() };
+        self.header = Some(Header::new(names.fields().map(|name| name.trim().to_owned()).collect())?);
         Ok(())
     }
 
@@ -210,21 +194,12 @@ impl RowReader {
         let expected = self.header.as_ref().map_or(0, |header| header.names.len());
         let given = self.ends.len();
         if given > expected {
-            return Err(RowProblem::TooManyFields {
-                expected,
-                found: given,
-            });
+            return Err(RowProblem::TooManyFields { expected, found: given });
         }
         self.ends.resize(expected, self.text.len());
-        let text = std::str::from_utf8(&self.text).map_err(|_| RowProblem::Encoding {
-            suspected: suspect(&self.text),
-        })?;
-        Ok(Row {
-            line: self.row_line,
-            text,
-            ends: &self.ends,
-            given,
-        })
+        let text = std::str::from_utf8(&self.text)
+            .map_err(|_| RowProblem::Encoding { suspected: suspect(&self.text) })?;
+        Ok(Row { line: self.row_line, text, ends: &self.ends, given })
     }
 
     /// Reads on to the end of a row, or of the bytes.
@@ -344,11 +319,7 @@ impl RowReader {
     fn count_lines(&mut self, len: usize) {
         let bytes = &self.input[self.at..self.at + len];
         for end in memchr2_iter(b'\n', b'\r', bytes) {
-            let is_after_cr = if end == 0 {
-                self.is_after_cr
-            } else {
-                bytes[end - 1] == b'\r'
-            };
+            let is_after_cr = if end == 0 { self.is_after_cr } else { bytes[end - 1] == b'\r' };
             if !(is_after_cr && bytes[end] == b'\n') {
                 self.line += 1;
             }
@@ -373,11 +344,7 @@ impl Header {
                 return Err(FileError::NoName { column: index + 1 });
             }
             if let Some(first) = seen.insert(name.as_str(), index + 1) {
-                return Err(FileError::SameName {
-                    name: name.clone(),
-                    first,
-                    second: index + 1,
-                });
+                return Err(FileError::SameName { name: name.clone(), first, second: index + 1 });
             }
         }
         Ok(Self { names })
@@ -425,7 +392,6 @@ impl<'r> Row<'r> {
     pub fn fields(&self) -> impl ExactSizeIterator<Item = &'r str> + use<'r> {
         let (text, ends) = (self.text, self.ends);
         let mut start = 0;
-        ends.iter()
-            .map(move |end| &text[std::mem::replace(&mut start, *end)..*end])
+        ends.iter().map(move |end| &text[std::mem::replace(&mut start, *end)..*end])
     }
 }

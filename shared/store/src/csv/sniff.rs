@@ -39,15 +39,8 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Sniffed, FileError> {
     if header.is_none() && !is_whole {
         return Err(FileError::HeaderTooLong { line });
     }
-    let delimiter = named.map_or_else(
-        || most_frequent(header.unwrap_or(rest)),
-        |(delimiter, _)| delimiter,
-    );
-    Ok(Sniffed {
-        start,
-        line,
-        delimiter,
-    })
+    let delimiter = named.map_or_else(|| most_frequent(header.unwrap_or(rest)), |(delimiter, _)| delimiter);
+    Ok(Sniffed { start, line, delimiter })
 }
 
 fn check_encoding(preview: &[u8], is_whole: bool) -> Result<(), FileError> {
@@ -59,22 +52,10 @@ fn check_encoding(preview: &[u8], is_whole: bool) -> Result<(), FileError> {
         return refuse(Encoding::Utf16Be, 1);
     }
     let even = preview.iter().step_by(2).filter(|byte| **byte == 0).count();
-    let odd = preview
-        .iter()
-        .skip(1)
-        .step_by(2)
-        .filter(|byte| **byte == 0)
-        .count();
+    let odd = preview.iter().skip(1).step_by(2).filter(|byte| **byte == 0).count();
     // Latin text in UTF-16 has a zero in nearly every other byte, other scripts at every space and digit.
     if even.max(odd) * 16 > preview.len() {
-        return refuse(
-            if odd > even {
-                Encoding::Utf16Le
-            } else {
-                Encoding::Utf16Be
-            },
-            1,
-        );
+        return refuse(if odd > even { Encoding::Utf16Le } else { Encoding::Utf16Be }, 1);
     }
     let Err(error) = std::str::from_utf8(preview) else {
         return Ok(());
@@ -136,15 +117,9 @@ fn skip_blank_lines(bytes: &[u8], start: &mut usize, line: &mut u64) {
 
 /// The delimiter that an Excel `sep=;` line names, and the line's length without its end.
 fn separator_line(bytes: &[u8]) -> Option<(u8, usize)> {
-    let len = bytes
-        .iter()
-        .position(|byte| is_line_end(*byte))
-        .unwrap_or(bytes.len());
+    let len = bytes.iter().position(|byte| is_line_end(*byte)).unwrap_or(bytes.len());
     let line = &bytes[..len];
-    let line = line
-        .strip_prefix(b"\"")
-        .and_then(|line| line.strip_suffix(b"\""))
-        .unwrap_or(line);
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
     let (key, delimiter) = line.split_last_chunk::<1>()?;
     key.eq_ignore_ascii_case(b"sep=").then_some((delimiter[0], len))
 }
@@ -169,8 +144,5 @@ fn most_frequent(header: &[u8]) -> u8 {
             *count += 1;
         }
     }
-    counts
-        .iter()
-        .max_by_key(|(_, count)| *count)
-        .map_or(b',', |(delimiter, _)| *delimiter)
+    counts.iter().max_by_key(|(_, count)| *count).map_or(b',', |(delimiter, _)| *delimiter)
 }

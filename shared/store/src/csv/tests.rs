@@ -24,10 +24,7 @@ fn read_with(bytes: &[u8], chunk: usize, limits: Limits) -> Table {
     }
     reader.finish();
     drain(&mut reader);
-    let header = reader
-        .header()
-        .map(|header| header.names().to_vec())
-        .unwrap_or_default();
+    let header = reader.header().map(|header| header.names().to_vec()).unwrap_or_default();
     Table { header, rows }
 }
 
@@ -36,11 +33,7 @@ fn read(bytes: &[u8]) -> Table {
     let whole = read_with(bytes, usize::MAX, Limits::default());
     for chunk in [1, 2, 3, 7] {
         let pieces = read_with(bytes, chunk, Limits::default());
-        assert_eq!(
-            (&pieces.header, &pieces.rows),
-            (&whole.header, &whole.rows),
-            "in chunks of {chunk}"
-        );
+        assert_eq!((&pieces.header, &pieces.rows), (&whole.header, &whole.rows), "in chunks of {chunk}");
     }
     whole
 }
@@ -79,10 +72,7 @@ fn a_byte_order_mark_hides_no_column() {
 fn a_line_end_within_quotes_is_text() {
     assert_eq!(
         rows("email,note\na@x.io,\"line1\nline2\r\n\rline4\"\nb@x.io,x"),
-        [
-            row(2, &["a@x.io", "line1\nline2\r\n\rline4"]),
-            row(6, &["b@x.io", "x"])
-        ]
+        [row(2, &["a@x.io", "line1\nline2\r\n\rline4"]), row(6, &["b@x.io", "x"])]
     );
 }
 
@@ -90,10 +80,7 @@ fn a_line_end_within_quotes_is_text() {
 #[test]
 fn a_short_row_is_padded_and_a_long_one_reported() {
     let table = read(b"name,email,city\ngeorge,g@x.io\na,b,c,d\nx,y,z\n");
-    let problem = RowProblem::TooManyFields {
-        expected: 3,
-        found: 4,
-    };
+    let problem = RowProblem::TooManyFields { expected: 3, found: 4 };
     assert_eq!(
         table.rows,
         [
@@ -106,65 +93,32 @@ fn a_short_row_is_padded_and_a_long_one_reported() {
     reader.push(b"a,b\n1");
     reader.finish();
     let row = reader.next_row().unwrap().unwrap();
-    assert_eq!(
-        (row.given(), row.get(0), row.get(1), row.get(2)),
-        (1, Some("1"), Some(""), None)
-    );
+    assert_eq!((row.given(), row.get(0), row.get(1), row.get(2)), (1, Some("1"), Some(""), None));
 }
 
 /// Row G6.
 #[test]
 fn a_file_in_another_encoding_is_refused_and_the_encoding_named() {
     let windows = b"email,name\r\na@x.io,Ann\r\nj@x.io,Jos\xe9\r\n";
-    assert_eq!(
-        refusal(windows),
-        FileError::Encoding {
-            suspected: Encoding::Windows1252,
-            line: 3
-        }
-    );
+    assert_eq!(refusal(windows), FileError::Encoding { suspected: Encoding::Windows1252, line: 3 });
     assert_eq!(
         refusal(windows).to_string(),
         "line 3: the file is not UTF-8, it seems to be windows-1252 or a similar encoding: save it as UTF-8"
     );
-    assert_eq!(
-        refusal(b"pr\xe9nom\n"),
-        FileError::Encoding {
-            suspected: Encoding::Windows1252,
-            line: 1
-        }
-    );
+    assert_eq!(refusal(b"pr\xe9nom\n"), FileError::Encoding { suspected: Encoding::Windows1252, line: 1 });
     let utf16 = |encode: fn(u16) -> [u8; 2], text: &str| -> Vec<u8> {
         text.encode_utf16().flat_map(encode).collect()
     };
     for (text, line) in [("\u{feff}email,name\na,b", 1), ("email,name\na,b", 1)] {
         let suspected = Encoding::Utf16Le;
-        assert_eq!(
-            refusal(&utf16(u16::to_le_bytes, text)),
-            FileError::Encoding { suspected, line }
-        );
+        assert_eq!(refusal(&utf16(u16::to_le_bytes, text)), FileError::Encoding { suspected, line });
         let suspected = Encoding::Utf16Be;
-        assert_eq!(
-            refusal(&utf16(u16::to_be_bytes, text)),
-            FileError::Encoding { suspected, line }
-        );
+        assert_eq!(refusal(&utf16(u16::to_be_bytes, text)), FileError::Encoding { suspected, line });
     }
     let shift_jis = b"\x96\xbc\x91O,\x83\x81\x81[\x83\x8b\n";
-    assert_eq!(
-        refusal(shift_jis),
-        FileError::Encoding {
-            suspected: Encoding::Unknown,
-            line: 1
-        }
-    );
+    assert_eq!(refusal(shift_jis), FileError::Encoding { suspected: Encoding::Unknown, line: 1 });
     let cut = b"name\nJos\xc3";
-    assert_eq!(
-        refusal(cut),
-        FileError::Encoding {
-            suspected: Encoding::Windows1252,
-            line: 2
-        }
-    );
+    assert_eq!(refusal(cut), FileError::Encoding { suspected: Encoding::Windows1252, line: 2 });
 }
 
 #[test]
@@ -179,19 +133,10 @@ fn bytes_that_are_no_utf8_late_in_a_file_cost_their_row_only() {
     file.extend_from_slice(b"\xe9\nb@x.io,Bob\n");
     for chunk in [1, 1_000, usize::MAX] {
         let rows = read_with(&file, chunk, Limits::default()).rows;
-        let [.., before, wrong, after] = rows.as_slice() else {
-            panic!("rows are missing")
-        };
+        let [.., before, wrong, after] = rows.as_slice() else { panic!("rows are missing") };
         let line = rows.len() as u64;
-        let problem = RowProblem::Encoding {
-            suspected: Encoding::Windows1252,
-        };
-        assert!(
-            before
-                .as_ref()
-                .is_ok_and(|(_, fields)| fields.concat().ends_with('\u{e9}')),
-            "{before:?}"
-        );
+        let problem = RowProblem::Encoding { suspected: Encoding::Windows1252 };
+        assert!(before.as_ref().is_ok_and(|(_, fields)| fields.concat().ends_with('\u{e9}')), "{before:?}");
         assert_eq!(*wrong, Err(RowError { line, problem }.into()));
         assert_eq!(*after, Ok(row(line + 1, &["b@x.io", "Bob"])));
     }
@@ -239,17 +184,10 @@ fn every_line_end_counts_once_and_blank_lines_are_no_rows() {
     for end in ["\n", "\r", "\r\n"] {
         let file = ["", "a,b", "", "1,2", "", "", "\"x", "y\",\"\"", "3,4", "", ""].join(end);
         let x = format!("x{end}y");
-        assert_eq!(
-            rows(&file),
-            [row(4, &["1", "2"]), row(7, &[&x, ""]), row(9, &["3", "4"])],
-            "{end:?}"
-        );
+        assert_eq!(rows(&file), [row(4, &["1", "2"]), row(7, &[&x, ""]), row(9, &["3", "4"])], "{end:?}");
     }
     assert_eq!(rows("a\r\r\n\n1\n\r2"), [row(4, &["1"]), row(6, &["2"])]);
-    assert_eq!(
-        rows("a,b\n\"1\r\",\"\n2\"\n3,4"),
-        [row(2, &["1\r", "\n2"]), row(5, &["3", "4"])]
-    );
+    assert_eq!(rows("a,b\n\"1\r\",\"\n2\"\n3,4"), [row(2, &["1\r", "\n2"]), row(5, &["3", "4"])]);
 }
 
 #[test]
@@ -263,10 +201,7 @@ fn quotes_out_of_place_are_text() {
 #[test]
 fn a_quote_that_never_closes_is_an_error_of_its_row() {
     let table = read(b"a,b\n1,2\n3,\"four\n5,6\n");
-    let error = RowError {
-        line: 3,
-        problem: RowProblem::Unclosed,
-    };
+    let error = RowError { line: 3, problem: RowProblem::Unclosed };
     assert_eq!(table.rows, [Ok(row(2, &["1", "2"])), Err(error.into())]);
     assert_eq!(refusal(b"a,\"b\n1,2\n"), FileError::HeaderTooLong { line: 1 });
 }
@@ -275,45 +210,26 @@ fn a_quote_that_never_closes_is_an_error_of_its_row() {
 fn header_names_are_trimmed_and_must_be_there_once_each() {
     assert_eq!(read(b" email ,\" first name\"\n").header, ["email", "first name"]);
     assert_eq!(refusal(b"email,,name\n"), FileError::NoName { column: 2 });
-    let same = FileError::SameName {
-        name: "email".to_owned(),
-        first: 1,
-        second: 3,
-    };
+    let same = FileError::SameName { name: "email".to_owned(), first: 1, second: 3 };
     assert_eq!(refusal(b"email,name, email\n"), same);
     for empty in ["", "\n\r\n", "\u{feff}", "sep=;", "sep=;\n\n"] {
         assert_eq!(refusal(empty.as_bytes()), FileError::Empty, "{empty:?}");
     }
     assert!(read(b"email").rows.is_empty());
-    assert_eq!(
-        refusal("x".repeat(PREVIEW_BYTES + 1).as_bytes()),
-        FileError::HeaderTooLong { line: 1 }
-    );
+    assert_eq!(refusal("x".repeat(PREVIEW_BYTES + 1).as_bytes()), FileError::HeaderTooLong { line: 1 });
 }
 
 #[test]
 fn a_row_over_the_limit_is_an_error_and_is_not_kept() {
     let limits = Limits { max_row_bytes: 10 };
     let problem = RowProblem::TooLong { max: 10 };
-    for long in [
-        "123456789,1",
-        "\"12345\n67890\",1",
-        ",,,,,,,,,,,,",
-        "12345678901234567890123",
-    ] {
+    for long in ["123456789,1", "\"12345\n67890\",1", ",,,,,,,,,,,,", "12345678901234567890123"] {
         let file = format!("a,b\n{long}\n12345678,\n");
         for chunk in [1, 4, usize::MAX] {
             let table = read_with(file.as_bytes(), chunk, limits);
             let after = 3 + long.matches('\n').count() as u64;
-            let error = RowError {
-                line: 2,
-                problem: problem.clone(),
-            };
-            assert_eq!(
-                table.rows,
-                [Err(error.into()), Ok(row(after, &["12345678", ""]))],
-                "{long:?}"
-            );
+            let error = RowError { line: 2, problem: problem.clone() };
+            assert_eq!(table.rows, [Err(error.into()), Ok(row(after, &["12345678", ""]))], "{long:?}");
         }
     }
     let mut reader = RowReader::new(Limits::default());
@@ -321,11 +237,7 @@ fn a_row_over_the_limit_is_an_error_and_is_not_kept() {
     for _ in 0..4_000 {
         reader.push(&[b'x'; 1_024]);
         assert!(reader.next_row().is_none());
-        assert!(
-            reader.held_bytes() <= 2 * (1024 * 1024 + PREVIEW_BYTES),
-            "{}",
-            reader.held_bytes()
-        );
+        assert!(reader.held_bytes() <= 2 * (1024 * 1024 + PREVIEW_BYTES), "{}", reader.held_bytes());
     }
 }
 
@@ -333,10 +245,7 @@ fn a_row_over_the_limit_is_an_error_and_is_not_kept() {
 #[test]
 fn cells_that_a_spreadsheet_would_run_are_defused() {
     let mut out = Vec::new();
-    write_row(
-        &mut out,
-        ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "a=b", "", "'x", "=\"a\""],
-    );
+    write_row(&mut out, ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "a=b", "", "'x", "=\"a\""]);
     let expected = "'=1+1,'+1,'-1,'@x,\"'\tx\",\"'\rx\",a=b,,'x,\"'=\"\"a\"\"\"\r\n";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
@@ -377,12 +286,8 @@ fn write_in(
 fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
     let field = || prop_oneof!["[a-z,;\t\"\r\n \u{e9}=]{0,6}", "\\PC{0,12}", Just(String::new())];
     (1..5_usize).prop_flat_map(move |width| {
-        let names = prop::collection::hash_set("[a-y\u{e4}\",;\r\n]{0,4}[a-y]", width).prop_map(|names| {
-            names
-                .into_iter()
-                .map(|name| format!("z{name}"))
-                .collect::<Vec<_>>()
-        });
+        let names = prop::collection::hash_set("[a-y\u{e4}\",;\r\n]{0,4}[a-y]", width)
+            .prop_map(|names| names.into_iter().map(|name| format!("z{name}")).collect::<Vec<_>>());
         let rows = prop::collection::vec(prop::collection::vec(field(), width), 0..8);
         (names, rows).prop_map(|(names, rows)| std::iter::once(names).chain(rows).collect())
     })
@@ -391,13 +296,7 @@ fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
 fn assert_reads_back(bytes: &[u8], table: &[Vec<String>], lines: &[u64], chunk: usize) {
     let found = read_with(bytes, chunk, Limits::default());
     assert_eq!(found.header, table[0]);
-    let expected: Vec<_> = lines
-        .iter()
-        .copied()
-        .zip(table.iter().cloned())
-        .skip(1)
-        .map(Ok)
-        .collect();
+    let expected: Vec<_> = lines.iter().copied().zip(table.iter().cloned()).skip(1).map(Ok).collect();
     assert_eq!(found.rows, expected);
 }
 

@@ -17,9 +17,7 @@ where
     I: IntoIterator,
     I::Item: AsRef<str>,
 {
-    write(out, fields, |field| {
-        field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
-    });
+    write(out, fields, |field| field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']));
 }
 
 /// Writes a row as [`write_row`] does, but every field as it is. Not for files that people open in a spreadsheet.

@@ -38,10 +38,7 @@ pub(super) struct Column {
 
 /// Makes columns of a header's names: `path` or `path:type`.
 pub(super) fn parse(names: &[String]) -> Result<Vec<Column>, ColumnError> {
-    let columns = names
-        .iter()
-        .map(|name| column(name))
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = names.iter().map(|name| column(name)).collect::<Result<Vec<_>, _>>()?;
     for (index, column) in columns.iter().enumerate() {
         if let Some(other) = columns[..index].iter().find(|other| other.overlaps(column)) {
             return Err(error(
@@ -54,18 +51,12 @@ pub(super) fn parse(names: &[String]) -> Result<Vec<Column>, ColumnError> {
 }
 
 fn error(name: &str, message: impl std::fmt::Display) -> ColumnError {
-    ColumnError {
-        name: name.to_owned(),
-        message: message.to_string(),
-    }
+    ColumnError { name: name.to_owned(), message: message.to_string() }
 }
 
 /// What a file is told that has no column by which people are found.
 pub(super) fn no_identity(names: &[String]) -> ColumnError {
-    error(
-        &names.join(","),
-        "one of the columns must be external_id, email or phone",
-    )
+    error(&names.join(","), "one of the columns must be external_id, email or phone")
 }
 
 fn column(name: &str) -> Result<Column, ColumnError> {
@@ -106,10 +97,7 @@ fn column(name: &str) -> Result<Column, ColumnError> {
         ("consent", 1) if kind == Some(Type::Json) => Type::Json,
         ("consent", 2) if matches!(kind, None | Some(Type::Text)) => Type::Text,
         ("consent", _) => {
-            return Err(error(
-                name,
-                "must be written consent.email, consent.sms and so on",
-            ));
+            return Err(error(name, "must be written consent.email, consent.sms and so on"));
         }
         (_, 1) if is_reserved && !matches!(kind, None | Some(Type::Text)) => {
             return Err(error(name, "is always a string"));
@@ -117,11 +105,7 @@ fn column(name: &str) -> Result<Column, ColumnError> {
         _ if is_reserved && path.len() > 1 => return Err(error(name, "has no parts")),
         _ => kind.unwrap_or(Type::Text),
     };
-    Ok(Column {
-        path,
-        kind,
-        is_reserved,
-    })
+    Ok(Column { path, kind, is_reserved })
 }
 
 impl Column {
@@ -132,10 +116,7 @@ impl Column {
 
     /// Whether one is the other or lies within it.
     fn overlaps(&self, other: &Self) -> bool {
-        self.path
-            .iter()
-            .zip(&other.path)
-            .all(|(own, others)| own == others)
+        self.path.iter().zip(&other.path).all(|(own, others)| own == others)
     }
 
     /// Puts a cell into a profile. An empty one is left out: the field stays as it is.
@@ -161,9 +142,7 @@ impl Column {
         };
         let mut object = document;
         for parent in parents {
-            let inner = object
-                .entry(parent.clone())
-                .or_insert_with(|| Value::Object(Map::new()));
+            let inner = object.entry(parent.clone()).or_insert_with(|| Value::Object(Map::new()));
             // No two columns overlap, so whatever stands there was put there by a sibling.
             let Value::Object(inner) = inner else {
                 return Err("is a part of something that is no object");
@@ -180,14 +159,8 @@ fn number(cell: &str) -> Result<Number, &'static str> {
     if let Ok(whole) = cell.parse::<i64>() {
         return Ok(whole.into());
     }
-    let is_plain = cell
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-    let number = cell
-        .parse::<f64>()
-        .ok()
-        .filter(|_| is_plain)
-        .and_then(Number::from_f64);
+    let is_plain = cell.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let number = cell.parse::<f64>().ok().filter(|_| is_plain).and_then(Number::from_f64);
     number.ok_or(NONE)
 }
 
@@ -201,10 +174,7 @@ fn truth(cell: &str) -> Result<bool, &'static str> {
 
 fn list(cell: &str) -> Vec<Value> {
     let separator = if cell.contains('|') { '|' } else { ';' };
-    let parts = cell
-        .split(separator)
-        .map(str::trim)
-        .filter(|part| !part.is_empty());
+    let parts = cell.split(separator).map(str::trim).filter(|part| !part.is_empty());
     parts.map(|part| Value::String(part.to_owned())).collect()
 }
 
@@ -219,9 +189,7 @@ mod tests {
         let columns = parse(&names).map_err(|error| error.to_string())?;
         let mut document = Map::new();
         for (column, cell) in columns.iter().zip(cells) {
-            column
-                .put(&mut document, cell)
-                .map_err(|error| format!("{} {error}", column.name()))?;
+            column.put(&mut document, cell).map_err(|error| format!("{} {error}", column.name()))?;
         }
         Ok(Value::Object(document))
     }
@@ -285,15 +253,9 @@ mod tests {
         ] {
             assert!(row(&[name], &["x"]).is_err(), "{name}");
         }
-        for (first, second) in [
-            ("person", "person.name"),
-            ("person.name", "person"),
-            ("a:list", "a:number"),
-        ] {
-            assert!(
-                row(&[first, second], &["x", "y"]).is_err(),
-                "{first} and {second}"
-            );
+        for (first, second) in [("person", "person.name"), ("person.name", "person"), ("a:list", "a:number")]
+        {
+            assert!(row(&[first, second], &["x", "y"]).is_err(), "{first} and {second}");
         }
         assert!(row(&["person.name", "person.names"], &["x", "y"]).is_ok());
     }

@@ -35,10 +35,7 @@ impl MemberName {
             return Err("is empty".to_owned());
         }
         match kind {
-            "id" => text
-                .parse()
-                .map(Self::Id)
-                .map_err(|_| "is no profile id".to_owned()),
+            "id" => text.parse().map(Self::Id).map_err(|_| "is no profile id".to_owned()),
             "email" => {
                 let address = EmailAddress::parse(text).map_err(|error| error.to_string())?;
                 Ok(Self::Identity(Namespace::Email, address.as_str().to_lowercase()))
@@ -85,13 +82,7 @@ impl Store {
             .collect();
         let mut there = HashSet::new();
         for ids in ids.chunks(platform::table::MAX_BATCH_GET) {
-            there.extend(
-                self.profiles
-                    .get_many(ids)
-                    .await?
-                    .iter()
-                    .map(campaign::Profile::id),
-            );
+            there.extend(self.profiles.get_many(ids).await?.iter().map(campaign::Profile::id));
         }
         let mut found = self.profiles.find_many(&identities).await?.into_iter();
         Ok(names
@@ -153,11 +144,7 @@ impl Importing<'_> {
                 None => self.invalid(row, line, "nobody has this identity".to_owned()),
             }
         }
-        let added = self
-            .store
-            .segments
-            .add_members(self.segment, self.generation, &members)
-            .await?;
+        let added = self.store.segments.add_members(self.segment, self.generation, &members).await?;
         self.report.added += added;
         self.report.unchanged += members.len() as u64 - added;
         Ok(())
@@ -165,15 +152,7 @@ impl Importing<'_> {
 
     fn invalid(&mut self, row: u64, line: u64, message: String) {
         self.report.invalid += 1;
-        note(
-            &mut self.report.faults,
-            RowFault {
-                row,
-                line,
-                field: Some(self.column.1.to_owned()),
-                message,
-            },
-        );
+        note(&mut self.report.faults, RowFault { row, line, field: Some(self.column.1.to_owned()), message });
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::columns::{self, Column};
 use super::rows::{self, Sink};
 use super::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, ImportError, MOST_SEEN, ProfileReport, RowFault, note};
-use crate::profiles::{Incoming, RowResult, UpsertError, identity_of, patch};
+use crate::profiles::{Incoming, RowResult, UpsertError, identities_of, patch};
 use crate::{Store, StoreError};
 
 type Identity = (Namespace, String);
@@ -126,9 +126,7 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
     let mut incoming = Vec::with_capacity(batch.people.len());
     for person in batch.people {
         rows.push((person.row, person.line, person.is_repeated));
-        incoming.push(Incoming {
-            document: person.document,
-        });
+        incoming.push(Incoming { document: person.document });
     }
     let results = store.profiles.upsert(incoming).await?;
     let mut added = 0;
@@ -140,21 +138,14 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
                 _ => None,
             })
             .collect();
-        added = store
-            .segments
-            .add_members(list.segment, list.generation, &members)
-            .await?;
+        added = store.segments.add_members(list.segment, list.generation, &members).await?;
     }
     let people = rows
         .into_iter()
         .zip(results)
         .map(|((row, line, again), result)| (row, line, again, result))
         .collect();
-    Ok(Written {
-        number,
-        people,
-        added,
-    })
+    Ok(Written { number, people, added })
 }
 
 impl Importing<'_> {
@@ -189,8 +180,7 @@ impl Importing<'_> {
         }
         self.batches += 1;
         self.busy.insert(self.batches, batch.identities.clone());
-        self.in_flight
-            .push(write(self.store, self.list, self.batches, batch).boxed());
+        self.in_flight.push(write(self.store, self.list, self.batches, batch).boxed());
         Ok(())
     }
 
@@ -209,12 +199,7 @@ impl Importing<'_> {
                 Ok(RowResult::Duplicate) => self.report.duplicates += 1,
                 Err(error) => {
                     let (field, message) = explain(&error);
-                    self.invalid(RowFault {
-                        row,
-                        line,
-                        field,
-                        message,
-                    });
+                    self.invalid(RowFault { row, line, field, message });
                 }
             }
         }
@@ -242,9 +227,7 @@ impl Importing<'_> {
         let (mut document, mut bytes) = (Map::new(), 0);
         for (column, cell) in self.columns.iter().zip(cells) {
             bytes += cell.len();
-            column
-                .put(&mut document, cell)
-                .map_err(|message| (Some(column.name()), message.to_owned()))?;
+            column.put(&mut document, cell).map_err(|message| (Some(column.name()), message.to_owned()))?;
         }
         Ok((document, bytes))
     }
@@ -256,7 +239,7 @@ impl Importing<'_> {
         document: Map<String, Value>,
         bytes: usize,
     ) -> Result<(), UpsertError> {
-        let identity = identity_of(&document)?;
+        let identity = identities_of(&document)?.swap_remove(0);
         // Judged by itself, so that a bad row does not spoil a good one about the same person.
         let profile = Profile::new(ProfileId::from_bytes([0; 16]), document.clone())?;
         self.batch.bytes += bytes;
@@ -271,12 +254,7 @@ impl Importing<'_> {
             return Ok(());
         }
         self.batch.by_identity.insert(identity, self.batch.people.len());
-        self.batch.people.push(Person {
-            row,
-            line,
-            document,
-            is_repeated,
-        });
+        self.batch.people.push(Person { row, line, document, is_repeated });
         Ok(())
     }
 
@@ -287,11 +265,8 @@ impl Importing<'_> {
             let mut hasher = DefaultHasher::new();
             identity.hash(&mut hasher);
             let hash = hasher.finish();
-            is_new &= if self.seen.len() < MOST_SEEN {
-                self.seen.insert(hash)
-            } else {
-                !self.seen.contains(&hash)
-            };
+            is_new &=
+                if self.seen.len() < MOST_SEEN { self.seen.insert(hash) } else { !self.seen.contains(&hash) };
         }
         is_new
     }
@@ -312,17 +287,12 @@ impl<E> Sink<E> for Importing<'_> {
         self.report.rows += 1;
         let taken = match self.understand(cells) {
             Err(fault) => Err(fault),
-            Ok((document, bytes)) => self
-                .take(number, line, document, bytes)
-                .map_err(|error| explain(&error)),
+            Ok((document, bytes)) => {
+                self.take(number, line, document, bytes).map_err(|error| explain(&error))
+            }
         };
         if let Err((field, message)) = taken {
-            self.invalid(RowFault {
-                row: number,
-                line,
-                field,
-                message,
-            });
+            self.invalid(RowFault { row: number, line, field, message });
         }
     }
 

@@ -42,12 +42,7 @@ where
                 Err(ReadError::File(error)) => return Err(error.into()),
                 Err(ReadError::Row(error)) => {
                     let message = error.problem.to_string();
-                    sink.unreadable(RowFault {
-                        row: number,
-                        line: error.line,
-                        field: None,
-                        message,
-                    });
+                    sink.unreadable(RowFault { row: number, line: error.line, field: None, message });
                 }
                 Ok(row) if has_header => sink.row(number, row.line(), row.fields()),
                 // The header is read on the way to the first row, which must be copied to look at it.

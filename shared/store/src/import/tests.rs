@@ -20,23 +20,13 @@ async fn with_store<T>(test: impl AsyncFnOnce(&Store) -> T) -> T {
 async fn import(store: &Store, text: &str, piece: usize) -> ProfileReport {
     let pieces: Vec<_> = text.as_bytes().chunks(piece).map(Ok::<_, Infallible>).collect();
     let report = store.import_profiles(stream::iter(pieces), None).await.unwrap();
-    assert_eq!(
-        report.rows,
-        report.created + report.updated + report.duplicates + report.invalid
-    );
+    assert_eq!(report.rows, report.created + report.updated + report.duplicates + report.invalid);
     report
 }
 
 async fn field(store: &Store, email: &str, field: &str) -> Option<String> {
     let id = store.profiles.find(Namespace::Email, email).await.unwrap()?;
-    store
-        .profiles
-        .get(id)
-        .await
-        .unwrap()
-        .value
-        .text(field)
-        .map(str::to_owned)
+    store.profiles.get(id).await.unwrap().value.text(field).map(str::to_owned)
 }
 
 /// Ten people named again and again over many batches: each ends as its last row says, whichever batch was written first.
@@ -51,19 +41,10 @@ async fn of_two_rows_about_one_person_the_later_wins_across_batches() {
             text.push_str(&format!("p{}@x.io,{external},{n}\n{filler}", n % 10));
         }
         let report = import(store, &text, 1000).await;
-        assert_eq!(
-            (report.rows, report.created, report.duplicates, report.invalid),
-            (6000, 3010, 2990, 0)
-        );
+        assert_eq!((report.rows, report.created, report.duplicates, report.invalid), (6000, 3010, 2990, 0));
         for n in 0..10 {
-            assert_eq!(
-                field(store, &format!("p{n}@x.io"), "seen").await,
-                Some((2990 + n).to_string())
-            );
-            assert_eq!(
-                field(store, &format!("p{n}@x.io"), "external_id").await,
-                Some(format!("e{n}"))
-            );
+            assert_eq!(field(store, &format!("p{n}@x.io"), "seen").await, Some((2990 + n).to_string()));
+            assert_eq!(field(store, &format!("p{n}@x.io"), "external_id").await, Some(format!("e{n}")));
         }
     })
     .await;
@@ -76,10 +57,7 @@ async fn a_report_does_not_depend_on_how_the_bytes_come() {
     for piece in [1, 2, 7, 1000] {
         reports.push(with_store(async |store| import(store, text, piece).await).await);
     }
-    assert_eq!(
-        (reports[0].created, reports[0].duplicates, reports[0].invalid),
-        (2, 1, 1)
-    );
+    assert_eq!((reports[0].created, reports[0].duplicates, reports[0].invalid), (2, 1, 1));
     assert!(reports.iter().all(|report| *report == reports[0]));
 }
 
@@ -99,22 +77,10 @@ async fn a_bad_row_does_not_spoil_a_good_one_about_the_same_person() {
 async fn what_came_before_a_break_is_written_and_the_break_is_told() {
     with_store(async |store| {
         let rows: String = (0..400).map(|n| format!("p{n}@x.io\n")).collect();
-        let pieces = [
-            Ok("email\n".to_owned()),
-            Ok(rows),
-            Ok("x".repeat(70_000)),
-            Err("gone"),
-        ];
+        let pieces = [Ok("email\n".to_owned()), Ok(rows), Ok("x".repeat(70_000)), Err("gone")];
         let broken = store.import_profiles(stream::iter(pieces), None).await;
         assert!(matches!(broken, Err(ImportError::Source("gone"))), "{broken:?}");
-        assert!(
-            store
-                .profiles
-                .find(Namespace::Email, "p0@x.io")
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(store.profiles.find(Namespace::Email, "p0@x.io").await.unwrap().is_some());
     })
     .await;
 }

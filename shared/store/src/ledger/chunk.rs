@@ -8,15 +8,16 @@ use std::time::Duration;
 use campaign::chunk::Members;
 use campaign::{Channel, Outcome};
 use platform::{
-    Change, Condition, Consistency, Item, Key, Message, PlatformError, Query, Range as Keys, TransactError, Updated, Write,
+    Change, Condition, Consistency, Item, Key, Message, PlatformError, Query, Range as Keys, TransactError,
+    Updated, Write,
 };
 
 use super::lease::{self, Worker};
 use super::{Ledger, counters};
+use crate::StoreError;
 use crate::error::refused;
 use crate::messages::{ChunkKey, FanOut};
 use crate::tables::{self, LEDGER, LEDGER_TTL_SECONDS};
-use crate::StoreError;
 
 const WHAT: &str = "chunk";
 
@@ -51,8 +52,12 @@ pub struct Bookkeeping {
 }
 
 /// What is known of a hand-over must not be lost to a moment's trouble: the pauses between the tries to write it.
-const PAUSES: [Option<Duration>; 4] =
-    [Some(Duration::from_millis(50)), Some(Duration::from_millis(200)), Some(Duration::from_millis(800)), None];
+const PAUSES: [Option<Duration>; 4] = [
+    Some(Duration::from_millis(50)),
+    Some(Duration::from_millis(200)),
+    Some(Duration::from_millis(800)),
+    None,
+];
 
 /// A chunk that this worker may deliver until its lease ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,8 +248,11 @@ impl Ledger {
         changes: Vec<Change>,
     ) -> Result<Result<(), Lost>, StoreError> {
         for pause in PAUSES {
-            let written =
-                self.platform.table.update(LEDGER, &key(&chunk.key), Some(chunk.mine()), changes.clone()).await;
+            let written = self
+                .platform
+                .table
+                .update(LEDGER, &key(&chunk.key), Some(chunk.mine()), changes.clone())
+                .await;
             match written {
                 Ok(Updated::Refused(item)) if !item.as_ref().is_some_and(|item| chunk.is_next(item)) => {
                     return Ok(Err(Lost));
@@ -442,8 +450,11 @@ impl Ledger {
         let now = self.platform.clock.now();
         let deltas = chunk.members.book();
         let hour = chunk.hour.unwrap_or(now.as_second() / 3600);
-        let mut changes =
-            vec![Change::set(MEMBERS, chunk.members.pack()), Change::add(REVISION, 1), Change::set(HOUR, hour)];
+        let mut changes = vec![
+            Change::set(MEMBERS, chunk.members.pack()),
+            Change::add(REVISION, 1),
+            Change::set(HOUR, hour),
+        ];
         let condition = Condition::All(vec![
             Condition::equals(REVISION, chunk.revision),
             Condition::Lacks(lease::LEASE.to_owned()),
@@ -484,11 +495,17 @@ impl Ledger {
 }
 
 fn key(chunk: &ChunkKey) -> Key {
-    Key::new(tables::shard(chunk.execution, chunk.shard), format!("C#{:02}#{:06}", chunk.action, chunk.number))
+    Key::new(
+        tables::shard(chunk.execution, chunk.shard),
+        format!("C#{:02}#{:06}", chunk.action, chunk.number),
+    )
 }
 
 fn detail_key(chunk: &ChunkKey) -> Key {
-    Key::new(tables::shard(chunk.execution, chunk.shard), format!("D#{:02}#{:06}", chunk.action, chunk.number))
+    Key::new(
+        tables::shard(chunk.execution, chunk.shard),
+        format!("D#{:02}#{:06}", chunk.action, chunk.number),
+    )
 }
 
 fn detail_write(chunk: &ChunkKey, details: &BTreeMap<usize, String>, expires: i64) -> Write {

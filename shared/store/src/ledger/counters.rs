@@ -49,7 +49,13 @@ pub struct ActionCounts {
 
 /// The write that tells the counters of a chunk's shard what has changed, in the hour it belongs to. `closed` is +1
 /// where the chunk closes, -1 where it opens again.
-pub(super) fn book(chunk: &ChunkKey, hour: i64, deltas: &BTreeMap<Code, i64>, closed: i64, expires: i64) -> Write {
+pub(super) fn book(
+    chunk: &ChunkKey,
+    hour: i64,
+    deltas: &BTreeMap<Code, i64>,
+    closed: i64,
+    expires: i64,
+) -> Write {
     let mut changes: Vec<Change> =
         deltas.iter().map(|(code, delta)| Change::add(&format!("c{}", *code as u8), *delta)).collect();
     if closed != 0 {
@@ -103,7 +109,8 @@ impl Ledger {
                 query.after = page.next;
             }
         }
-        for (((counted, targeted), closed), codes) in actions.iter_mut().zip(targeted).zip(closed).zip(codes) {
+        for (((counted, targeted), closed), codes) in actions.iter_mut().zip(targeted).zip(closed).zip(codes)
+        {
             counted.closed = non_negative(closed);
             counted.counts =
                 Counts::new(targeted, codes.into_iter().map(|(code, count)| (code, non_negative(count))));

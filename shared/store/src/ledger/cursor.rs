@@ -180,8 +180,11 @@ impl Ledger {
     ) -> Result<CursorClaim, StoreError> {
         let now_ms = self.platform.clock.now().as_millisecond();
         let until_ms = now_ms + i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let condition =
-            Condition::All(vec![Condition::Exists, Condition::Lacks(DONE.to_owned()), worker.may_take(now_ms)]);
+        let condition = Condition::All(vec![
+            Condition::Exists,
+            Condition::Lacks(DONE.to_owned()),
+            worker.may_take(now_ms),
+        ]);
         let mut changes = worker.take(until_ms).to_vec();
         changes.push(Change::add(REVISION, 1));
         Ok(match self.platform.table.update(LEDGER, &key(shard), Some(condition), changes).await? {
@@ -213,7 +216,8 @@ impl Ledger {
         messages: Vec<Message>,
     ) -> Result<bool, StoreError> {
         let expires = self.platform.clock.now().as_second() + LEDGER_TTL_SECONDS;
-        let mut writes = vec![Write::update(LEDGER, key(cursor.shard), cursor.changes()?).when(cursor.mine())];
+        let mut writes =
+            vec![Write::update(LEDGER, key(cursor.shard), cursor.changes()?).when(cursor.mine())];
         for (chunk, profiles) in chunks {
             writes.push(chunk::first(&chunk, &Members::new(profiles), expires));
         }

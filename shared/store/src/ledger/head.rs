@@ -179,7 +179,8 @@ impl Ledger {
             .with(STATE, State::Running.name())
             .with(REVISION, 1);
         // Due from the start to the end: every sweep looks whether it is complete, and none has to write to ask again.
-        item.due = Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms: head.started_at.as_millisecond() });
+        item.due =
+            Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms: head.started_at.as_millisecond() });
         item.expires = Some(expires);
         let mut writes = vec![
             campaigns::write(campaign)?,
@@ -232,7 +233,12 @@ impl Ledger {
             Change::add(REVISION, 1),
             Change::Due(Some(Due { bucket: tables::bucket(id.as_bytes()), at_ms })),
         ];
-        match self.platform.table.update(LEDGER, &tables::head(id), Some(Condition::Any(allowed)), changes).await? {
+        match self
+            .platform
+            .table
+            .update(LEDGER, &tables::head(id), Some(Condition::Any(allowed)), changes)
+            .await?
+        {
             Updated::New(item) => Ok(Some(read(&item)?)),
             Updated::Refused(_) => Ok(None),
         }
@@ -343,7 +349,8 @@ impl Ledger {
             ..Query::of(tables::campaign_partition(campaign), limit).after(after)
         };
         let page = self.platform.table.query(CONTROL, query).await?;
-        let summaries = page.items.iter().map(|item| document::decode(WHAT, item)).collect::<Result<_, _>>()?;
+        let summaries =
+            page.items.iter().map(|item| document::decode(WHAT, item)).collect::<Result<_, _>>()?;
         Ok((summaries, page.next))
     }
 

@@ -57,29 +57,32 @@ struct Candidate {
     before: Option<Revised<Profile>>,
 }
 
-/// A row that is to be written: its place, whose it is, and what it changes.
-type Wanted = (usize, (Namespace, String), Map<String, Value>);
+/// A row that is to be written: its place, by which names whose it is may be found, and what it changes.
+type Wanted = (usize, Vec<(Namespace, String)>, Map<String, Value>);
 
 impl Profiles {
-    /// Creates or changes the profiles of `rows`, each found by its `external_id`, else its `email`, else its `phone`.
-    /// Where several rows of the batch name one profile, the last is taken. One bad row never stops the others.
+    /// Creates or changes the profiles of `rows`, each found by its `external_id`, else its `email`, else its `phone`; a
+    /// profile that already has another `external_id` than the row is somebody else's. Where several rows of the batch name one profile, the last is taken. One bad row never stops the others.
     ///
     /// # Errors
     /// [`StoreError`] only where the engine fails; then some rows may have been written, and the same call may be made
     /// again.
-    pub async fn upsert(&self, rows: Vec<Incoming>) -> Result<Vec<Result<RowResult, UpsertError>>, StoreError> {
+    pub async fn upsert(
+        &self,
+        rows: Vec<Incoming>,
+    ) -> Result<Vec<Result<RowResult, UpsertError>>, StoreError> {
         let mut results: Vec<Option<Result<RowResult, UpsertError>>> = Vec::new();
         results.resize_with(rows.len(), || None);
         let mut wanted = Vec::new();
         let mut newest: HashMap<(Namespace, String), usize> = HashMap::new();
         for (row, incoming) in rows.into_iter().enumerate() {
-            match identity_of(&incoming.document) {
+            match identities_of(&incoming.document) {
                 Err(error) => results[row] = Some(Err(error)),
-                Ok(identity) => {
-                    if let Some(earlier) = newest.insert(identity.clone(), row) {
+                Ok(identities) => {
+                    if let Some(earlier) = newest.insert(identities[0].clone(), row) {
                         results[earlier] = Some(Ok(RowResult::Duplicate));
                     }
-                    wanted.push((row, identity, incoming.document));
+                    wanted.push((row, identities, incoming.document));
                 }
             }
         }
@@ -101,13 +104,23 @@ impl Profiles {
         results: &mut [Option<Result<RowResult, UpsertError>>],
         last: bool,
     ) -> Result<Vec<Wanted>, StoreError> {
-        let names: Vec<_> = wanted.iter().map(|(_, identity, _)| identity.clone()).collect();
+        let names: Vec<_> = wanted.iter().flat_map(|(_, identities, _)| identities.iter().cloned()).collect();
         let found = self.find_many(&names).await?;
-        let mut before = self.revised_many(&found.iter().copied().flatten().collect::<Vec<_>>()).await?;
+        let mut known: Vec<ProfileId> = found.iter().copied().flatten().collect();
+        known.sort_unstable();
+        known.dedup();
+        let mut before = self.revised_many(&known).await?;
+        let mut found = found.into_iter();
         let mut candidates = Vec::with_capacity(wanted.len());
         let mut sources = HashMap::new();
-        for ((row, identity, document), id) in wanted.into_iter().zip(found) {
-            let id = id.unwrap_or_else(ProfileId::random);
+        for (row, identities, document) in wanted {
+            let named: Vec<_> = found.by_ref().take(identities.len()).collect();
+            let external = document.get("external_id").and_then(Value::as_str);
+            let owner = named.into_iter().flatten().find(|id| {
+                let theirs = before.get(id).and_then(|before| before.value.text("external_id"));
+                theirs.is_none() || external.is_none() || theirs == external
+            });
+            let id = owner.unwrap_or_else(ProfileId::random);
             let old = before.remove(&id);
             match merge(id, old.as_ref(), document.clone()) {
                 Ok(profile) if old.as_ref().is_some_and(|old| old.value == profile) => {
@@ -115,7 +128,7 @@ impl Profiles {
                 }
                 Ok(profile) => {
                     candidates.push(Candidate { row, profile, before: old });
-                    sources.insert(row, (identity, document));
+                    sources.insert(row, (identities, document));
                 }
                 Err(error) => results[row] = Some(Err(error.into())),
             }
@@ -129,7 +142,7 @@ impl Profiles {
         }
         Ok(again
             .into_iter()
-            .filter_map(|row| sources.remove(&row).map(|(identity, document)| (row, identity, document)))
+            .filter_map(|row| sources.remove(&row).map(|(identities, document)| (row, identities, document)))
             .collect())
     }
 
@@ -174,7 +187,10 @@ impl Profiles {
         Ok(())
     }
 
-    async fn revised_many(&self, ids: &[ProfileId]) -> Result<HashMap<ProfileId, Revised<Profile>>, StoreError> {
+    async fn revised_many(
+        &self,
+        ids: &[ProfileId],
+    ) -> Result<HashMap<ProfileId, Revised<Profile>>, StoreError> {
         let mut profiles = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(platform::table::MAX_BATCH_GET) {
             let keys: Vec<_> = ids.iter().map(|id| crate::tables::profile(*id)).collect();
@@ -202,8 +218,8 @@ impl Candidate {
     }
 }
 
-/// Whose row this is: by the first of its identities, in canonical form.
-pub(crate) fn identity_of(document: &Map<String, Value>) -> Result<(Namespace, String), UpsertError> {
+/// Whose row this is: its identities in canonical form, the one that decides first. Never empty.
+pub(crate) fn identities_of(document: &Map<String, Value>) -> Result<Vec<(Namespace, String)>, UpsertError> {
     let mut own = Map::new();
     for field in ["external_id", "email", "phone"] {
         if let Some(value) = document.get(field).filter(|value| !value.is_null()) {
@@ -217,7 +233,7 @@ pub(crate) fn identity_of(document: &Map<String, Value>) -> Result<(Namespace, S
         Namespace::Email => 1,
         Namespace::Phone => 2,
     });
-    identities.into_iter().next().ok_or(UpsertError::NoIdentity)
+    if identities.is_empty() { Err(UpsertError::NoIdentity) } else { Ok(identities) }
 }
 
 /// The profile after the row.

@@ -39,11 +39,7 @@ impl Compiler<'_> {
             Function::Size => ("size", Type::Int, &[Type::Text, Type::List, Type::Map]),
             Function::LowerAscii => ("lowerAscii", Type::Text, &[Type::Text]),
             Function::UpperAscii => ("upperAscii", Type::Text, &[Type::Text]),
-            Function::Timestamp => (
-                "timestamp",
-                Type::Instant,
-                &[Type::Text, Type::Int, Type::Instant],
-            ),
+            Function::Timestamp => ("timestamp", Type::Instant, &[Type::Text, Type::Int, Type::Instant]),
             Function::Duration => ("duration", Type::Span, &[Type::Text, Type::Span]),
         };
         if !takes.iter().any(|kind| argument.kind.may_be(*kind)) {
@@ -58,9 +54,7 @@ impl Compiler<'_> {
             }
             (Function::Duration, Node::Const(Val::Text(text))) => {
                 let message = "no duration, such as 1h30m or 45s";
-                Node::Const(Val::Span(
-                    parse_duration(&text).ok_or_else(|| self.error(argument.at, message))?,
-                ))
+                Node::Const(Val::Span(parse_duration(&text).ok_or_else(|| self.error(argument.at, message))?))
             }
             (_, node) => Node::Call(function, Box::new(node)),
         };
@@ -128,36 +122,21 @@ impl Compiler<'_> {
         let Node::Const(Val::Text(source)) = &pattern.node else {
             return Err(self.error(pattern.at, "the pattern of matches is a literal text"));
         };
-        let regex = RegexBuilder::new(source)
-            .size_limit(MAX_PATTERN_BYTES)
-            .build()
-            .map_err(|error| {
-                self.error(
-                    pattern.at,
-                    format!("the pattern is not a regular expression: {error}"),
-                )
-            })?;
-        self.part(
-            Node::Matches(Box::new(text.node), regex),
-            Type::Bool,
-            text.at,
-            text.depth,
-        )
+        let regex = RegexBuilder::new(source).size_limit(MAX_PATTERN_BYTES).build().map_err(|error| {
+            self.error(pattern.at, format!("the pattern is not a regular expression: {error}"))
+        })?;
+        self.part(Node::Matches(Box::new(text.node), regex), Type::Bool, text.at, text.depth)
     }
 
     /// A macro's variable, its body and the bracket behind it.
     pub(super) fn each(&mut self, each: Each, range: Box<Part>) -> Read {
         if !(range.kind.is_open() || matches!(range.kind, Type::List | Type::Map)) {
-            return Err(self.error(
-                range.at,
-                format!("this runs over a list or an object, not {}", range.kind),
-            ));
+            return Err(
+                self.error(range.at, format!("this runs over a list or an object, not {}", range.kind))
+            );
         }
         if self.locals.len() >= MAX_MACRO_DEPTH {
-            return Err(self.error(
-                range.at,
-                format!("such calls nest at most {MAX_MACRO_DEPTH} deep"),
-            ));
+            return Err(self.error(range.at, format!("such calls nest at most {MAX_MACRO_DEPTH} deep")));
         }
         let name_at = self.at;
         let name = self.name()?;
@@ -185,16 +164,8 @@ impl Compiler<'_> {
         if each != Each::Map {
             self.require(&body, Type::Bool, "the condition")?;
         }
-        let kind = if matches!(each, Each::Filter | Each::Map) {
-            Type::List
-        } else {
-            Type::Bool
-        };
-        let parts = EachNode {
-            range: range.node,
-            body: body.node,
-            condition,
-        };
+        let kind = if matches!(each, Each::Filter | Each::Map) { Type::List } else { Type::Bool };
+        let parts = EachNode { range: range.node, body: body.node, condition };
         self.part(Node::Each(each, Box::new(parts)), kind, range.at, deepest)
     }
 }

@@ -75,20 +75,11 @@ pub(super) fn compile(source: &str) -> Result<(Node, Vec<Vec<String>>), RuleErro
     if source.len() > MAX_EXPRESSION_BYTES {
         return Err(lexer.error(
             0,
-            format!(
-                "a rule has at most {MAX_EXPRESSION_BYTES} bytes, this one has {}",
-                source.len()
-            ),
+            format!("a rule has at most {MAX_EXPRESSION_BYTES} bytes, this one has {}", source.len()),
         ));
     }
-    let mut compiler = Compiler {
-        lexer,
-        token: Token::End,
-        at: 0,
-        locals: Vec::new(),
-        fields: Vec::new(),
-        depth: 0,
-    };
+    let mut compiler =
+        Compiler { lexer, token: Token::End, at: 0, locals: Vec::new(), fields: Vec::new(), depth: 0 };
     compiler.advance()?;
     let root = compiler.expression()?;
     if compiler.token != Token::End {
@@ -106,10 +97,7 @@ impl<'s> Compiler<'s> {
     }
 
     fn unexpected(&self, wanted: &str) -> RuleError {
-        self.error(
-            self.at,
-            format!("expected {wanted}, found {}", self.token.describe()),
-        )
+        self.error(self.at, format!("expected {wanted}, found {}", self.token.describe()))
     }
 
     /// Moves to the next token and gives the one before it.
@@ -129,11 +117,7 @@ impl<'s> Compiler<'s> {
     }
 
     fn expect(&mut self, sign: &str) -> Result<(), RuleError> {
-        if self.take(sign)? {
-            Ok(())
-        } else {
-            Err(self.unexpected(&format!("`{sign}`")))
-        }
+        if self.take(sign)? { Ok(()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
     }
 
     /// Moves over a name that stands behind a dot or before a comma.
@@ -152,27 +136,16 @@ impl<'s> Compiler<'s> {
         if deepest >= MAX_DEPTH {
             return Err(self.error(at, format!("a rule nests at most {MAX_DEPTH} deep")));
         }
-        Ok(Box::new(Part {
-            node,
-            kind,
-            at,
-            depth: deepest + 1,
-        }))
+        Ok(Box::new(Part { node, kind, at, depth: deepest + 1 }))
     }
 
     fn require(&self, part: &Part, kind: Type, what: &str) -> Result<(), RuleError> {
         if part.kind.may_be(kind) {
             return Ok(());
         }
-        let hint = if part.kind == Type::Json {
-            ": write timestamp(...) or duration(...) around it"
-        } else {
-            ""
-        };
-        Err(self.error(
-            part.at,
-            format!("{what} takes {kind}, this is {}{hint}", part.kind),
-        ))
+        let hint =
+            if part.kind == Type::Json { ": write timestamp(...) or duration(...) around it" } else { "" };
+        Err(self.error(part.at, format!("{what} takes {kind}, this is {}{hint}", part.kind)))
     }
 
     /// Counts one more part that is being read within others. As every cycle of the parser's recursion comes by here, it
@@ -188,11 +161,7 @@ impl<'s> Compiler<'s> {
     /// An expression: what brackets hold.
     fn expression(&mut self) -> Read {
         let condition = self.binary(0)?;
-        if self.take("?")? {
-            self.choice(condition)
-        } else {
-            Ok(condition)
-        }
+        if self.take("?")? { self.choice(condition) } else { Ok(condition) }
     }
 
     /// The rest of a conditional.
@@ -211,12 +180,7 @@ impl<'s> Compiler<'s> {
             _ => Type::Json,
         };
         let deepest = condition.depth.max(yes.depth).max(no.depth);
-        self.part(
-            Node::If(Box::new([condition.node, yes.node, no.node])),
-            kind,
-            condition.at,
-            deepest,
-        )
+        self.part(Node::If(Box::new([condition.node, yes.node, no.node])), kind, condition.at, deepest)
     }
 
     /// Operands and the operators between them, from this level of precedence on.
@@ -260,11 +224,7 @@ impl<'s> Compiler<'s> {
             deepest = deepest.max(next.depth);
             terms.push(next.node);
         }
-        let node = if sign == "&&" {
-            Node::And(terms)
-        } else {
-            Node::Or(terms)
-        };
+        let node = if sign == "&&" { Node::And(terms) } else { Node::Or(terms) };
         self.part(node, Type::Bool, at, deepest)
     }
 
@@ -297,13 +257,9 @@ impl<'s> Compiler<'s> {
         let (a, b) = (left.kind.family(), right.kind.family());
         let is_ordering = !matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         let never = a != b && !a.may_be(b) && !b.may_be(a);
-        let unordered = [a, b]
-            .iter()
-            .any(|kind| matches!(kind, Type::Null | Type::List | Type::Map));
+        let unordered = [a, b].iter().any(|kind| matches!(kind, Type::Null | Type::List | Type::Map));
         if never || (is_ordering && unordered) {
-            let temporal = [a, b]
-                .iter()
-                .any(|kind| matches!(kind, Type::Instant | Type::Span));
+            let temporal = [a, b].iter().any(|kind| matches!(kind, Type::Instant | Type::Span));
             let hint = if temporal && never {
                 ": write timestamp(...) or duration(...) around the other side"
             } else {
@@ -313,20 +269,14 @@ impl<'s> Compiler<'s> {
             return Err(self.error(at, message));
         }
         let deepest = left.depth.max(right.depth);
-        self.part(
-            Node::Compare(comparison, Box::new([left.node, right.node])),
-            Type::Bool,
-            left.at,
-            deepest,
-        )
+        self.part(Node::Compare(comparison, Box::new([left.node, right.node])), Type::Bool, left.at, deepest)
     }
 
     fn membership(&mut self, left: Box<Part>, right: Box<Part>) -> Read {
         if !(right.kind.is_open() || matches!(right.kind, Type::List | Type::Map)) {
-            return Err(self.error(
-                right.at,
-                format!("`in` takes a list or an object, this is {}", right.kind),
-            ));
+            return Err(
+                self.error(right.at, format!("`in` takes a list or an object, this is {}", right.kind))
+            );
         }
         let deepest = left.depth.max(right.depth);
         let node = match texts_of(&right.node) {
@@ -345,18 +295,10 @@ impl<'s> Compiler<'s> {
         at: usize,
     ) -> Read {
         let kind = result_of(operator, left.kind, right.kind).ok_or_else(|| {
-            self.error(
-                at,
-                format!("`{sign}` does not take {} and {}", left.kind, right.kind),
-            )
+            self.error(at, format!("`{sign}` does not take {} and {}", left.kind, right.kind))
         })?;
         let deepest = left.depth.max(right.depth);
-        self.part(
-            Node::Arithmetic(operator, Box::new([left.node, right.node])),
-            kind,
-            left.at,
-            deepest,
-        )
+        self.part(Node::Arithmetic(operator, Box::new([left.node, right.node])), kind, left.at, deepest)
     }
 
     fn unary(&mut self) -> Read {
@@ -378,11 +320,7 @@ impl<'s> Compiler<'s> {
         }
         // The last minus belongs to the number that follows it: the least int has no positive counterpart.
         let is_number = matches!(self.token, Token::Int(_) | Token::Double(_));
-        let sign = if count > 0 && is_number {
-            Sign::Minus
-        } else {
-            Sign::Plus
-        };
+        let sign = if count > 0 && is_number { Sign::Minus } else { Sign::Plus };
         if sign == Sign::Minus {
             count -= 1;
         }

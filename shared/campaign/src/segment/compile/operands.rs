@@ -15,11 +15,7 @@ impl<'s> Compiler<'s> {
             if self.take(".")? {
                 let at = self.at;
                 let name = self.name()?;
-                part = if self.take("(")? {
-                    self.method(part, name, at)?
-                } else {
-                    self.field(part, name)?
-                };
+                part = if self.take("(")? { self.method(part, name, at)? } else { self.field(part, name)? };
             } else if self.take("[")? {
                 let index = self.expression()?;
                 self.expect("]")?;
@@ -42,23 +38,14 @@ impl<'s> Compiler<'s> {
 
     pub(super) fn field(&mut self, base: Box<Part>, name: &str) -> Read {
         self.require(&base, Type::Map, "a field's name behind a dot")?;
-        let kind = if base.kind == Type::Any {
-            Type::Any
-        } else {
-            Type::Json
-        };
+        let kind = if base.kind == Type::Any { Type::Any } else { Type::Json };
         match base.node {
             // One node and one walk, however long the path.
             Node::Path(mut path) => {
                 path.push(name.to_owned());
                 self.part(Node::Path(path), Type::Json, base.at, base.depth)
             }
-            node => self.part(
-                Node::Field(Box::new(node), name.to_owned()),
-                kind,
-                base.at,
-                base.depth,
-            ),
+            node => self.part(Node::Field(Box::new(node), name.to_owned()), kind, base.at, base.depth),
         }
     }
 
@@ -72,18 +59,9 @@ impl<'s> Compiler<'s> {
             return Err(self.error(index.at, format!("{} is no index of {}", index.kind, base.kind)));
         }
         self.note(&base.node);
-        let kind = if matches!(base.kind, Type::Json | Type::Map) {
-            Type::Json
-        } else {
-            Type::Any
-        };
+        let kind = if matches!(base.kind, Type::Json | Type::Map) { Type::Json } else { Type::Any };
         let deepest = base.depth.max(index.depth);
-        self.part(
-            Node::Index(Box::new([base.node, index.node])),
-            kind,
-            base.at,
-            deepest,
-        )
+        self.part(Node::Index(Box::new([base.node, index.node])), kind, base.at, deepest)
     }
 
     pub(super) fn primary(&mut self, sign: Sign) -> Read {
@@ -102,10 +80,9 @@ impl<'s> Compiler<'s> {
                 let int = i64::try_from(number).map_err(|_| self.error(at, "the number is too large"))?;
                 (Val::Int(int), Type::Int)
             }
-            Token::Double(number) => (
-                Val::Double(if sign == Sign::Minus { -number } else { number }),
-                Type::Double,
-            ),
+            Token::Double(number) => {
+                (Val::Double(if sign == Sign::Minus { -number } else { number }), Type::Double)
+            }
             Token::Uint(number) => (Val::Uint(number), Type::Uint),
             Token::Text(text) => (Val::Text(Cow::Owned(text)), Type::Text),
             token => return Err(self.error(at, format!("expected a value, found {}", token.describe()))),
@@ -135,10 +112,7 @@ impl<'s> Compiler<'s> {
         match name {
             "profile" => self.part(Node::Path(Vec::new()), Type::Map, at, 0),
             "now" => self.part(Node::Now, Type::Instant, at, 0),
-            _ => Err(self.error(
-                at,
-                format!("unknown variable `{name}`: there are `profile` and `now`"),
-            )),
+            _ => Err(self.error(at, format!("unknown variable `{name}`: there are `profile` and `now`"))),
         }
     }
 

@@ -46,10 +46,7 @@ fn compare(helper: Helper, first: Option<&Value>, second: Option<&Value>) -> boo
     match helper {
         Helper::Eq => equal(first, second),
         Helper::Ne => !equal(first, second),
-        _ => match (
-            first.zip(second).and_then(|(first, second)| order(first, second)),
-            helper,
-        ) {
+        _ => match (first.zip(second).and_then(|(first, second)| order(first, second)), helper) {
             (None, _) => false,
             (Some(order), Helper::Lt) => order == Ordering::Less,
             (Some(order), Helper::Lte) => order != Ordering::Greater,

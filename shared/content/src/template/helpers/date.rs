@@ -55,10 +55,7 @@ fn zone<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<TimeZone, RenderErr
         Some(Value::String(name)) => {
             TimeZone::get(name).map_err(|_| invalid(call, "the time zone is not known"))
         }
-        Some(_) => Err(invalid(
-            call,
-            "the time zone must be a name such as Europe/Berlin",
-        )),
+        Some(_) => Err(invalid(call, "the time zone must be a name such as Europe/Berlin")),
     }
 }
 
@@ -67,10 +64,7 @@ fn parse(source: &str, zone: &TimeZone) -> Option<ZonedDateTime> {
     if let Ok(instant) = source.parse::<Timestamp>() {
         return Some(instant.to_zoned_datetime(zone.clone()));
     }
-    let local = source
-        .parse::<DateTime>()
-        .or_else(|_| source.parse::<Date>().map(Date::into))
-        .ok()?;
+    let local = source.parse::<DateTime>().or_else(|_| source.parse::<Date>().map(Date::into)).ok()?;
     local.to_zoned_datetime(TimeZone::UTC).ok()
 }
 
@@ -83,10 +77,7 @@ mod tests {
         let zone = TimeZone::get("America/New_York").expect("a zone");
         let shown = |source| parse(source, &zone).map(|when| when.strftime("%Y-%m-%d %H:%M").to_string());
         assert_eq!(shown("2026-03-01T02:30:00Z").as_deref(), Some("2026-02-28 21:30"));
-        assert_eq!(
-            shown("2026-03-01T02:30:00+02:00").as_deref(),
-            Some("2026-02-28 19:30")
-        );
+        assert_eq!(shown("2026-03-01T02:30:00+02:00").as_deref(), Some("2026-02-28 19:30"));
         assert_eq!(shown("2026-03-01").as_deref(), Some("2026-03-01 00:00"));
         assert_eq!(shown("2026-03-01T02:30").as_deref(), Some("2026-03-01 02:30"));
         assert_eq!(shown("yesterday"), None);

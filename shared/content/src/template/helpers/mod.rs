@@ -69,24 +69,11 @@ const fn spec(
     named: &'static [&'static str],
     usage: &'static str,
 ) -> Spec {
-    Spec {
-        name,
-        helper,
-        least,
-        most,
-        named,
-        usage,
-    }
+    Spec { name, helper, least, most, named, usage }
 }
 
 static SPECS: [Spec; 28] = [
-    spec(
-        "default",
-        Helper::Default,
-        (2, 2),
-        &[],
-        "a value and what to write where it is missing or empty",
-    ),
+    spec("default", Helper::Default, (2, 2), &[], "a value and what to write where it is missing or empty"),
     spec("upper", Helper::Upper, (1, 1), &[], "one value"),
     spec("lower", Helper::Lower, (1, 1), &[], "one value"),
     spec("trim", Helper::Trim, (1, 1), &[], "one value"),
@@ -98,38 +85,14 @@ static SPECS: [Spec; 28] = [
         &["ellipsis"],
         "a value, a length in characters and ellipsis=",
     ),
-    spec(
-        "replace",
-        Helper::Replace,
-        (3, 3),
-        &[],
-        "a value, what to look for and what to write instead",
-    ),
+    spec("replace", Helper::Replace, (3, 3), &[], "a value, what to look for and what to write instead"),
     spec("url_encode", Helper::UrlEncode, (1, 1), &[], "one value"),
     spec("json", Helper::Json, (1, 1), &[], "one value"),
     spec("join", Helper::Join, (1, 2), &[], "an array and a separator"),
     spec("length", Helper::Length, (1, 1), &[], "one value"),
-    spec(
-        "lookup",
-        Helper::Lookup,
-        (2, 2),
-        &[],
-        "an object or array and a key",
-    ),
-    spec(
-        "number",
-        Helper::Number,
-        (1, 1),
-        &["decimals", "locale"],
-        "a number, decimals= and locale=",
-    ),
-    spec(
-        "currency",
-        Helper::Currency,
-        (2, 2),
-        &["locale"],
-        "a number, a currency code and locale=",
-    ),
+    spec("lookup", Helper::Lookup, (2, 2), &[], "an object or array and a key"),
+    spec("number", Helper::Number, (1, 1), &["decimals", "locale"], "a number, decimals= and locale="),
+    spec("currency", Helper::Currency, (2, 2), &["locale"], "a number, a currency code and locale="),
     spec("add", Helper::Add, (2, 2), &[], "two numbers"),
     spec("sub", Helper::Sub, (2, 2), &[], "two numbers"),
     spec("mul", Helper::Mul, (2, 2), &[], "two numbers"),
@@ -174,11 +137,7 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
                 Some(Value::String(text)) => text.trim().is_empty(),
                 Some(_) => false,
             };
-            if empty {
-                machine.eval(&call.arguments[1])
-            } else {
-                Ok(value)
-            }
+            if empty { machine.eval(&call.arguments[1]) } else { Ok(value) }
         }
         Helper::Upper
         | Helper::Lower
@@ -249,11 +208,7 @@ fn numeric(value: &Value) -> Option<f64> {
 }
 
 fn invalid(call: &Call, message: impl Into<String>) -> RenderError {
-    RenderError::InvalidValue {
-        helper: call.name,
-        line: call.line,
-        message: message.into(),
-    }
+    RenderError::InvalidValue { helper: call.name, line: call.line, message: message.into() }
 }
 
 /// The text of a named argument that is written out in the template.

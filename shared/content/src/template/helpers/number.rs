@@ -21,11 +21,7 @@ const NO_BREAK_SPACE: &str = "\u{a0}";
 
 /// The style of a language tag such as `de` or `de-AT`, by CLDR's main conventions of the language.
 fn style(locale: &str) -> Option<Style> {
-    let language = locale
-        .split(['-', '_'])
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let language = locale.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
     let (group, decimal, currency_first) = match language.as_str() {
         "en" | "ja" | "zh" | "ko" | "he" | "th" => (",", ".", true),
         "de" | "es" | "it" | "da" | "id" | "el" | "ro" | "hr" | "sl" => (".", ",", false),
@@ -36,11 +32,7 @@ fn style(locale: &str) -> Option<Style> {
         }
         _ => return None,
     };
-    Some(Style {
-        group,
-        decimal,
-        currency_first,
-    })
+    Some(Style { group, decimal, currency_first })
 }
 
 pub(super) fn prepare(call: &Call) -> Result<(), String> {
@@ -75,10 +67,7 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
 }
 
 fn operand(call: &Call, value: &Val<'_>) -> Result<f64, RenderError> {
-    value
-        .json()
-        .and_then(numeric)
-        .ok_or_else(|| invalid(call, "the value is not a number"))
+    value.json().and_then(numeric).ok_or_else(|| invalid(call, "the value is not a number"))
 }
 
 fn integer(value: &Val<'_>) -> Option<i64> {
@@ -111,10 +100,7 @@ fn arithmetic(
         Helper::Add => first.checked_add(second),
         Helper::Sub => first.checked_sub(second),
         Helper::Mul => first.checked_mul(second),
-        _ => first
-            .checked_rem(second)
-            .filter(|rest| *rest == 0)
-            .and_then(|_| first.checked_div(second)),
+        _ => first.checked_rem(second).filter(|rest| *rest == 0).and_then(|_| first.checked_div(second)),
     });
     if let Some(exact) = exact {
         return Ok(exact.into());
@@ -140,9 +126,8 @@ fn format(number: f64, decimals: Option<usize>, style: Style) -> String {
         Some(digits) => ("", digits),
         None => ("", plain.as_str()),
     };
-    let (whole, fraction) = digits
-        .split_once('.')
-        .map_or((digits, None), |(whole, part)| (whole, Some(part)));
+    let (whole, fraction) =
+        digits.split_once('.').map_or((digits, None), |(whole, part)| (whole, Some(part)));
     let mut out = String::with_capacity(plain.len() + 8);
     out.push_str(sign);
     for (at, digit) in whole.char_indices() {

@@ -13,9 +13,7 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
     let value = argument!(machine, call, 0);
     match call.helper {
         Helper::Json => {
-            return Ok(Val::Own(
-                value.json().map(Value::to_string).unwrap_or_default().into(),
-            ));
+            return Ok(Val::Own(value.json().map(Value::to_string).unwrap_or_default().into()));
         }
         Helper::Join => return join(machine, call, &value),
         Helper::Length => return length(call, &value),
@@ -28,9 +26,7 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
         Helper::Trim => source.trim().to_owned(),
         Helper::Capitalize => {
             let mut rest = source.chars();
-            rest.next()
-                .map(|first| first.to_uppercase().chain(rest).collect())
-                .unwrap_or_default()
+            rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
         }
         Helper::Truncate => {
             let limit = argument!(machine, call, 1);
@@ -39,10 +35,7 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
                 .and_then(numeric)
                 .filter(|limit| *limit >= 0.0)
                 .ok_or_else(|| invalid(call, "the length must be a number of characters"))?;
-            let ellipsis = call
-                .named("ellipsis")
-                .map(|expr| machine.eval(expr))
-                .transpose()?;
+            let ellipsis = call.named("ellipsis").map(|expr| machine.eval(expr)).transpose()?;
             let ellipsis = ellipsis.as_ref().and_then(Val::json).and_then(eval::text_of);
             truncate(&source, limit as usize, ellipsis.as_deref().unwrap_or("…"))
         }

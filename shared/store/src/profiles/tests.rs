@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use campaign::profile::Namespace;
+use campaign::{Profile, ProfileId};
+use platform::SystemClock;
+use platform::embedded::Embedded;
+use serde_json::{Map, Value, json};
+
+use super::{Incoming, Profiles, RowResult, UpsertError};
+use crate::StoreError;
+
+fn profiles() -> Profiles {
+    Profiles::new(Embedded::in_memory(Arc::new(SystemClock)).platform())
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    let Value::Object(object) = value else { panic!("an object") };
+    object
+}
+
+fn row(value: Value) -> Incoming {
+    Incoming { document: object(value) }
+}
+
+async fn upsert_one(profiles: &Profiles, value: Value) -> Result<RowResult, UpsertError> {
+    profiles.upsert(vec![row(value)]).await.unwrap().remove(0)
+}
+
+async fn created(profiles: &Profiles, value: Value) -> ProfileId {
+    match upsert_one(profiles, value).await {
+        Ok(RowResult::Created(id)) => id,
+        other => panic!("created, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_row_is_merged_into_the_profile_that_any_of_its_names_finds() {
+    let profiles = profiles();
+    let ada =
+        created(&profiles, json!({ "email": "Ada@x.io", "city": "Lyon", "consent": { "sms": "out" } })).await;
+    // An id from another system comes later, beside the known address.
+    let row = json!({ "external_id": "C1", "email": "ada@X.io", "consent": { "email": "in" } });
+    assert!(matches!(upsert_one(&profiles, row).await, Ok(RowResult::Updated(id)) if id == ada));
+    let stored = profiles.get(ada).await.unwrap().value;
+    assert_eq!(stored.text("external_id"), Some("C1"));
+    assert_eq!(stored.text("city"), Some("Lyon"));
+    assert_eq!(stored.document()["consent"], json!({ "sms": "out", "email": "in" }));
+    assert_eq!(profiles.find(Namespace::ExternalId, "C1").await.unwrap(), Some(ada));
+}
+
+#[tokio::test]
+async fn an_address_of_somebody_with_another_external_id_is_taken() {
+    let profiles = profiles();
+    created(&profiles, json!({ "external_id": "C1", "email": "ada@x.io" })).await;
+    let result = upsert_one(&profiles, json!({ "external_id": "C2", "email": "ada@x.io" })).await;
+    assert!(matches!(result, Err(UpsertError::IdentityTaken("email"))), "{result:?}");
+    assert_eq!(profiles.find(Namespace::ExternalId, "C2").await.unwrap(), None, "nothing is half done");
+}
+
+#[tokio::test]
+async fn the_same_person_twice_in_a_batch_is_counted_and_the_last_row_wins() {
+    // Corpus G7.
+    let profiles = profiles();
+    let mut rows: Vec<_> = (0..300).map(|n| row(json!({ "email": format!("p{n}@x.io"), "n": n }))).collect();
+    rows.push(row(json!({ "email": "P7@x.io", "n": 1000 })));
+    let results = profiles.upsert(rows).await.unwrap();
+    assert!(matches!(results[7], Ok(RowResult::Duplicate)));
+    assert_eq!(results.iter().filter(|result| matches!(result, Ok(RowResult::Created(_)))).count(), 300);
+    let seven = profiles.find(Namespace::Email, "p7@x.io").await.unwrap().unwrap();
+    assert_eq!(profiles.get(seven).await.unwrap().value.document()["n"], json!(1000));
+}
+
+#[tokio::test]
+async fn two_rows_that_find_one_person_by_different_names_are_both_merged() {
+    let profiles = profiles();
+    let ada = created(&profiles, json!({ "external_id": "C1", "email": "ada@x.io" })).await;
+    let rows = vec![row(json!({ "external_id": "C1", "a": 1 })), row(json!({ "email": "ada@x.io", "b": 2 }))];
+    for result in profiles.upsert(rows).await.unwrap() {
+        assert!(matches!(result, Ok(RowResult::Updated(id)) if id == ada), "{result:?}");
+    }
+    let stored = profiles.get(ada).await.unwrap().value;
+    assert_eq!((&stored.document()["a"], &stored.document()["b"]), (&json!(1), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_bad_row_leaves_the_others_alone() {
+    let profiles = profiles();
+    let rows = vec![
+        row(json!({ "email": "a@x.io" })),
+        row(json!({ "email": "nonsense" })),
+        row(json!({ "city": "Oslo" })),
+    ];
+    let results = profiles.upsert(rows).await.unwrap();
+    assert!(matches!(results[0], Ok(RowResult::Created(_))));
+    assert!(matches!(results[1], Err(UpsertError::Profile(_))));
+    assert!(matches!(results[2], Err(UpsertError::NoIdentity)));
+}
+
+#[tokio::test]
+async fn a_changed_address_frees_the_old_one() {
+    let profiles = profiles();
+    let ada = created(&profiles, json!({ "email": "old@x.io" })).await;
+    let before = profiles.get(ada).await.unwrap();
+    let changed = Profile::new(ada, object(json!({ "email": "new@x.io" }))).unwrap();
+    profiles.put(&changed, Some(&before)).await.unwrap();
+    assert_eq!(profiles.find(Namespace::Email, "old@x.io").await.unwrap(), None);
+    assert_eq!(profiles.find(Namespace::Email, "new@x.io").await.unwrap(), Some(ada));
+    assert!(matches!(profiles.put(&changed, Some(&before)).await, Err(StoreError::Stale { .. })));
+    profiles.delete(ada).await.unwrap();
+    assert_eq!(profiles.find(Namespace::Email, "new@x.io").await.unwrap(), None);
+    assert!(matches!(profiles.get(ada).await, Err(StoreError::NotFound { .. })));
+}
