@@ -34,6 +34,9 @@ pub(crate) struct Serve {
     /// The user to log in as; the password is read from ENVOI_SMTP_PASSWORD.
     #[arg(long, env = "ENVOI_SMTP_USER", requires = "smtp_host")]
     smtp_user: Option<String>,
+    /// How to name ourselves to the server.
+    #[arg(long, env = "ENVOI_SMTP_HELLO", requires = "smtp_host")]
+    smtp_hello: Option<String>,
     /// The most connections to the server.
     #[arg(long, env = "ENVOI_SMTP_CONNECTIONS", default_value = "16")]
     smtp_connections: NonZeroU32,
@@ -93,6 +96,9 @@ impl Serve {
         let mut smtp = SmtpConfig::new(host, self.smtp_port.unwrap_or(port));
         smtp.tls = tls;
         smtp.max_connections = self.smtp_connections;
+        if let Some(hello) = &self.smtp_hello {
+            smtp.hello_name.clone_from(hello);
+        }
         if let Some(username) = &self.smtp_user {
             let password = std::env::var("ENVOI_SMTP_PASSWORD")
                 .context("with --smtp-user, the password is read from ENVOI_SMTP_PASSWORD")?;

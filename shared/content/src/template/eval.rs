@@ -1,4 +1,4 @@
-//! Running a [`Program`] over borrowed JSON.
+//! Running a [`Program`](super::Program) over borrowed JSON.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
