@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod lambda;
 pub mod process;
 pub mod sim;
 pub mod sink;

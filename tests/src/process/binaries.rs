@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use anyhow::{Context, anyhow, ensure};
 
 /// What is built.
-const PROGRAMS: [&str; 2] = ["envoi", "smtp-sink"];
+const PROGRAMS: [&str; 6] = ["envoi", "smtp-sink", "activate", "api", "deliver-email", "fanout"];
+/// The packages they belong to.
+const PACKAGES: [&str; 6] = ["envoi-local", "envoi-tests", "activate", "api", "deliver-email", "fanout"];
 /// What cargo tells the program it runs about its package. Passed on to another cargo, these make build scripts that
 /// watch them run again.
 const ABOUT_THE_PACKAGE: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
@@ -50,9 +52,11 @@ fn build(cargo: &Path, folder: &Path) -> anyhow::Result<()> {
         .arg("--manifest-path")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(target)
-        // Together, so that both are built with the features that this program was built with.
-        .args(["--package", "envoi-tests", "--package", "envoi-local"]);
+        .arg(target);
+    // Together, so that all are built with the features that this program was built with.
+    for package in PACKAGES {
+        command.args(["--package", package]);
+    }
     for program in PROGRAMS {
         command.args(["--bin", program]);
     }

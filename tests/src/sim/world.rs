@@ -134,75 +134,13 @@ impl World {
 
     async fn furnish(&self) {
         let now = self.clock.now();
-        let store = &self.store;
         for person in &self.people {
-            store.profiles.put(&person.profile(), None).await.unwrap();
+            self.store.profiles.put(&person.profile(), None).await.unwrap();
             if person.fate == super::Fate::Suppressed {
-                store.suppressions.add(Channel::Email, &person.address(), "by hand", now).await.unwrap();
+                self.store.suppressions.add(Channel::Email, &person.address(), "by hand", now).await.unwrap();
             }
         }
-        let segment = SegmentId::random();
-        let members: Vec<_> = self.people.iter().map(|person| person.id).collect();
-        let kind = match self.options.told {
-            Told::ByList => SegmentKind::List { generation: 1, partitions: 16, members: members.len() as u64 },
-            Told::ByRule => SegmentKind::Rule { expression: "has(profile.fate)".to_owned() },
-        };
-        let segment = Segment {
-            id: segment,
-            name: "Everybody".to_owned(),
-            description: String::new(),
-            kind,
-            created_at: now,
-            modified_at: now,
-        };
-        store.segments.put(&segment, 0).await.unwrap();
-        store.segments.add_members(segment.id, 1, &members).await.unwrap();
-        let configuration = Configuration {
-            id: ConfigurationId::random(),
-            name: "Post".to_owned(),
-            category: Category::Marketing,
-            rate_per_second: self.options.rate_per_second,
-            retry_period_seconds: default_retry_period(),
-            sender: campaign::configuration::Sender::Email(EmailSender {
-                from: EmailAddress::parse("us@example.org").unwrap(),
-                from_name: None,
-                reply_to: None,
-            }),
-        };
-        store.configurations.put(&configuration, 0).await.unwrap();
-        let campaign = Campaign {
-            id: self.campaign,
-            name: "Simulated".to_owned(),
-            description: String::new(),
-            tags: Vec::new(),
-            kind: CampaignType::Scheduled,
-            category: Category::Marketing,
-            created_at: now,
-            modified_at: now,
-            activation_errors: Vec::new(),
-            status: Status::Draft,
-            revision: 0,
-            live_version: None,
-            draft_version: Some(1),
-            next_occurrence: None,
-            open_executions: 0,
-        };
-        let version = Version {
-            segment: Some(segment.id),
-            actions: vec![Action { channel: Channel::Email, configuration: Some(configuration.id) }],
-            on_unknown: Some(self.options.on_unknown),
-            schedule: self.options.starts_after.map_or(Schedule::AtActivation, |after| Schedule::At {
-                date_time: TimeZone::UTC.to_datetime(now + after),
-                time_zone: "UTC".to_owned(),
-            }),
-            ..Version::draft(1)
-        };
-        let content = Content::Email(EmailContent {
-            subject: "Hello".to_owned(),
-            body: EmailBody::Html("<p>Hello</p>".to_owned()),
-            ..EmailContent::default()
-        });
-        store.campaigns.create(&campaign, &version, &[content]).await.unwrap();
+        create_campaign(&self.store, self.campaign, &self.people, &self.options).await;
     }
 
     /// Starts the process.
@@ -360,4 +298,82 @@ impl Process {
         // A sweep that fails is followed by another.
         drop(activate::wake(&self.activate, &WakeUp::Sweep).await);
     }
+}
+
+/// Makes a campaign to these people, ready to be activated.
+async fn create_campaign(store: &Store, campaign: CampaignId, people: &[Person], options: &Options) {
+    let now = store.platform.clock.now();
+    let segment = SegmentId::random();
+    let members: Vec<_> = people.iter().map(|person| person.id).collect();
+    let kind = match options.told {
+        Told::ByList => SegmentKind::List { generation: 1, partitions: 16, members: members.len() as u64 },
+        Told::ByRule => SegmentKind::Rule { expression: "has(profile.fate)".to_owned() },
+    };
+    let segment = Segment {
+        id: segment,
+        name: "Everybody".to_owned(),
+        description: String::new(),
+        kind,
+        created_at: now,
+        modified_at: now,
+    };
+    store.segments.put(&segment, 0).await.unwrap();
+    store.segments.add_members(segment.id, 1, &members).await.unwrap();
+    let configuration = Configuration {
+        id: ConfigurationId::random(),
+        name: "Post".to_owned(),
+        category: Category::Marketing,
+        rate_per_second: options.rate_per_second,
+        retry_period_seconds: default_retry_period(),
+        sender: campaign::configuration::Sender::Email(EmailSender {
+            from: EmailAddress::parse("us@example.org").unwrap(),
+            from_name: None,
+            reply_to: None,
+        }),
+    };
+    store.configurations.put(&configuration, 0).await.unwrap();
+    let document = Campaign {
+        id: campaign,
+        name: "Simulated".to_owned(),
+        description: String::new(),
+        tags: Vec::new(),
+        kind: CampaignType::Scheduled,
+        category: Category::Marketing,
+        created_at: now,
+        modified_at: now,
+        activation_errors: Vec::new(),
+        status: Status::Draft,
+        revision: 0,
+        live_version: None,
+        draft_version: Some(1),
+        next_occurrence: None,
+        open_executions: 0,
+    };
+    let version = Version {
+        segment: Some(segment.id),
+        actions: vec![Action { channel: Channel::Email, configuration: Some(configuration.id) }],
+        on_unknown: Some(options.on_unknown),
+        schedule: options.starts_after.map_or(Schedule::AtActivation, |after| Schedule::At {
+            date_time: TimeZone::UTC.to_datetime(now + after),
+            time_zone: "UTC".to_owned(),
+        }),
+        ..Version::draft(1)
+    };
+    let content = Content::Email(EmailContent {
+        subject: "Hello".to_owned(),
+        body: EmailBody::Html("<p>Hello</p>".to_owned()),
+        ..EmailContent::default()
+    });
+    store.campaigns.create(&document, &version, &[content]).await.unwrap();
+}
+
+/// Fills a store with so many people and a campaign to them, ready to be activated; its id.
+pub async fn furnish(store: &Store, people: u8) -> CampaignId {
+    let campaign = CampaignId::ordered(store.platform.clock.now().as_millisecond());
+    let people: Vec<_> = (1..=people).map(|number| Person::new(number, super::Fate::Taken)).collect();
+    for person in &people {
+        store.profiles.put(&person.profile(), None).await.unwrap();
+    }
+    create_campaign(store, campaign, &people, &Options::default()).await;
+    campaign
 }

@@ -1,0 +1,79 @@
+//! A stub of Lambda's runtime API: hands a function's program one event and takes its answer.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use platform::{Clock, SystemClock};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::process::{Child, GUARD, binary};
+
+struct Stub {
+    event: Mutex<Option<Value>>,
+    answer: Mutex<Option<oneshot::Sender<Value>>>,
+}
+
+/// Starts the function's program `name` with these variables, lets it handle one event, and ends it.
+///
+/// # Errors
+/// Where the program does not start, or answers with an error or not at all.
+pub async fn invoke(name: &str, variables: &[(&str, &str)], event: Value) -> anyhow::Result<Value> {
+    let (answer, answered) = oneshot::channel();
+    let stub = Arc::new(Stub { event: Mutex::new(Some(event)), answer: Mutex::new(Some(answer)) });
+    let router = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(response))
+        .with_state(stub);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut command = Command::new(binary(name)?);
+    command
+        .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", name)
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", name)
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", name)
+        .envs(variables.iter().copied());
+    let _function = Child::start(command, None)?;
+    let answer = tokio::time::timeout(GUARD, answered).await.context("the function does not answer")??;
+    server.abort();
+    Ok(answer)
+}
+
+async fn next(State(stub): State<Arc<Stub>>) -> impl IntoResponse {
+    let event = stub.event.lock().unwrap().take();
+    let Some(event) = event else {
+        // The function asks for more; it is ended before there is any.
+        std::future::pending::<()>().await;
+        return StatusCode::GONE.into_response();
+    };
+    let deadline = SystemClock.now() + Duration::from_secs(60);
+    let headers = [
+        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+        ("lambda-runtime-deadline-ms", deadline.as_millisecond().to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:envoi".to_owned()),
+    ];
+    (headers, event.to_string()).into_response()
+}
+
+async fn response(State(stub): State<Arc<Stub>>, body: Bytes) -> StatusCode {
+    let answer = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    if let Some(waiting) = stub.answer.lock().unwrap().take() {
+        // Nobody waits any more where the test has failed already.
+        drop(waiting.send(answer));
+    }
+    StatusCode::ACCEPTED
+}
