@@ -2,7 +2,7 @@
 
 use campaign::model::Severity;
 use campaign::status::Command;
-use campaign::{CampaignId, Status};
+use campaign::{Campaign, CampaignId, Status};
 use platform::WakeUp as Alarm;
 use store::StoreError;
 use store::messages::WakeUp;
@@ -19,6 +19,7 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
         campaign => campaign?,
     };
     let (Status::Activating, Some(draft)) = (campaign.status, campaign.draft_version) else { return Ok(()) };
+    let revision = campaign.revision;
     let version = store.campaigns.version(id, draft).await?;
     let contents = store.campaigns.contents(id, &version).await?;
     let findings = validation::validate(store, &campaign, &version, &contents).await?;
@@ -27,7 +28,7 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
         info!(campaign = %id, errors = errors.len(), "campaign {id} was not activated: {} errors", errors.len());
         let failed = store.campaigns.command(id, Command::FailActivation, |campaign| {
             campaign.activation_errors.clone_from(&errors);
-            Ok(())
+            unchanged(campaign, revision)
         });
         return superseded(failed.await.map(|_| ()));
     }
@@ -35,14 +36,11 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
         version.schedule.first(now).map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
     let command = if first > now { Command::BecomeScheduled } else { Command::BecomeLive };
     let activated = store.campaigns.command(id, command, |campaign| {
-        // Between the check and this write another worker may have activated it: then it has no draft.
-        if campaign.draft_version == Some(draft) {
-            campaign.live_version = Some(draft);
-            campaign.draft_version = None;
-            campaign.next_occurrence = Some(first);
-            campaign.activation_errors.clear();
-        }
-        Ok(())
+        campaign.live_version = Some(draft);
+        campaign.draft_version = None;
+        campaign.next_occurrence = Some(first);
+        campaign.activation_errors.clear();
+        unchanged(campaign, revision)
     });
     if let Err(error) = activated.await {
         return superseded(Err(error));
@@ -56,6 +54,12 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
     let body = WakeUp::Start { campaign: id, occurrence_ms }.body();
     store.platform.scheduler.put(Alarm { name: format!("start-{id}"), at: first, body }).await?;
     Ok(())
+}
+
+/// What was checked is what is decided about: a campaign that changed meanwhile is checked anew, by the message or the
+/// sweep that comes next.
+fn unchanged(campaign: &Campaign, revision: i64) -> Result<(), StoreError> {
+    if campaign.revision == revision { Ok(()) } else { Err(StoreError::Stale { what: "campaign" }) }
 }
 
 /// A command that came too late, because somebody else's was faster, is no failure.

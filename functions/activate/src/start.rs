@@ -1,10 +1,13 @@
 //! The start of an occurrence: one transaction, which only one of any number of wake-ups can win.
 
+use std::time::Duration;
+
 use campaign::segment::SegmentKind;
 use campaign::{Campaign, CampaignId, Status, Version};
 use jiff::Timestamp;
 use store::StoreError;
 use store::ledger::{Audience, ExecutionSummary, Head, State, execution_id};
+use store::messages::WakeUp;
 use tracing::{info, warn};
 
 use crate::Context;
@@ -13,6 +16,8 @@ use crate::Context;
 const SHARD: u64 = 50_000;
 /// The most shards of an execution.
 const MOST_SHARDS: u64 = 16;
+/// A wake-up that is earlier than this is not the one that was meant.
+const EARLY: Duration = Duration::from_secs(60);
 /// How often a start is tried anew when others change the campaign at the same time.
 const TRIES: usize = 10;
 
@@ -33,7 +38,13 @@ pub(crate) async fn start(context: &Context, id: CampaignId, occurrence_ms: i64)
             return Ok(());
         };
         if occurrence > now {
-            return Ok(());
+            let wait = occurrence.duration_since(now).unsigned_abs();
+            if wait > EARLY {
+                return Ok(());
+            }
+            // By another machine's clock it was time.
+            let message = WakeUp::Start { campaign: id, occurrence_ms }.message().after(wait);
+            return Ok(store.platform.queue.send(vec![message]).await?);
         }
         let version = store.campaigns.version(id, live).await?;
         campaign.next_occurrence = version.schedule.following(occurrence);

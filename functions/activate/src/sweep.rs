@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use campaign::{Channel, ExecutionId, Status};
-use platform::Message;
+use campaign::version::Action;
+use campaign::{Campaign, ExecutionId, Status};
+use platform::{Deadline, Message, batch};
 use store::StoreError;
-use store::ledger::{Cursor, Head, Overdue, SKEW, Seen, State, StoredChunk};
+use store::ledger::{Cursor, Head, Overdue, Part, SKEW, Seen, State, StoredChunk};
 use store::messages::FanOut;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{Context, check, start};
 
@@ -16,46 +17,84 @@ use crate::{Context, check, start};
 const LIMIT: usize = 100;
 /// How often a shard whose fan-out is under way is looked at.
 const FAN_OUT_LOOK: Duration = Duration::from_secs(10);
-/// A shard that has not changed for so long, with chunks that nobody holds, has lost their messages.
+/// Where chunks that nobody holds have not changed for so long, their messages are lost.
 const STALLED: Duration = Duration::from_secs(300);
+/// How soon a shard is looked at again where the look itself fails.
+const FARTHEST_LOOK: Duration = STALLED;
+/// How many chunks are read at once.
+const PAGE: usize = 500;
+/// What must be left of the time to look at another thing.
+const RESERVE: Duration = Duration::from_secs(5);
 /// How long after its instant a waiting chunk is taken to have lost its message.
 const LATE: Duration = Duration::from_secs(15);
 /// How often the chunks of an execution that is being stopped are handed out again.
 const NUDGE: Duration = Duration::from_secs(60);
 
-/// Looks at whatever is due. Returns how many things that were.
+/// Looks at whatever is due, until `deadline`. What can't be looked at is logged and left for the next sweep, so that it
+/// keeps nobody else from being looked at. Returns how many things were due.
 ///
 /// # Errors
-/// Where the tables can't be read or written; what was done stays done, and the next sweep goes on.
-pub async fn sweep(context: &Context) -> Result<usize, StoreError> {
+/// Where the tables can't be read at all.
+pub async fn sweep(context: &Context, deadline: Deadline) -> Result<usize, StoreError> {
     let store = &context.store;
-    let now = store.platform.clock.now();
+    let clock = &*store.platform.clock;
+    let now = clock.now();
     let mut looked_at = 0;
-    for campaign in store.campaigns.due(now).await? {
+    for found in store.campaigns.due(now).await? {
         looked_at += 1;
-        match (campaign.status, campaign.next_occurrence) {
-            (Status::Activating, _) => {
-                store.campaigns.postpone(&campaign).await?;
-                check::activate(context, campaign.id).await?;
-            }
-            (_, Some(next)) => start::start(context, campaign.id, next.as_millisecond()).await?,
-            _ => {}
+        let looked = match found {
+            Ok(due) => campaign(context, &due).await,
+            Err(error) => Err(error),
+        };
+        log_failure("a campaign", looked);
+        if deadline.remaining(clock) < RESERVE {
+            return Ok(looked_at);
         }
     }
     for overdue in store.ledger.overdue(now.as_millisecond(), LIMIT).await? {
         looked_at += 1;
         match overdue {
-            Overdue::Execution(id) => execution(context, id).await?,
-            Overdue::Shard(shard) => look(context, shard).await?,
+            Ok(Overdue::Execution(id)) => log_failure("an execution", execution(context, id).await),
+            Ok(Overdue::Shard(shard)) => log_failure("a shard", look(context, shard).await),
+            Err(error) => log_failure("an item of the ledger", Err(error)),
+        }
+        if deadline.remaining(clock) < RESERVE {
+            break;
         }
     }
     Ok(looked_at)
+}
+
+fn log_failure(what: &'static str, looked: Result<(), StoreError>) {
+    if let Err(failure) = looked {
+        error!(error = %batch::chain(&failure), "{what} can't be looked at");
+    }
+}
+
+/// Goes on with an activation that hangs, or starts what is overdue.
+async fn campaign(context: &Context, campaign: &Campaign) -> Result<(), StoreError> {
+    match (campaign.status, campaign.next_occurrence) {
+        (Status::Activating, _) => {
+            context.store.campaigns.postpone(campaign).await?;
+            check::activate(context, campaign.id).await
+        }
+        (_, Some(next)) => {
+            let started = start::start(context, campaign.id, next.as_millisecond()).await;
+            if started.is_err() {
+                // Others are looked at before this one is again.
+                context.store.campaigns.postpone(campaign).await?;
+            }
+            started
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Ends an execution that is complete, and moves on one that is being stopped.
 async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError> {
     let store = &context.store;
     let Some(mut head) = store.ledger.head(id).await? else { return Ok(()) };
+    let now_ms = store.platform.clock.now().as_millisecond();
     if head.state == State::Running && store.campaigns.get(head.campaign).await?.status == Status::Stopped {
         // Whoever stopped the campaign may have died before it came to its executions.
         match store.ledger.turn(id, &[State::Running], State::Stopping).await? {
@@ -67,7 +106,6 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
         for shard in head.shards() {
             store.ledger.close_cursor(shard).await?;
         }
-        let now_ms = store.platform.clock.now().as_millisecond();
         if store.ledger.nudge(id, now_ms, now_ms - millis(NUDGE)).await? {
             for shard in head.shards() {
                 hand_out(context, &head, shard).await?;
@@ -76,7 +114,7 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
     }
     let tally = store.ledger.tally(&head).await?;
     if !tally.is_complete() {
-        return Ok(());
+        return store.ledger.look_at_execution(&head, now_ms + millis(context.sweep_every)).await;
     }
     let ended = if head.state == State::Stopping { State::Stopped } else { State::Completed };
     let mut campaign = store.campaigns.get(head.campaign).await?;
@@ -97,9 +135,9 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
 async fn hand_out(context: &Context, head: &Head, shard: FanOut) -> Result<(), StoreError> {
     let mut after = None;
     loop {
-        let (chunks, next) = context.store.ledger.chunks(shard, after, 500).await?;
+        let (chunks, next) = context.store.ledger.chunks(shard, Part::Whole, after, 500).await?;
         let messages: Vec<Message> =
-            chunks.iter().filter(|chunk| !chunk.closed).map(|chunk| message(chunk, head)).collect();
+            chunks.iter().filter(|chunk| !chunk.closed).map(|chunk| head.message(&chunk.key)).collect();
         if !messages.is_empty() {
             context.store.platform.queue.send(messages).await?;
         }
@@ -118,100 +156,136 @@ async fn look(context: &Context, shard: FanOut) -> Result<(), StoreError> {
     let Some(head) = head.filter(|head| matches!(head.state, State::Running | State::Stopping)) else {
         return store.ledger.look_never(shard).await;
     };
+    store.ledger.begin_look(shard, now_ms + millis(FARTHEST_LOOK)).await?;
     let Some(cursor) = store.ledger.cursor(shard).await? else { return Ok(()) };
     let mut messages = Vec::new();
     if !cursor.done && cursor.leased_until_ms.is_none_or(|until| until + millis(SKEW) < now_ms) {
         messages.push(shard.message());
     }
-    let view = View::read(context, &head, shard, now_ms).await?;
-    let mut release = per_release(context, &head).await?;
-    let mut next_look_ms = now_ms + millis(if cursor.done { STALLED } else { FAN_OUT_LOOK });
-    for chunk in &view.waiting_for_rate {
-        let quota = release.get_mut(usize::from(chunk.key.action));
-        let Some(quota @ 1..) = quota else {
-            next_look_ms = next_look_ms.min(now_ms + millis(context.sweep_every));
-            continue;
-        };
-        *quota -= 1;
-        messages.push(message(chunk, &head));
-    }
-    messages.extend(view.late.iter().map(|chunk| message(chunk, &head)));
-    if let Some(at_ms) = view.next_ms {
-        next_look_ms = next_look_ms.min(at_ms.max(now_ms + 1000));
-    }
-    let seen = seen(&cursor, &view, now_ms);
-    let seen = if now_ms - seen.at_ms >= millis(STALLED) && !view.idle.is_empty() {
-        warn!(execution = %shard.execution, shard = shard.shard, chunks = view.idle.len(), "shard {} stands still: {} chunks handed out again", shard.shard, view.idle.len());
-        messages.extend(view.idle.iter().map(|chunk| message(chunk, &head)));
-        Seen { at_ms: now_ms, ..seen }
-    } else {
-        seen
+    let mut view = View::read(context, &head, &cursor, now_ms).await?;
+    messages.append(&mut view.released);
+    messages.extend(view.late.iter().map(|chunk| head.message(&chunk.key)));
+    let mut seen = match cursor.seen {
+        Some(seen) if seen.mark == view.mark => seen,
+        _ => Seen { mark: view.mark, at_ms: now_ms, helped: 0 },
     };
+    // Others may be ahead in the queue: each time it takes twice as long until messages are taken to be lost.
+    let patience_ms = millis(STALLED).saturating_mul(1 << seen.helped.min(10));
+    if !view.idle.is_empty() && now_ms - seen.at_ms >= patience_ms {
+        warn!(execution = %shard.execution, shard = shard.shard, chunks = view.idle.len(), "shard {} stands still: {} chunks are handed out again", shard.shard, view.idle.len());
+        messages.extend(view.idle.iter().map(|chunk| head.message(&chunk.key)));
+        seen = Seen { at_ms: now_ms, helped: seen.helped + 1, ..seen };
+    }
     if !messages.is_empty() {
         store.platform.queue.send(messages).await?;
     }
-    store.ledger.look_at(shard, next_look_ms, seen).await
+    store.ledger.end_look(shard, seen, &view.lowest_open).await?;
+    let next_ms = if cursor.done { now_ms + millis(STALLED) } else { now_ms + millis(FAN_OUT_LOOK) };
+    store.ledger.look_by(shard, view.next_ms.unwrap_or(next_ms).clamp(now_ms + 1, next_ms)).await
 }
 
 /// The open chunks of a shard, by what they wait for.
 #[derive(Default)]
 struct View {
-    /// For their turn at the configuration's rate.
-    waiting_for_rate: Vec<StoredChunk>,
-    /// For an instant that has passed: their message is lost, or they never had one.
+    /// The messages of those that waited for the configuration's rate and now have their turn.
+    released: Vec<Message>,
+    /// Those whose instant has passed: their message is lost, or they never had one.
     late: Vec<StoredChunk>,
-    /// For nothing but their message.
+    /// Those that wait for nothing but their message.
     idle: Vec<StoredChunk>,
-    /// The next instant at which one is to be released.
+    /// When to look next, where it is sooner than otherwise.
     next_ms: Option<i64>,
-    /// Changes with every change of any chunk.
+    /// Changes with every change of the idle ones.
     mark: i64,
+    /// For each action the number below which all chunks are closed.
+    lowest_open: Vec<u32>,
 }
 
 impl View {
-    async fn read(context: &Context, head: &Head, shard: FanOut, now_ms: i64) -> Result<Self, StoreError> {
-        let mut view = Self::default();
-        let mut after = None;
+    async fn read(context: &Context, head: &Head, cursor: &Cursor, now_ms: i64) -> Result<Self, StoreError> {
+        let mut view = Self { lowest_open: cursor.lowest_open.clone(), ..Self::default() };
+        let version = context.store.campaigns.version(head.campaign, head.version).await?;
+        for (action, planned) in version.actions.iter().enumerate() {
+            let mut turns = Turns::new(context, head, cursor.shard, planned).await?;
+            view.read_action(context, head, cursor, action, &mut turns, now_ms).await?;
+        }
+        Ok(view)
+    }
+
+    async fn read_action(
+        &mut self,
+        context: &Context,
+        head: &Head,
+        cursor: &Cursor,
+        action: usize,
+        turns: &mut Turns,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let from = cursor.lowest_open.get(action).copied().unwrap_or(0);
+        let part = Part::Action { action: u8::try_from(action).unwrap_or(u8::MAX), from };
+        let (mut after, mut all_closed) = (None, true);
         loop {
-            let (chunks, next) = context.store.ledger.chunks(shard, after, 500).await?;
+            let (chunks, next) = context.store.ledger.chunks(cursor.shard, part, after, PAGE).await?;
             for chunk in chunks {
-                view.mark = view.mark.wrapping_add(chunk.revision + 1);
-                if chunk.closed || chunk.leased_until_ms.is_some_and(|until| until + millis(SKEW) >= now_ms) {
-                    continue;
+                all_closed &= chunk.closed;
+                if all_closed && let Some(lowest) = self.lowest_open.get_mut(action) {
+                    *lowest = chunk.key.number + 1;
                 }
-                view.sort_in(chunk, head, now_ms);
+                let leased = chunk.leased_until_ms.is_some_and(|until| until + millis(SKEW) >= now_ms);
+                if !chunk.closed && !leased {
+                    self.sort_in(chunk, head, turns, now_ms);
+                }
             }
-            if next.is_none() {
-                return Ok(view);
+            // Where more wait for the rate than have their turn, whoever is behind them has time, too.
+            if next.is_none() || turns.refused {
+                break;
             }
             after = next;
         }
+        if turns.refused {
+            self.next_by(now_ms + millis(context.sweep_every));
+        }
+        Ok(())
     }
 
-    fn sort_in(&mut self, chunk: StoredChunk, head: &Head, now_ms: i64) {
-        if head.state == State::Stopping {
-            return self.idle.push(chunk);
-        }
-        if chunk.awaits_rate {
-            return self.waiting_for_rate.push(chunk);
-        }
-        match chunk.not_before_ms {
-            Some(at_ms) if at_ms + millis(LATE) <= now_ms => self.late.push(chunk),
-            Some(at_ms) => {
-                let at_ms = at_ms + millis(LATE);
-                self.next_ms = Some(self.next_ms.map_or(at_ms, |next| next.min(at_ms)));
+    fn sort_in(&mut self, chunk: StoredChunk, head: &Head, turns: &mut Turns, now_ms: i64) {
+        if chunk.awaits_rate && head.state == State::Running {
+            if let Some(wait) = turns.next() {
+                self.released.push(head.message(&chunk.key).after(wait));
             }
-            None => self.idle.push(chunk),
+            return;
         }
+        match chunk.not_before_ms.filter(|_| head.state == State::Running) {
+            Some(at_ms) if at_ms + millis(LATE) <= now_ms => self.late.push(chunk),
+            Some(at_ms) => self.next_by(at_ms + millis(LATE)),
+            None => {
+                self.mark =
+                    self.mark.wrapping_mul(31).wrapping_add(i64::from(chunk.key.number) + chunk.revision);
+                self.idle.push(chunk);
+            }
+        }
+    }
+
+    fn next_by(&mut self, at_ms: i64) {
+        self.next_ms = Some(self.next_ms.map_or(at_ms, |next| next.min(at_ms)));
     }
 }
 
-/// For each action, how many of a shard's chunks to release now: its share of what the rate allows in one look, and one
-/// more, so that the rate is used whole.
-async fn per_release(context: &Context, head: &Head) -> Result<Vec<u64>, StoreError> {
-    let version = context.store.campaigns.version(head.campaign, head.version).await?;
-    let mut release = Vec::with_capacity(version.actions.len());
-    for action in &version.actions {
+/// The turns that one look gives to the chunks of an action that wait for its rate: those of the time until the next
+/// look, spaced as the rate wants it, each shard having its share.
+struct Turns {
+    /// How far apart two turns are; `None` where there is no rate any more.
+    apart: Option<Duration>,
+    /// How long after now the next turn is.
+    next: Duration,
+    /// Until the next look.
+    until: Duration,
+    /// Whether somebody had no turn.
+    refused: bool,
+}
+
+impl Turns {
+    async fn new(context: &Context, head: &Head, shard: FanOut, action: &Action) -> Result<Self, StoreError> {
         let rate = match action.configuration {
             Some(id) => match context.store.configurations.get(id).await {
                 Ok(found) => found.value.rate_per_second,
@@ -220,28 +294,26 @@ async fn per_release(context: &Context, head: &Head) -> Result<Vec<u64>, StoreEr
             },
             None => None,
         };
-        // An edited configuration that has no rate any more releases everybody.
-        release.push(rate.map_or(u64::MAX, |rate| {
-            let messages = u64::from(rate) * millis(context.sweep_every).unsigned_abs() / 1000;
-            messages / (campaign::chunk::CHUNK as u64 * u64::from(head.shards)) + 1
-        }));
+        let one = rate.map(|rate| Duration::from_secs(campaign::chunk::CHUNK as u64) / rate.max(1));
+        Ok(Self {
+            apart: one.map(|one| one * u32::from(head.shards)),
+            next: one.unwrap_or_default() * u32::from(shard.shard),
+            until: context.sweep_every,
+            refused: false,
+        })
     }
-    Ok(release)
-}
 
-/// What is seen of the shard now, and since when it has been so.
-fn seen(cursor: &Cursor, view: &View, now_ms: i64) -> Seen {
-    match cursor.seen {
-        Some(seen) if seen.mark == view.mark => seen,
-        _ => Seen { mark: view.mark, at_ms: now_ms },
+    /// How long until the next turn; the first is always given, so that a low rate is used whole.
+    fn next(&mut self) -> Option<Duration> {
+        let Some(apart) = self.apart else { return Some(Duration::ZERO) };
+        let (turn, is_first) = (self.next, self.next < apart);
+        if turn >= self.until && !is_first {
+            self.refused = true;
+            return None;
+        }
+        self.next += apart;
+        Some(turn.min(self.until))
     }
-}
-
-fn message(chunk: &StoredChunk, head: &Head) -> Message {
-    let channel = head.actions.get(usize::from(chunk.key.action)).copied().unwrap_or(Channel::Email);
-    let mut message = chunk.key.message(channel);
-    message.group = Some(head.campaign.to_string());
-    message
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -63,7 +63,7 @@ pub async fn fan_out(context: &Context, shard: FanOut, deadline: Deadline) -> Re
             return Ok(());
         }
         let chunks = read_some(&reader, &mut cursor, &head, clock, deadline).await?;
-        let messages = chunks.iter().map(|(chunk, _)| message(chunk, &head)).collect();
+        let messages = chunks.iter().map(|(chunk, _)| head.message(chunk)).collect();
         if !store.ledger.advance(&mut cursor, chunks, messages).await? {
             return Ok(());
         }
@@ -141,16 +141,9 @@ fn enqueue_rest(cursor: &mut Cursor, head: &Head) -> Vec<Message> {
         for number in stands.enqueued..stands.written {
             let action = u8::try_from(action).unwrap_or(u8::MAX);
             let FanOut { execution, shard } = cursor.shard;
-            messages.push(message(&ChunkKey { execution, shard, action, number }, head));
+            messages.push(head.message(&ChunkKey { execution, shard, action, number }));
         }
         stands.enqueued = stands.written;
     }
     messages
-}
-
-fn message(chunk: &ChunkKey, head: &Head) -> Message {
-    let channel = head.actions.get(usize::from(chunk.action)).copied().unwrap_or(campaign::Channel::Email);
-    let mut message = chunk.message(channel);
-    message.group = Some(head.campaign.to_string());
-    message
 }

@@ -10,10 +10,9 @@ use deliver_email::outbox::{Outbox, OutboxError};
 use deliver_email::smtp::{ConfigError, SmtpPool};
 use delivery::Settings;
 use platform::embedded::{Embedded, OpenError};
-use platform::{Clock, SystemClock, batch};
+use platform::{Clock, Deadline, SystemClock, batch};
 use store::keys::Role;
 use store::ledger::{Tenancy, Worker};
-use store::messages::WakeUp;
 use store::{Store, StoreError, tables};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -158,9 +157,9 @@ impl Node {
             self.engine.recover(queue).await.map_err(StoreError::from)?;
         }
         let context = Arc::clone(&activate);
-        let wake_ups = move |event, _| {
+        let wake_ups = move |event, deadline| {
             let context = Arc::clone(&context);
-            async move { activate::handle(&context, event).await }
+            async move { activate::handle(&context, event, deadline).await }
         };
         self.source(how(tables::WAKE_UP, 2), wake_ups, stopped);
         let fan_outs = move |event, deadline| {
@@ -188,7 +187,7 @@ impl Node {
     fn source<F>(
         &mut self,
         how: Consume,
-        function: impl Fn(aws_lambda_events::sqs::SqsEvent, platform::Deadline) -> F + Send + Sync + 'static,
+        function: impl Fn(aws_lambda_events::sqs::SqsEvent, Deadline) -> F + Send + Sync + 'static,
         stopped: &watch::Receiver<bool>,
     ) where
         F: Future<Output = aws_lambda_events::sqs::SqsBatchResponse> + Send + 'static,
@@ -265,7 +264,7 @@ async fn fire_once(engine: &Embedded) -> Result<Duration, StoreError> {
 /// Sweeps, again and again.
 async fn sweep(context: Arc<activate::Context>, every: Duration, mut stopped: watch::Receiver<bool>) {
     while !wait(every, &mut stopped).await {
-        if let Err(error) = activate::wake(&context, &WakeUp::Sweep).await {
+        if let Err(error) = activate::sweep(&context, Deadline::after(&SystemClock, FUNCTION_TIMEOUT)).await {
             error!(error = %batch::chain(&error), "the sweep failed");
         }
     }

@@ -96,10 +96,15 @@ impl Members {
         }
     }
 
-    /// Sets every pending member to `code`.
+    /// Closes one member, which will not be sent, for the reason `code`; see [`Code::closed`].
+    pub fn close(&mut self, index: usize, code: Code) {
+        self.codes[index] = self.codes[index].closed(code);
+    }
+
+    /// Closes every pending member for the reason `code`.
     pub fn close_pending(&mut self, code: Code) {
         for member in self.codes.iter_mut().filter(|member| member.is_pending()) {
-            *member = code;
+            *member = member.closed(code);
         }
     }
 

@@ -48,6 +48,9 @@ pub enum Code {
     Unknown = 60,
     /// As `Unknown`, after having been handed over again.
     UnknownAgain = 61,
+    /// It may have been taken when it was first handed over, and will not be handed over again: that was refused, or
+    /// must not be.
+    UnknownOnce = 62,
 }
 
 /// The kinds of outcome that must add up: `targeted = sent + failed + excluded + unknown` once nothing is pending.
@@ -88,7 +91,7 @@ impl Outcome {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Pending,
         Self::PendingAgain,
         Self::Sent,
@@ -110,6 +113,7 @@ impl Code {
         Self::ProfileGone,
         Self::Unknown,
         Self::UnknownAgain,
+        Self::UnknownOnce,
     ];
 
     /// The code stored as this byte.
@@ -152,6 +156,7 @@ impl Code {
             Self::ProfileGone => "profile_gone",
             Self::Unknown => "unknown",
             Self::UnknownAgain => "unknown_again",
+            Self::UnknownOnce => "unknown_once",
         }
     }
 
@@ -166,6 +171,16 @@ impl Code {
         match self {
             Self::PendingAgain | Self::UnknownAgain => Self::SentAgain,
             _ => Self::Sent,
+        }
+    }
+
+    /// What this member becomes when it will not be sent, for the reason `code`: that, unless an earlier hand-over may
+    /// have succeeded. A doubt is never forgotten.
+    #[must_use]
+    pub const fn closed(self, code: Self) -> Self {
+        match self {
+            Self::PendingAgain => Self::UnknownOnce,
+            _ => code,
         }
     }
 
@@ -219,5 +234,8 @@ mod tests {
         assert_eq!(again.in_doubt(), Code::UnknownAgain);
         assert_eq!(Code::UnknownAgain.accepted(), Code::SentAgain);
         assert_eq!(Code::Expired.again().accepted(), Code::Sent);
+        assert_eq!(again.closed(Code::Stopped), Code::UnknownOnce);
+        assert_eq!(Code::UnknownOnce.again(), Code::PendingAgain);
+        assert_eq!(Code::Pending.closed(Code::Stopped), Code::Stopped);
     }
 }

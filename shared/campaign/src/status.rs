@@ -75,7 +75,7 @@ pub enum Command {
     BecomeLive,
     /// The checks failed.
     FailActivation,
-    /// End it by hand.
+    /// End it by hand; an activation that is still being checked is called off.
     Stop,
     /// No occurrence is left and every execution has ended.
     Complete,
@@ -85,11 +85,13 @@ pub enum Command {
     Delete,
     /// Make a draft with the same audience, actions and schedule.
     Duplicate,
+    /// Take an execution up again, for those it did not reach.
+    Resend,
 }
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Edit,
         Self::Rename,
         Self::Activate,
@@ -101,6 +103,7 @@ impl Command {
         Self::Archive,
         Self::Delete,
         Self::Duplicate,
+        Self::Resend,
     ];
 
     /// Its name in messages.
@@ -117,6 +120,7 @@ impl Command {
             Self::Archive => "archive",
             Self::Delete => "delete",
             Self::Duplicate => "duplicate",
+            Self::Resend => "resend",
         }
     }
 
@@ -128,8 +132,9 @@ impl Command {
             Self::Activate => &[Status::Draft, Status::Activating],
             Self::BecomeScheduled | Self::FailActivation => &[Status::Activating],
             Self::BecomeLive => &[Status::Activating, Status::Scheduled, Status::Live],
-            Self::Stop => &[Status::Scheduled, Status::Live, Status::Stopped],
+            Self::Stop => &[Status::Activating, Status::Scheduled, Status::Live, Status::Stopped],
             Self::Complete => &[Status::Scheduled, Status::Live],
+            Self::Resend => &[Status::Scheduled, Status::Live, Status::Completed],
             Self::Archive => &[Status::Stopped, Status::Completed, Status::Archived],
         }
     }
@@ -158,15 +163,22 @@ pub fn after(status: Status, command: Command) -> Result<Status, NotAllowed> {
     if !command.allowed_in().contains(&status) {
         return Err(NotAllowed { status, command });
     }
-    Ok(match command {
-        Command::Edit | Command::Rename | Command::Delete | Command::Duplicate => status,
-        Command::Activate => Status::Activating,
-        Command::BecomeScheduled => Status::Scheduled,
-        Command::BecomeLive => Status::Live,
-        Command::FailActivation => Status::Draft,
-        Command::Stop => Status::Stopped,
-        Command::Complete => Status::Completed,
-        Command::Archive => Status::Archived,
+    Ok(match (command, status) {
+        // It was never live: its activation is called off.
+        (Command::Stop, Status::Activating) => Status::Draft,
+        (Command::Resend, Status::Completed) => Status::Live,
+        (command, _) => match command {
+            Command::Edit | Command::Rename | Command::Delete | Command::Duplicate | Command::Resend => {
+                status
+            }
+            Command::Activate => Status::Activating,
+            Command::BecomeScheduled => Status::Scheduled,
+            Command::BecomeLive => Status::Live,
+            Command::FailActivation => Status::Draft,
+            Command::Stop => Status::Stopped,
+            Command::Complete => Status::Completed,
+            Command::Archive => Status::Archived,
+        },
     })
 }
 
@@ -179,13 +191,13 @@ mod tests {
     #[test]
     fn every_pair_of_status_and_command_is_decided() {
         let table = [
-            (Status::Draft, "DDA......DD"),
-            (Status::Activating, ".AASLD....A"),
-            (Status::Scheduled, ".S..L.XC..S"),
-            (Status::Live, ".L..L.XC..L"),
-            (Status::Stopped, ".X....X.R.X"),
-            (Status::Completed, ".C......R.C"),
-            (Status::Archived, ".R......R.R"),
+            (Status::Draft, "DDA......DD."),
+            (Status::Activating, ".AASLDD...A."),
+            (Status::Scheduled, ".S..L.XC..SS"),
+            (Status::Live, ".L..L.XC..LL"),
+            (Status::Stopped, ".X....X.R.X."),
+            (Status::Completed, ".C......R.CL"),
+            (Status::Archived, ".R......R.R."),
         ];
         let letter = |status| match status {
             Status::Draft => 'D',

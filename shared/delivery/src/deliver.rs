@@ -19,14 +19,21 @@ use platform::{Deadline, batch};
 use store::ledger::{Claim, ClaimedChunk, Head, Lost, Next, SKEW, State, Waits, Worker};
 use store::messages::ChunkKey;
 use store::{Store, StoreError};
+use tokio::sync::{Mutex, MutexGuard};
 use tracing::{info, warn};
 
-use crate::outcome::{Ended, Plan, Situation, Tally, UNKNOWN_WAIT, plan};
+use crate::outcome::{
+    Ended, OUTAGE_WAIT, Plan, QUOTA_WAIT, Situation, THROTTLE_WAIT, Tally, UNKNOWN_WAIT, plan,
+};
 use crate::templates::{Compiled, Templates};
 use crate::{Cause, Job, MemberId, Sender};
 
 /// After so many claims in which nothing was handed over, members are prepared one by one: one of them kills us.
 const STUCK: u32 = 3;
+/// A message that is earlier than this is not the one that was meant to bring the chunk back.
+const EARLY: Duration = Duration::from_secs(60);
+/// What is farther away than this waits in the ledger instead of coming back with every look at its rate.
+const LONG_HOLD: Duration = Duration::from_secs(5);
 /// A lease outlives the function: it can be killed up to a second after its own deadline.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -52,6 +59,8 @@ pub struct Delivery<S: Sender> {
     sender: S,
     settings: Settings,
     templates: Templates<S::Template>,
+    /// Held while one member is prepared alone, so that a death of the process can be laid to nobody else.
+    alone: Mutex<()>,
 }
 
 /// One claim under way.
@@ -75,7 +84,7 @@ struct Window<M> {
 impl<S: Sender> Delivery<S> {
     /// A delivery over this store, by this sender.
     pub fn new(store: Store, worker: Worker, sender: S, settings: Settings) -> Self {
-        Self { store, worker, sender, settings, templates: Templates::default() }
+        Self { store, worker, sender, settings, templates: Templates::default(), alone: Mutex::default() }
     }
 
     /// The sender.
@@ -103,15 +112,17 @@ impl<S: Sender> Delivery<S> {
         }
         let mut claimed = match claim {
             Claim::Claimed(claimed) => *claimed,
-            Claim::Closed | Claim::Missing | Claim::NotYet(_) => return Ok(()),
-            Claim::Leased(until_ms) => return self.come_back(chunk, until_ms).await,
+            Claim::Closed | Claim::Missing => return Ok(()),
+            // A little early, by another machine's clock or a rounded delay. What waits longer has been seen to.
+            Claim::NotYet(at_ms) => return self.come_back(chunk, at_ms, Duration::ZERO).await,
+            Claim::Leased(until_ms) => return self.come_back(chunk, until_ms, SKEW).await,
         };
         let Some(head) = self.store.ledger.head(chunk.execution).await? else { return Ok(()) };
-        self.resume(&mut claimed, &head);
         if matches!(head.state, State::Stopping | State::Stopped) {
             claimed.members.close_pending(Code::Stopped);
             return self.settle_stopped(claimed).await;
         }
+        self.resume(&mut claimed, &head);
         let name = (head.campaign, head.version, chunk.action);
         let compiled = self.templates.get(&self.store, &self.sender, name).await?;
         let configuration = self.configuration(&compiled).await?;
@@ -135,7 +146,7 @@ impl<S: Sender> Delivery<S> {
                     tally: Tally::default(),
                     deadline,
                 };
-                match run.windows().await? {
+                match run.deliver().await? {
                     Ok(ended) => (run.tally, ended),
                     Err(Lost) => {
                         let known = std::mem::take(&mut run.tally.known);
@@ -151,11 +162,10 @@ impl<S: Sender> Delivery<S> {
     /// Puts a claimed chunk where the last claim left it: a member that killed its process has failed, and doubt that
     /// has lasted long enough follows the rule.
     fn resume(&self, chunk: &mut ClaimedChunk, head: &Head) {
-        if let Some(code) = chunk.killer.and_then(|member| chunk.members.codes.get_mut(member))
-            && code.is_pending()
-            && chunk.book.stuck > STUCK
+        if let Some(member) = chunk.killer.filter(|member| *member < chunk.members.len())
+            && chunk.members.codes[member].is_pending()
         {
-            *code = Code::Crashed;
+            chunk.members.close(member, Code::Crashed);
         }
         let now_ms = self.store.platform.clock.now().as_millisecond();
         let wait_ms = i64::try_from(UNKNOWN_WAIT.as_millis()).unwrap_or(i64::MAX);
@@ -180,10 +190,14 @@ impl<S: Sender> Delivery<S> {
         }
     }
 
-    /// Another worker holds the chunk. If it lives, it will finish; if it is dead, its lease has to run out first.
-    async fn come_back(&self, chunk: ChunkKey, until_ms: i64) -> Result<(), StoreError> {
+    /// Comes back to a chunk that waits, or that another worker holds: if that one lives, it will finish; if it is dead,
+    /// its lease has to run out first.
+    async fn come_back(&self, chunk: ChunkKey, until_ms: i64, margin: Duration) -> Result<(), StoreError> {
         let now_ms = self.store.platform.clock.now().as_millisecond();
-        let wait = Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0)) + SKEW;
+        let wait = Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0)) + margin;
+        if margin.is_zero() && wait > EARLY {
+            return Ok(());
+        }
         let message = chunk.message(S::CHANNEL).after(wait + Duration::from_millis(1));
         Ok(self.store.platform.queue.send(vec![message]).await?)
     }
@@ -216,7 +230,7 @@ impl<S: Sender> Delivery<S> {
             jitter,
         };
         let Plan { next, message } = plan(&mut chunk.members, &mut chunk.book, &tally, situation);
-        let messages = message.map(|wait| chunk.key.message(S::CHANNEL).after(wait)).into_iter().collect();
+        let messages = message.map(|wait| head.message(&chunk.key).after(wait)).into_iter().collect();
         if self.store.ledger.settle(&mut chunk, next, &tally.details, messages).await?.is_err() {
             return self.lost(chunk.key, &tally.known).await;
         }
@@ -246,47 +260,92 @@ fn without_configuration(members: &Members) -> Tally {
 }
 
 impl<S: Sender> Run<'_, S> {
-    /// Window after window, until every member was tried or something ends it.
-    async fn windows(&mut self) -> Result<Result<Ended, Lost>, StoreError> {
-        let store = &self.delivery.store;
-        let clock = &*store.platform.clock;
-        let mut profiles = self.profiles().await?;
-        let alone = self.chunk.book.stuck > STUCK;
-        let mut from = 0;
-        loop {
-            let Some(first) = self.chunk.members.pending().find(|index| *index >= from) else {
-                return Ok(Ok(Ended::Through));
+    /// Delivers what can be now. What stands in the way, the store's troubles included, ends the loop and not the claim:
+    /// what is known by then is settled.
+    async fn deliver(&mut self) -> Result<Result<Ended, Lost>, StoreError> {
+        let rates = &self.delivery.store.rates;
+        let hold = Duration::from_micros(rates.wait_us(self.configuration.id).await?.unsigned_abs());
+        if hold > Duration::from_micros(rate::FARTHEST_SLOT_US.unsigned_abs()) {
+            self.tally.untried = Some(self.chunk.book.go_on);
+            let ended = match self.configuration.rate_per_second {
+                Some(_) if hold <= LONG_HOLD => Ended::OutOfRate,
+                _ => Ended::OnHold(hold),
             };
+            return Ok(Ok(ended));
+        }
+        let mut profiles = self.profiles().await?;
+        // Those before `go_on` had their turn last time: now they come last.
+        let (go_on, end) = (self.chunk.book.go_on, self.chunk.members.len());
+        for part in [go_on..end, 0..go_on] {
+            match self.windows(part, &mut profiles).await? {
+                Ok(Ended::Through) => {}
+                ended => return Ok(ended),
+            }
+        }
+        self.tally.untried = None;
+        Ok(Ok(Ended::Through))
+    }
+
+    /// Window after window, until every member of the part was tried or something ends it.
+    async fn windows(
+        &mut self,
+        part: Range<usize>,
+        profiles: &mut [Option<Profile>],
+    ) -> Result<Result<Ended, Lost>, StoreError> {
+        let delivery = self.delivery;
+        let ledger = &delivery.store.ledger;
+        let clock = &*delivery.store.platform.clock;
+        let is_alone = self.chunk.book.stuck > STUCK;
+        let mut from = part.start;
+        loop {
+            let next = self.chunk.members.pending().find(|index| *index >= from && *index < part.end);
+            let Some(first) = next else { return Ok(Ok(Ended::Through)) };
+            self.tally.untried = Some(first);
             if self.tally.stops_the_rest() {
-                self.tally.deferred.extend(self.chunk.members.pending().filter(|index| *index >= first));
-                return Ok(Ok(Ended::Through));
-            }
-            if from > 0 && self.is_stopped().await? {
-                self.chunk.members.close_pending(Code::Stopped);
-                return Ok(Ok(Ended::Through));
-            }
-            if self.deadline.remaining(clock) < self.delivery.settings.send_timeout {
+                let tried = &mut self.tally.deferred;
+                let rest: Vec<_> =
+                    self.chunk.members.pending().filter(|index| !tried.contains(index)).collect();
+                tried.extend(rest);
                 return Ok(Ok(Ended::OutOfTime));
             }
-            let size = self.window_size(alone);
-            if alone && let Err(Lost) = store.ledger.prepare_alone(self.chunk, first).await? {
-                return Ok(Err(Lost));
+            if from > part.start {
+                match self.is_stopped().await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        self.chunk.members.close_pending(Code::Stopped);
+                        return Ok(Ok(Ended::Through));
+                    }
+                    Err(error) => return Ok(Ok(trouble(&error))),
+                }
             }
-            let window = self.prepare(first, size, &mut profiles);
-            from = window.range.end;
+            if self.deadline.remaining(clock) < delivery.settings.send_timeout {
+                return Ok(Ok(Ended::OutOfTime));
+            }
+            let mut alone: Option<MutexGuard<'_, ()>> = None;
+            if is_alone {
+                alone = Some(delivery.alone.lock().await);
+                if let Err(Lost) = ledger.prepare_alone(self.chunk, first).await? {
+                    return Ok(Err(Lost));
+                }
+            }
+            let window = self.prepare(first..part.end, self.window_size(is_alone), profiles);
             if window.messages.is_empty() {
+                from = window.range.end;
                 continue;
             }
-            if !self.await_rate(window.messages.len()).await? {
-                return Ok(Ok(Ended::OutOfRate));
+            match self.await_rate(window.messages.len()).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(Ok(Ended::OutOfRate)),
+                Err(error) => return Ok(Ok(trouble(&error))),
             }
-            self.chunk.book.first_try_ms.get_or_insert(clock.now().as_millisecond());
-            if let Err(Lost) = store.ledger.open_window(self.chunk, window.range.clone()).await? {
+            if let Err(Lost) = ledger.open_window(self.chunk, window.range.clone()).await? {
                 return Ok(Err(Lost));
             }
+            drop(alone);
             // The windows before are in the ledger now; only this one's answers are known to nobody else.
             self.tally.known.clear();
-            self.hand_over(window).await?;
+            from = window.range.end;
+            self.hand_over(window).await;
         }
     }
 
@@ -314,7 +373,7 @@ impl<S: Sender> Run<'_, S> {
         }
         let suppressed = store.suppressions.which(S::CHANNEL, &addresses).await?;
         for position in suppressed {
-            self.chunk.members.codes[members[position]] = Code::Suppressed;
+            self.chunk.members.close(members[position], Code::Suppressed);
         }
         Ok(profiles)
     }
@@ -332,11 +391,16 @@ impl<S: Sender> Run<'_, S> {
         self.configuration.rate_per_second.map_or(window, |rate| rate::burst(rate, window))
     }
 
-    /// Renders up to `size` messages from member `first` on. Whoever must not or can't get one gets the outcome here.
-    fn prepare(&mut self, first: usize, size: usize, profiles: &mut [Option<Profile>]) -> Window<S::Message> {
-        let mut window = Window { range: first..first, members: Vec::new(), messages: Vec::new() };
+    /// Renders up to `size` messages of the members of `part`. Whoever must not or can't get one gets the outcome here.
+    fn prepare(
+        &mut self,
+        part: Range<usize>,
+        size: usize,
+        profiles: &mut [Option<Profile>],
+    ) -> Window<S::Message> {
+        let mut window = Window { range: part.start..part.start, members: Vec::new(), messages: Vec::new() };
         let now_seconds = self.delivery.store.platform.clock.now().as_second();
-        for (index, profile) in profiles.iter_mut().enumerate().skip(first) {
+        for (index, profile) in profiles.iter_mut().enumerate().take(part.end).skip(part.start) {
             if window.messages.len() >= size {
                 break;
             }
@@ -350,7 +414,7 @@ impl<S: Sender> Run<'_, S> {
                     window.messages.push(message);
                 }
                 Err((code, detail)) => {
-                    self.chunk.members.codes[index] = code;
+                    self.chunk.members.close(index, code);
                     self.tally.detail(index, detail);
                 }
             }
@@ -405,7 +469,7 @@ impl<S: Sender> Run<'_, S> {
 
     /// Hands a recorded window over and books the answers. If the lease would not outlive the hand-over, nothing is
     /// handed over and the members stay pending.
-    async fn hand_over(&mut self, window: Window<S::Message>) -> Result<(), StoreError> {
+    async fn hand_over(&mut self, window: Window<S::Message>) {
         let settings = &self.delivery.settings;
         let clock = &*self.delivery.store.platform.clock;
         let lease_end = Timestamp::from_millisecond(self.chunk.lease_until_ms).unwrap_or(Timestamp::MIN);
@@ -414,7 +478,7 @@ impl<S: Sender> Run<'_, S> {
         if time.is_zero() {
             self.tally.deferred.extend(window.members);
             self.tally.cause = self.tally.cause.max(Some(Cause::Transient));
-            return Ok(());
+            return;
         }
         let expected = window.members.len();
         let answers = self.delivery.sender.send(self.configuration, window.messages, time).await;
@@ -424,12 +488,33 @@ impl<S: Sender> Run<'_, S> {
             let answer = answers.next().unwrap_or_else(|| crate::Answer::Ambiguous { detail: String::new() });
             self.tally.answer(&mut self.chunk.members, index, answer);
         }
-        if self.tally.cause == Some(Cause::Throttled) {
-            let wait = self.tally.retry_after.unwrap_or(Duration::from_secs(1));
-            let until_us =
-                clock.now().as_microsecond().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(0));
-            self.delivery.store.rates.hold(self.configuration.id, until_us).await?;
-        }
-        Ok(())
+        self.hold().await;
     }
+
+    /// Has everybody who uses the configuration wait, where the provider is out of reach or asks for it.
+    async fn hold(&self) {
+        let least = match self.tally.cause {
+            Some(Cause::Throttled) => THROTTLE_WAIT,
+            Some(Cause::Quota) => QUOTA_WAIT,
+            Some(Cause::Unreachable) => OUTAGE_WAIT,
+            _ => return,
+        };
+        let wait = self.tally.retry_after.unwrap_or(least);
+        let store = &self.delivery.store;
+        let until_us = store
+            .platform
+            .clock
+            .now()
+            .as_microsecond()
+            .saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
+        if let Err(error) = store.rates.hold(self.configuration.id, until_us).await {
+            trouble(&error);
+        }
+    }
+}
+
+/// The store is in trouble in the middle of a chunk: what is known is settled, and the rest comes back.
+fn trouble(error: &StoreError) -> Ended {
+    warn!(error = %batch::chain(error), "the store is in trouble");
+    Ended::Trouble
 }

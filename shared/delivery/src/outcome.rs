@@ -13,9 +13,13 @@ use crate::{Answer, Cause};
 /// How long a member may be in doubt before the rule `on_unknown` decides.
 pub(crate) const UNKNOWN_WAIT: Duration = Duration::from_secs(300);
 /// How long to wait for a throttling provider that names no time.
-const THROTTLE_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const THROTTLE_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait for a new day's quota before looking again.
-const QUOTA_WAIT: Duration = Duration::from_secs(900);
+pub(crate) const QUOTA_WAIT: Duration = Duration::from_secs(900);
+/// How long to leave a provider alone that can't be reached.
+pub(crate) const OUTAGE_WAIT: Duration = Duration::from_secs(5);
+/// How soon to come back after the store was in trouble.
+const TROUBLE_WAIT: Duration = Duration::from_secs(5);
 /// The longest error text kept of a provider.
 const LONGEST_DETAIL: usize = 500;
 
@@ -28,6 +32,10 @@ pub(crate) enum Ended {
     OutOfTime,
     /// The next slot at the configuration's rate is too far away.
     OutOfRate,
+    /// The provider asked everybody to wait for so long.
+    OnHold(Duration),
+    /// The store could not be read or written in between.
+    Trouble,
 }
 
 /// What happened in one claim, so far.
@@ -41,6 +49,10 @@ pub(crate) struct Tally {
     pub(crate) deferred: Vec<usize>,
     /// The gravest cause among them.
     pub(crate) cause: Option<Cause>,
+    /// Whether somebody is newly in doubt.
+    pub(crate) doubts: bool,
+    /// From which member on nobody had a turn, where the loop ended before the last.
+    pub(crate) untried: Option<usize>,
     /// The longest wait a provider asked for.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -51,13 +63,14 @@ impl Tally {
         let code = members.codes[index];
         match answer {
             Answer::Accepted => self.decide(members, index, code.accepted()),
-            Answer::Refused { code, detail } => {
+            Answer::Refused { code: refused, detail } => {
                 self.detail(index, detail);
-                self.decide(members, index, code);
+                self.decide(members, index, code.closed(refused));
             }
             Answer::Ambiguous { detail } => {
                 self.detail(index, detail);
                 members.codes[index] = code.in_doubt();
+                self.doubts = true;
             }
             Answer::NotAccepted { cause, retry_after, detail } => {
                 self.detail(index, detail);
@@ -123,14 +136,21 @@ pub(crate) fn plan(
 ) -> Plan {
     let Situation { ended, on_unknown, retry_period, now_ms, jitter } = situation;
     let in_doubt = on_unknown == OnUnknown::Resend && members.codes.contains(&Code::Unknown);
-    if in_doubt {
-        book.doubt_since_ms.get_or_insert(now_ms);
+    if in_doubt && (tally.doubts || book.doubt_since_ms.is_none()) {
+        book.doubt_since_ms = Some(now_ms);
     }
+    // Those who were not taken yet wait until everybody else has had a turn.
+    book.go_on = tally.untried.unwrap_or(0);
     if members.pending().next().is_some() {
-        match (ended, tally.cause) {
-            (Ended::OutOfTime, None) => return Plan { next: Next::Continue, message: Some(Duration::ZERO) },
-            (Ended::OutOfRate, None) => return Plan { next: Next::AwaitRate, message: None },
-            _ => {}
+        if tally.untried.is_some() && !tally.stops_the_rest() {
+            return match ended {
+                Ended::OutOfRate => Plan { next: Next::AwaitRate, message: None },
+                Ended::OnHold(wait) => park(now_ms, wait),
+                Ended::Trouble => park(now_ms, TROUBLE_WAIT),
+                Ended::OutOfTime | Ended::Through => {
+                    Plan { next: Next::Continue, message: Some(Duration::ZERO) }
+                }
+            };
         }
         let wait = retry_wait(book, tally, now_ms, jitter);
         let first_ms = book.first_try_ms.unwrap_or(now_ms);
@@ -140,24 +160,29 @@ pub(crate) fn plan(
             let code =
                 if tally.cause == Some(Cause::Misconfigured) { Code::Misconfigured } else { Code::Expired };
             for index in &tally.deferred {
-                members.codes[*index] = code;
+                members.close(*index, code);
             }
+            book.first_try_ms = None;
             if members.pending().next().is_some() {
                 return Plan { next: Next::Continue, message: Some(Duration::ZERO) };
             }
         } else {
-            let at_ms = now_ms.saturating_add(millis(wait));
-            let message = (wait <= retry::LONGEST_IN_QUEUE).then_some(wait);
-            return Plan { next: Next::Park(at_ms), message };
+            return park(now_ms, wait);
         }
     }
     if in_doubt {
         let since = book.doubt_since_ms.unwrap_or(now_ms);
         let wait =
             UNKNOWN_WAIT.saturating_sub(Duration::from_millis(u64::try_from(now_ms - since).unwrap_or(0)));
-        return Plan { next: Next::Park(now_ms.saturating_add(millis(wait))), message: Some(wait) };
+        return park(now_ms, wait);
     }
     Plan { next: Next::Close, message: None }
+}
+
+/// Waits: with a message, where a queue may hold it for so long.
+fn park(now_ms: i64, wait: Duration) -> Plan {
+    let message = (wait <= retry::LONGEST_IN_QUEUE).then_some(wait);
+    Plan { next: Next::Park(now_ms.saturating_add(millis(wait))), message }
 }
 
 /// How long to wait, and what that does to the tries and the retry period.
@@ -168,7 +193,7 @@ fn retry_wait(book: &mut Bookkeeping, tally: &Tally, now_ms: i64, jitter: u64) -
             let spread = Duration::from_millis(jitter % 1000);
             let wait = tally.retry_after.unwrap_or(least).max(THROTTLE_WAIT) + spread;
             // The clock of the retry period stands still while the provider asks us to wait.
-            book.first_try_ms = Some(book.first_try_ms.unwrap_or(now_ms).saturating_add(millis(wait)));
+            book.first_try_ms = book.first_try_ms.map(|first| first.saturating_add(millis(wait)));
             wait
         }
         _ => {

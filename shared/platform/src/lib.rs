@@ -4,12 +4,16 @@
 //! DynamoDB, SQS and EventBridge Scheduler, and each engine must pass the one contract suite in `tests/`. This crate
 //! knows nothing of campaigns.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod batch;
 pub mod clock;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
 pub mod queue;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod rules;
 pub mod scheduler;
 pub mod table;
 

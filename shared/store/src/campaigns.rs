@@ -194,22 +194,23 @@ impl Campaigns {
         self.transact(writes, Vec::new()).await
     }
 
-    /// Campaigns that want to be looked at by now: activations that hang, and starts that are due.
+    /// Campaigns that want to be looked at by now: activations that hang, and starts that are due. One that can't be read
+    /// is an error in its place.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn due(&self, until: Timestamp) -> Result<Vec<Campaign>, StoreError> {
+    pub async fn due(&self, until: Timestamp) -> Result<Vec<Result<Campaign, StoreError>>, StoreError> {
         let mut campaigns = Vec::new();
         for bucket in 0..platform::table::DUE_BUCKETS {
             let items = self.platform.table.query_due(CONTROL, bucket, until.as_millisecond(), 100).await?;
             for item in items.iter().filter(|item| item.key.pk == tables::CAMPAIGNS) {
-                campaigns.push(read(item)?);
+                campaigns.push(read(item));
             }
         }
         Ok(campaigns)
     }
 
-    /// Looks at a hanging activation again later.
+    /// Looks at a campaign again later, where it has not changed meanwhile.
     ///
     /// # Errors
     /// As the engine's.

@@ -7,11 +7,12 @@ mod head;
 mod lease;
 
 use campaign::{CampaignId, ExecutionId};
-pub use chunk::{Bookkeeping, Claim, ClaimedChunk, Lost, Next, StoredChunk, Waits};
+pub use chunk::{Bookkeeping, Claim, ClaimedChunk, Lost, Next, Part, StoredChunk, Waits};
 pub use counters::{ActionCounts, Tally};
 pub use cursor::{ActionCursor, Cursor, CursorClaim, Seen};
 pub use head::{Audience, ExecutionSummary, Head, State};
 pub use lease::{SKEW, Tenancy, Worker};
+use platform::table::DUE_BUCKETS;
 use platform::{Item, Platform};
 
 use crate::StoreError;
@@ -39,15 +40,22 @@ impl Ledger {
         Self { platform }
     }
 
-    /// What is due at `until_ms` (milliseconds since the Unix epoch), at most `limit` of each of the due buckets.
+    /// What is due at `until_ms` (milliseconds since the Unix epoch), at most `limit` of each of the due buckets. What
+    /// can't be read is an error in its place.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn overdue(&self, until_ms: i64, limit: usize) -> Result<Vec<Overdue>, StoreError> {
+    pub async fn overdue(
+        &self,
+        until_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Result<Overdue, StoreError>>, StoreError> {
         let mut overdue = Vec::new();
-        for bucket in 0..platform::table::DUE_BUCKETS {
+        // Another bucket first each second, so that none is always the one for which no time is left.
+        let first = u8::try_from((until_ms / 1000).rem_euclid(DUE_BUCKETS.into())).unwrap_or(0);
+        for bucket in (0..DUE_BUCKETS).map(|bucket| (bucket + first) % DUE_BUCKETS) {
             for item in self.platform.table.query_due(LEDGER, bucket, until_ms, limit).await? {
-                overdue.push(what(&item)?);
+                overdue.push(what(&item));
             }
         }
         Ok(overdue)

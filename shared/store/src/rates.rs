@@ -8,8 +8,8 @@ use crate::StoreError;
 use crate::tables::LEDGER;
 
 const CELL: &str = "cell";
-/// How often a reservation is tried anew when others reserve at the same time.
-const TRIES: usize = 20;
+/// How often a reservation is tried anew when it meets another that sets a cell which lay in the past.
+const TRIES: usize = 5;
 
 /// The repository of rate cells.
 #[derive(Debug, Clone)]
@@ -23,10 +23,11 @@ impl Rates {
         Self { platform }
     }
 
-    /// Reserves `count` messages at `rate` a second.
+    /// Reserves `count` messages at `rate` a second: one update, which others at the same time can't make fail. Where the
+    /// cell lies in the past, a second one brings it to the present.
     ///
     /// # Errors
-    /// [`StoreError::Contended`] where others reserve again and again.
+    /// As the engine's.
     pub async fn reserve(
         &self,
         configuration: ConfigurationId,
@@ -34,21 +35,42 @@ impl Rates {
         count: usize,
     ) -> Result<Slot, StoreError> {
         let key = key(configuration);
-        let item = self.platform.table.get(LEDGER, &key, Consistency::Strong).await?;
-        let mut cell = item.and_then(|item| item.number(CELL));
+        let takes_us = rate::duration_us(rate, count);
         for _ in 0..TRIES {
             let now_us = self.platform.clock.now().as_microsecond();
-            let slot = rate::reserve(cell.unwrap_or(0), now_us, rate, count);
-            let Slot::At { cell: next, .. } = slot else { return Ok(slot) };
-            let unchanged =
-                cell.map_or_else(|| Condition::Lacks(CELL.to_owned()), |cell| Condition::equals(CELL, cell));
-            let changes = vec![Change::set(CELL, next)];
-            match self.platform.table.update(LEDGER, &key, Some(unchanged), changes).await? {
-                Updated::New(_) => return Ok(slot),
-                Updated::Refused(item) => cell = item.and_then(|item| item.number(CELL)),
+            let ahead = Condition::All(vec![
+                Condition::Above(CELL.to_owned(), now_us - 1),
+                Condition::Below(CELL.to_owned(), now_us + rate::FARTHEST_SLOT_US + 1),
+            ]);
+            let add = vec![Change::add(CELL, takes_us)];
+            let cell = match self.platform.table.update(LEDGER, &key, Some(ahead), add).await? {
+                Updated::New(item) => {
+                    let start_us = item.number(CELL).unwrap_or(now_us) - takes_us;
+                    return Ok(Slot::At { start_us });
+                }
+                Updated::Refused(item) => item.and_then(|item| item.number(CELL)).unwrap_or(0),
+            };
+            if cell > now_us + rate::FARTHEST_SLOT_US {
+                return Ok(Slot::Later { wait_us: cell - now_us });
+            }
+            let set = vec![Change::set(CELL, now_us + takes_us)];
+            if let Updated::New(_) = self.platform.table.update(LEDGER, &key, Some(past(now_us)), set).await?
+            {
+                return Ok(Slot::At { start_us: now_us });
             }
         }
-        Err(StoreError::Contended { what: "rate" })
+        Ok(Slot::Later { wait_us: rate::FARTHEST_SLOT_US })
+    }
+
+    /// How far away the next slot is, in microseconds; 0 where it is now. Reserves nothing. A provider that asked
+    /// everybody to wait is waited for also by a configuration without a rate.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn wait_us(&self, configuration: ConfigurationId) -> Result<i64, StoreError> {
+        let item = self.platform.table.get(LEDGER, &key(configuration), Consistency::Eventual).await?;
+        let cell = item.and_then(|item| item.number(CELL)).unwrap_or(0);
+        Ok((cell - self.platform.clock.now().as_microsecond()).max(0))
     }
 
     /// Lets nobody start before `until_us` (microseconds since the Unix epoch): the provider asked everybody to wait.
@@ -56,14 +78,15 @@ impl Rates {
     /// # Errors
     /// As the engine's.
     pub async fn hold(&self, configuration: ConfigurationId, until_us: i64) -> Result<(), StoreError> {
-        let later = Condition::Any(vec![
-            Condition::Lacks(CELL.to_owned()),
-            Condition::Below(CELL.to_owned(), until_us),
-        ]);
         let changes = vec![Change::set(CELL, until_us)];
-        self.platform.table.update(LEDGER, &key(configuration), Some(later), changes).await?;
+        self.platform.table.update(LEDGER, &key(configuration), Some(past(until_us)), changes).await?;
         Ok(())
     }
+}
+
+/// The cell is not there or lies before this.
+fn past(instant_us: i64) -> Condition {
+    Condition::Any(vec![Condition::Lacks(CELL.to_owned()), Condition::Below(CELL.to_owned(), instant_us)])
 }
 
 fn key(configuration: ConfigurationId) -> Key {

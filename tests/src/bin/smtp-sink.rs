@@ -16,10 +16,7 @@ const USAGE: &str =
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let mut options = SinkOptions {
-        keep: Keep::Nothing,
-        ..SinkOptions::default()
-    };
+    let mut options = SinkOptions { keep: Keep::Nothing, ..SinkOptions::default() };
     let mut port = 0;
     let mut until_stdin_closes = false;
     let mut arguments = std::env::args().skip(1);
@@ -65,7 +62,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn json(counts: Counts) -> serde_json::Value {
-    let Counts { connections, ended, offered, accepted, bytes, refused, throttled, violations, faults } = counts;
+    let Counts { connections, ended, offered, accepted, bytes, refused, throttled, violations, faults } =
+        counts;
     serde_json::json!({
         "connections": connections,
         "ended": ended,

@@ -12,7 +12,8 @@ const PROGRAMS: [&str; 6] = ["envoi", "smtp-sink", "activate", "api", "deliver-e
 const PACKAGES: [&str; 6] = ["envoi-local", "envoi-tests", "activate", "api", "deliver-email", "fanout"];
 /// What cargo tells the program it runs about its package. Passed on to another cargo, these make build scripts that
 /// watch them run again.
-const ABOUT_THE_PACKAGE: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+const ABOUT_THE_PACKAGE: [&str; 5] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
 
 /// The path of one of our programs, of the profile that this one was built with.
 ///
@@ -44,7 +45,8 @@ fn up_to_date() -> anyhow::Result<PathBuf> {
 }
 
 fn build(cargo: &Path, folder: &Path) -> anyhow::Result<()> {
-    let profile = folder.file_name().and_then(|name| name.to_str()).context("a profile's folder has a name")?;
+    let profile =
+        folder.file_name().and_then(|name| name.to_str()).context("a profile's folder has a name")?;
     let target = folder.parent().context("a profile's folder lies in the target folder")?;
     let mut command = Command::new(cargo);
     command

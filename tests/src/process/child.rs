@@ -29,9 +29,12 @@ impl Child {
     /// Where it can't be started or the file can't be opened.
     pub fn start(mut command: Command, log: Option<&Path>) -> anyhow::Result<Self> {
         let log = match log {
-            Some(path) => {
-                File::options().create(true).append(true).open(path).context("the log can't be opened")?.into()
-            }
+            Some(path) => File::options()
+                .create(true)
+                .append(true)
+                .open(path)
+                .context("the log can't be opened")?
+                .into(),
             None => Stdio::inherit(),
         };
         let mut process = command
@@ -106,7 +109,8 @@ impl Child {
     /// Where the system does not say: the process is gone, or there is no `/proc`.
     pub fn usage(&self) -> anyhow::Result<Usage> {
         let file = |name: &str| {
-            fs::read_to_string(format!("/proc/{}/{name}", self.process.id())).with_context(|| format!("no {name}"))
+            fs::read_to_string(format!("/proc/{}/{name}", self.process.id()))
+                .with_context(|| format!("no {name}"))
         };
         let (stat, status) = (file("stat")?, file("status")?);
         // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field behind it.
@@ -122,7 +126,8 @@ impl Child {
             Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
         };
         let written = file("io").ok().and_then(|io| {
-            io.lines().find_map(|line| line.strip_prefix("write_bytes: ").and_then(|bytes| bytes.parse().ok()))
+            io.lines()
+                .find_map(|line| line.strip_prefix("write_bytes: ").and_then(|bytes| bytes.parse().ok()))
         });
         Ok(Usage {
             user_seconds: user,

@@ -54,7 +54,8 @@ impl SinkProcess {
         command.args(arguments);
         let mut child = Child::start(command, None)?;
         let line = tokio::time::timeout(GUARD, child.line()).await?.context("the sink has ended")?;
-        let port: u16 = line.strip_prefix("listening on ").context("the sink says something else")?.parse()?;
+        let port: u16 =
+            line.strip_prefix("listening on ").context("the sink says something else")?.parse()?;
         let log = match log {
             Some(path) => Some(Log { path: path.to_owned(), file: File::open(path)?, lines: 0 }),
             None => None,
@@ -114,7 +115,9 @@ impl SinkProcess {
     /// Where it does not end well, or its log can't be read.
     pub async fn finish(mut self) -> anyhow::Result<Taken> {
         self.child.terminate()?;
-        let line = tokio::time::timeout(GUARD, self.child.line()).await?.context("the sink says nothing at its end")?;
+        let line = tokio::time::timeout(GUARD, self.child.line())
+            .await?
+            .context("the sink says nothing at its end")?;
         let status = self.child.wait(GUARD).await?;
         ensure!(status.success(), "the sink ends with {status}");
         let text = match &self.log {
@@ -122,9 +125,13 @@ impl SinkProcess {
             None => String::new(),
         };
         let entry = |line: &str| {
-            let (recipient, id) = line.split_once('\t').context("a line of the sink's log has another form")?;
+            let (recipient, id) =
+                line.split_once('\t').context("a line of the sink's log has another form")?;
             Ok((recipient.to_owned(), id.to_owned()))
         };
-        Ok(Taken { counts: serde_json::from_str(&line)?, log: text.lines().map(entry).collect::<anyhow::Result<_>>()? })
+        Ok(Taken {
+            counts: serde_json::from_str(&line)?,
+            log: text.lines().map(entry).collect::<anyhow::Result<_>>()?,
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use campaign::outcome::OnUnknown;
 use campaign::{Code, Outcome, ProfileId};
-use store::ledger::State;
+use store::ledger::{Part, State};
 
 use super::World;
 
@@ -26,7 +26,7 @@ impl Verdict {
         let head = world.store.ledger.head(world.execution().await).await.unwrap().unwrap();
         let mut codes = HashMap::new();
         for shard in head.shards() {
-            let (chunks, next) = world.store.ledger.chunks(shard, None, 1000).await.unwrap();
+            let (chunks, next) = world.store.ledger.chunks(shard, Part::Whole, None, 1000).await.unwrap();
             assert!(next.is_none());
             for chunk in chunks {
                 assert!(chunk.closed, "{story}: a chunk is open in an ended execution");

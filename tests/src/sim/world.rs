@@ -21,7 +21,6 @@ use jiff::tz::TimeZone;
 use platform::embedded::Embedded;
 use platform::{Clock, Deadline, Platform, QueueName, Source, batch};
 use store::ledger::{Tenancy, Worker};
-use store::messages::WakeUp;
 use store::{HashKey, Segment, Store, tables};
 
 use super::ports::{Commits, FaultyPorts};
@@ -287,7 +286,7 @@ impl Process {
     /// Handles an event and says whether every message of it was handled.
     async fn handle(&self, queue: QueueName, event: aws_lambda_events::sqs::SqsEvent, deadline: Deadline) -> bool {
         let response = match queue {
-            tables::WAKE_UP => activate::handle(&self.activate, event).await,
+            tables::WAKE_UP => activate::handle(&self.activate, event, deadline).await,
             tables::FAN_OUT => fanout::handle(&self.fanout, event, deadline).await,
             _ => self.deliver.handle(event, deadline).await,
         };
@@ -296,7 +295,8 @@ impl Process {
 
     async fn handle_sweep(&self) {
         // A sweep that fails is followed by another.
-        drop(activate::wake(&self.activate, &WakeUp::Sweep).await);
+        let deadline = Deadline::after(&*self.activate.store.platform.clock, TIMEOUT);
+        drop(activate::sweep(&self.activate, deadline).await);
     }
 }
 

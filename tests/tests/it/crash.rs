@@ -80,7 +80,8 @@ async fn people(api: &Api, recipients: usize) -> BTreeMap<String, String> {
     let mut people = BTreeMap::new();
     let numbers: Vec<usize> = (0..recipients).collect();
     for numbers in numbers.chunks(500) {
-        let profiles: Vec<Value> = numbers.iter().map(|number| json!({ "external_id": format!("E{number}") })).collect();
+        let profiles: Vec<Value> =
+            numbers.iter().map(|number| json!({ "external_id": format!("E{number}") })).collect();
         let batch = api.post("/profiles/batch", &json!({ "profiles": profiles })).await.unwrap();
         assert_eq!(batch["updated"], numbers.len(), "these profiles are known: {batch}");
         for (number, result) in numbers.iter().zip(batch["results"].as_array().unwrap()) {
@@ -135,13 +136,14 @@ async fn recipients_of(sink: SinkProcess) -> BTreeSet<String> {
     assert_eq!(taken.counts["violations"], 0, "{}", taken.counts);
     assert_eq!(taken.counts["accepted"], taken.log.len(), "{}", taken.counts);
     let (mut recipients, mut ids, mut twice) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-    for (recipient, id) in taken.log {
+    for (recipient, id) in &taken.log {
+        ids.insert(id);
         if !recipients.insert(recipient.clone()) {
             twice.push(recipient);
         }
-        assert!(ids.insert(id), "two messages have one id");
     }
-    assert!(twice.is_empty(), "taken twice: {twice:?}");
+    assert!(twice.is_empty(), "{} were taken twice: {:?}", twice.len(), &twice[..twice.len().min(10)]);
+    assert_eq!(ids.len(), taken.log.len(), "two messages have one id");
     recipients
 }
 
@@ -150,8 +152,10 @@ async fn recipients_of(sink: SinkProcess) -> BTreeSet<String> {
 fn compare(ledger: &Ledger, taken: &BTreeSet<String>) -> usize {
     let not_taken: Vec<_> = ledger.sent.difference(taken).collect();
     assert!(not_taken.is_empty(), "sent, but never taken: {not_taken:?}");
-    let unnamed: Vec<_> =
-        taken.iter().filter(|address| !ledger.sent.contains(*address) && !ledger.unknown.contains(*address)).collect();
+    let unnamed: Vec<_> = taken
+        .iter()
+        .filter(|address| !ledger.sent.contains(*address) && !ledger.unknown.contains(*address))
+        .collect();
     assert!(unnamed.is_empty(), "taken, but not in the ledger: {unnamed:?}");
     ledger.unknown.intersection(taken).count()
 }
@@ -249,12 +253,17 @@ async fn told_to_stop_it_finishes_what_is_in_hand_and_the_next_start_goes_on() {
 async fn a_server_that_closes_its_connections_loses_nobody_and_gets_nobody_twice() {
     const RECIPIENTS: usize = 20_000;
     let folder = TempDir::new().unwrap();
-    let sink = SinkProcess::start(Some(&folder.path().join("taken")), &["--close-after", "100"]).await.unwrap();
+    let sink =
+        SinkProcess::start(Some(&folder.path().join("taken")), &["--close-after", "100"]).await.unwrap();
     let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &[]);
     let campaign = prepare(&mut envoi, RECIPIENTS).await;
     envoi.api().unwrap().activate(&campaign).await.unwrap();
     let ledger = read_ledger(envoi.api().unwrap(), &campaign, RECIPIENTS).await;
-    assert!(ledger.unknown.is_empty(), "a close between messages leaves no doubt: {}", ledger.execution["total"]);
+    assert!(
+        ledger.unknown.is_empty(),
+        "a close between messages leaves no doubt: {}",
+        ledger.execution["total"]
+    );
     let taken = recipients_of(sink).await;
     compare(&ledger, &taken);
     assert_eq!(taken.len(), RECIPIENTS);

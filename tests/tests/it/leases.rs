@@ -11,7 +11,7 @@ use campaign::{Channel, Code, Configuration, Outcome, Profile};
 use delivery::{Answer, Delivery, Job, Sender, Settings};
 use envoi_tests::sim::{Fate, Faults, Options, Person, Verdict, World};
 use platform::Deadline;
-use store::ledger::{Tenancy, Worker};
+use store::ledger::{Part, Tenancy, Worker};
 use store::messages::ChunkKey;
 
 /// A sender that does as told with each window, and counts what was handed over.
@@ -89,7 +89,7 @@ async fn fanned_out(people: u8) -> (World, Vec<ChunkKey>) {
     let head = world.store.ledger.head(world.execution().await).await.unwrap().unwrap();
     let mut chunks = Vec::new();
     for shard in head.shards() {
-        let (page, _) = world.store.ledger.chunks(shard, None, 100).await.unwrap();
+        let (page, _) = world.store.ledger.chunks(shard, Part::Whole, None, 100).await.unwrap();
         chunks.extend(page.into_iter().map(|chunk| chunk.key));
     }
     (world, chunks)
@@ -151,7 +151,7 @@ async fn what_is_in_doubt_can_be_sent_again_and_the_report_says_so() {
     campaign.open_executions += 1;
     assert!(world.store.ledger.take_up(&head, &campaign).await.unwrap());
     let stored = world.store.ledger.chunk(chunks[0]).await.unwrap().unwrap();
-    let reopened = world.store.ledger.reopen(&stored, &[Outcome::Unknown], Channel::Email).await.unwrap();
+    let reopened = world.store.ledger.reopen(&stored, &[Outcome::Unknown], &head).await.unwrap();
     assert_eq!(reopened, Some(20));
     world.run().await;
     let verdict = Verdict::of(&world, OnUnknown::Resend, "sent again").await;

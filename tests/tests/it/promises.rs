@@ -6,6 +6,7 @@ use campaign::outcome::OnUnknown;
 use campaign::{Code, Profile, Status};
 use envoi_tests::sim::{Fate, Faults, Options, Person, Trouble, Verdict, World};
 use platform::{Deadline, Source};
+use store::StoreError;
 use store::ledger::{State, Tenancy, Worker};
 use store::messages::WakeUp;
 use store::tables;
@@ -41,6 +42,14 @@ fn activation(world: &World) -> activate::Context {
     activate::Context { store: world.store.clone(), sweep_every: Duration::from_secs(60) }
 }
 
+fn minute(world: &World) -> Deadline {
+    Deadline::after(world.clock(), Duration::from_secs(60))
+}
+
+async fn wake(world: &World, wake_up: &WakeUp) -> Result<(), StoreError> {
+    activate::wake(&activation(world), wake_up, minute(world)).await
+}
+
 #[tokio::test]
 async fn a6_lost_messages_are_noticed_and_sent_again() {
     let world = world(80, Options::default()).await;
@@ -59,15 +68,15 @@ async fn a18_a_start_asked_for_from_two_sides_is_one_execution() {
     let world = world(30, Options { starts_after: Some(HOUR), ..Options::default() }).await;
     world.activate().await;
     let context = activation(&world);
-    activate::wake(&context, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    wake(&world, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
     assert_eq!(status(&world).await, Status::Scheduled);
     let next = world.store.campaigns.get(world.campaign).await.unwrap().next_occurrence.unwrap();
     world.clock().advance(HOUR);
     let start = WakeUp::Start { campaign: world.campaign, occurrence_ms: next.as_millisecond() };
     let (one, other, swept) = tokio::join!(
-        activate::wake(&context, &start),
-        activate::wake(&context, &start),
-        activate::sweep(&context),
+        wake(&world, &start),
+        wake(&world, &start),
+        activate::sweep(&context, minute(&world)),
     );
     one.unwrap();
     other.unwrap();
@@ -81,11 +90,10 @@ async fn a18_a_start_asked_for_from_two_sides_is_one_execution() {
 async fn a18_an_early_wake_up_starts_nothing() {
     let world = world(3, Options { starts_after: Some(HOUR), ..Options::default() }).await;
     world.activate().await;
-    let context = activation(&world);
-    activate::wake(&context, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    wake(&world, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
     let next = world.store.campaigns.get(world.campaign).await.unwrap().next_occurrence.unwrap();
     let start = WakeUp::Start { campaign: world.campaign, occurrence_ms: next.as_millisecond() };
-    activate::wake(&context, &start).await.unwrap();
+    wake(&world, &start).await.unwrap();
     assert_eq!(status(&world).await, Status::Scheduled);
     world.run().await;
     assert_eq!(world.provider.total(), 3);
@@ -96,7 +104,7 @@ async fn a19_a_start_found_late_runs_within_the_grace_and_is_missed_beyond_it() 
     for (down, runs) in [(HOUR / 2, true), (4 * HOUR, false)] {
         let world = world(5, Options { starts_after: Some(HOUR), ..Options::default() }).await;
         world.activate().await;
-        activate::wake(&activation(&world), &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+        wake(&world, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
         world.clock().advance(HOUR + down);
         world.run().await;
         assert_eq!(world.provider.total(), if runs { 5 } else { 0 });
@@ -121,7 +129,7 @@ async fn a24_a_function_that_runs_out_of_time_goes_on_in_the_next() {
 async fn a24_a_fan_out_that_runs_out_of_time_goes_on_in_the_next() {
     let world = world(70, Options::default()).await;
     world.activate().await;
-    activate::wake(&activation(&world), &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    wake(&world, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
     let head = world.store.ledger.head(world.execution().await).await.unwrap().unwrap();
     let context = fanout::Context { store: world.store.clone(), worker: Worker::new(Tenancy::Shared) };
     let short = Deadline::after(world.clock(), Duration::from_secs(2));
@@ -138,7 +146,7 @@ async fn a24_a_fan_out_that_runs_out_of_time_goes_on_in_the_next() {
 async fn b13_the_audience_is_who_is_in_it_when_it_is_read() {
     let world = world(20, Options { starts_after: Some(HOUR), ..Options::default() }).await;
     world.activate().await;
-    activate::wake(&activation(&world), &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    wake(&world, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
     // Somebody joins between activation and start.
     let (segments, _) = world.store.segments.list(None, 10).await.unwrap();
     let late = Person::new(200, Fate::Taken);

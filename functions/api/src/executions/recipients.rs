@@ -5,7 +5,7 @@ use axum::extract::State;
 use campaign::{Code, ExecutionId, Outcome, ProfileId};
 use serde::{Deserialize, Serialize};
 use store::Ledger;
-use store::ledger::StoredChunk;
+use store::ledger::{Part, StoredChunk};
 use store::messages::{ChunkKey, FanOut};
 use utoipa::{IntoParams, ToSchema};
 
@@ -130,7 +130,7 @@ impl Walk<'_> {
             after = Some(Ledger::behind(&key));
         }
         loop {
-            let (chunks, next) = self.ledger.chunks(shard, after, PAGE).await?;
+            let (chunks, next) = self.ledger.chunks(shard, Part::Whole, after, PAGE).await?;
             for chunk in &chunks {
                 if let Some(next) = self.chunk(chunk, 0).await? {
                     return Ok(Some(next));

@@ -2,18 +2,19 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use campaign::{Channel, ExecutionId, Outcome, Status};
+use campaign::status::{self, Command};
+use campaign::{ExecutionId, Outcome, Status};
 use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
 use platform::Deadline;
 use serde::{Deserialize, Serialize};
-use store::ledger::{Head, State as ExecutionState, StoredChunk};
+use store::ledger::{Head, Part, State as ExecutionState, StoredChunk};
 use tracing::info;
 use utoipa::ToSchema;
 
 use crate::error::{Kind, Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id};
-use crate::{Context, schema};
+use crate::{Context, cursor, schema};
 
 /// How many chunks are read, and how many of them are reopened at once.
 const PAGE: usize = 200;
@@ -30,7 +31,13 @@ pub(crate) struct ResendIn {
     /// `failed`, `unknown` or both. Whoever is `unknown` may get it twice; the report says so.
     #[schema(min_items = 1)]
     outcomes: Vec<Resendable>,
+    /// The `next_cursor` of an earlier answer, to go on where that ended.
+    #[serde(default)]
+    cursor: Option<String>,
 }
+
+/// Where a resend stands: which shard, and behind which of its chunks.
+type Position = (u16, Option<String>);
 
 /// Outcomes that may be sent again.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -54,8 +61,9 @@ impl From<Resendable> for Outcome {
 pub(crate) struct ResendOut {
     /// How many recipients, each action counted.
     reopened: usize,
-    /// Whether that is all of them; else the same call goes on.
-    complete: bool,
+    /// Where there was no time for all of them: give this back as `cursor`, and the next call goes on; `null` at the end.
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// Send again to the failed or unknown
@@ -82,11 +90,14 @@ pub(crate) async fn resend_execution(
         return Err(Problem::field("outcomes", "name failed, unknown or both"));
     }
     let outcomes: Vec<Outcome> = body.outcomes.into_iter().map(Outcome::from).collect();
+    let list = format!("resend of {id}");
+    let from: Option<Position> = cursor::decode(&list, body.cursor.as_deref())?;
     let head = running(&context, id, &outcomes).await?;
     let Some(head) = head else {
-        return Ok((StatusCode::ACCEPTED, Json(ResendOut { reopened: 0, complete: true })));
+        return Ok((StatusCode::ACCEPTED, Json(ResendOut { reopened: 0, next_cursor: None })));
     };
-    let resent = reopen_all(&context, &head, &outcomes).await?;
+    let (reopened, next) = reopen_all(&context, &head, &outcomes, from.unwrap_or((0, None))).await?;
+    let resent = ResendOut { reopened, next_cursor: next.map(|next| cursor::encode(&list, next)) };
     info!(execution = %id, reopened = resent.reopened, "{} recipients of execution {id} are sent to again", resent.reopened);
     Ok((StatusCode::ACCEPTED, Json(resent)))
 }
@@ -114,6 +125,7 @@ async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Re
         if head.state == ExecutionState::Running {
             return Ok(Some(head));
         }
+        campaign.status = status::after(campaign.status, Command::Resend).map_err(store::StoreError::from)?;
         campaign.open_executions += 1;
         campaign.modified_at = context.now();
         if ledger.take_up(&head, &campaign).await? {
@@ -123,32 +135,40 @@ async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Re
     Err(Problem::new(Kind::Conflict, "the execution kept changing: try again"))
 }
 
-async fn reopen_all(context: &Context, head: &Head, outcomes: &[Outcome]) -> Result<ResendOut> {
+/// Reopens chunks from a position on, as far as the time goes; how many members, and where to go on.
+async fn reopen_all(
+    context: &Context,
+    head: &Head,
+    outcomes: &[Outcome],
+    (first, mut after): Position,
+) -> Result<(usize, Option<Position>)> {
     let clock = &*context.store.platform.clock;
     let deadline = Deadline::after(clock, LONGEST);
-    let mut resent = ResendOut { reopened: 0, complete: true };
-    for shard in head.shards() {
-        let mut after = None;
+    let mut reopened = 0;
+    for shard in head.shards().skip(usize::from(first)) {
         loop {
             if deadline.remaining(clock).is_zero() {
-                return Ok(ResendOut { complete: false, ..resent });
+                return Ok((reopened, Some((shard.shard, after))));
             }
-            let (chunks, next) = context.store.ledger.chunks(shard, after, PAGE).await?;
+            let (chunks, next) = context.store.ledger.chunks(shard, Part::Whole, after.clone(), PAGE).await?;
             let wanted: Vec<_> = chunks
                 .into_iter()
                 .filter(|chunk| outcomes.iter().any(|outcome| chunk.members.count(*outcome) > 0))
                 .map(|chunk| reopen(context, head, chunk, outcomes))
                 .collect();
             let done: Vec<_> = futures::stream::iter(wanted).buffer_unordered(AT_ONCE).try_collect().await?;
-            resent.reopened += done.iter().flatten().sum::<usize>();
-            resent.complete &= done.iter().all(Option::is_some);
-            if next.is_none() {
-                break;
+            reopened += done.iter().flatten().sum::<usize>();
+            if done.iter().any(Option::is_none) {
+                // Somebody keeps holding one of them: the next call tries this page again, and only what it left.
+                return Ok((reopened, Some((shard.shard, after))));
             }
             after = next;
+            if after.is_none() {
+                break;
+            }
         }
     }
-    Ok(resent)
+    Ok((reopened, None))
 }
 
 /// Reopens one chunk and says how many of its members; takes the execution up again where it was completed in between.
@@ -159,9 +179,8 @@ async fn reopen(
     chunk: StoredChunk,
     outcomes: &[Outcome],
 ) -> Result<Option<usize>> {
-    let channel = head.actions.get(usize::from(chunk.key.action)).copied().unwrap_or(Channel::Email);
     for _ in 0..TRIES {
-        if let Some(members) = context.store.ledger.reopen(&chunk, outcomes, channel).await? {
+        if let Some(members) = context.store.ledger.reopen(&chunk, outcomes, head).await? {
             return Ok(Some(members));
         }
         if running(context, head.id, outcomes).await?.is_none() {

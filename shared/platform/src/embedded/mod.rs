@@ -9,7 +9,6 @@
 //! simulation on a paused clock stays deterministic.
 
 mod catalog;
-mod change;
 mod checkpoint;
 mod codec;
 mod failure;
@@ -21,7 +20,6 @@ mod queue;
 mod readers;
 mod rows;
 mod scheduler;
-mod size;
 mod table;
 mod writer;
 

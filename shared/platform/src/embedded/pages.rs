@@ -5,18 +5,12 @@ use rusqlite::{Connection, ToSql, params};
 use super::catalog::TableEntry;
 use super::hash::bucket_bounds;
 use super::rows::item_of;
-use super::size::{check_pk, item_size, within};
+use crate::rules::size::{check_pk, item_size};
+use crate::rules::{check_limit, check_scan};
 use crate::{Item, Key, Page, PlatformError, Query, Range, Scan};
 
 /// A page ends once its items hold this much, as in DynamoDB.
 const PAGE_BYTES: usize = 1024 * 1024;
-/// The most buckets of a scan.
-const MAX_BUCKETS: u32 = 4096;
-
-/// Refuses a limit that asks for nothing.
-pub(super) fn check_limit(limit: usize) -> Result<(), PlatformError> {
-    if limit == 0 { Err(PlatformError::Invalid("a limit must be at least 1".to_owned())) } else { Ok(()) }
-}
 
 /// One end of a range of sort keys.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,11 +105,7 @@ pub(super) fn scan(
     scan: &Scan,
     now: i64,
 ) -> Result<Page, PlatformError> {
-    check_limit(scan.limit)?;
-    within("scan buckets", scan.of as usize, MAX_BUCKETS as usize)?;
-    if scan.bucket >= scan.of {
-        return Err(PlatformError::Invalid(format!("there is no bucket {} of {}", scan.bucket, scan.of)));
-    }
+    check_scan(scan)?;
     let (first, last) = bucket_bounds(scan.bucket, scan.of);
     let after = match scan.after.as_deref().map(read_cursor).transpose()? {
         None => first - 1,

@@ -10,10 +10,9 @@ use tokio::sync::watch;
 
 use super::Embedded;
 use super::catalog::QueueEntry;
-use super::size::within;
 use super::table::Addressed;
 use super::writer::Step;
-use crate::queue::{MAX_BODY_BYTES, MAX_DELAY};
+use crate::rules::check_messages;
 use crate::{Message, PlatformError, Queue, QueueName, Received, Source};
 
 /// How often one receive looks again after it found dead letters; what is left waits for the next.
@@ -211,20 +210,6 @@ impl Embedded {
         }
         Ok(addressed)
     }
-}
-
-/// Refuses messages that SQS would refuse.
-pub(super) fn check_messages(messages: &[Message]) -> Result<(), PlatformError> {
-    for Message { body, delay, .. } in messages {
-        if body.is_empty() {
-            return Err(PlatformError::Invalid("a message's body must not be empty".to_owned()));
-        }
-        within("message bytes", body.len(), MAX_BODY_BYTES)?;
-        let seconds =
-            |duration: &Duration| usize::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(usize::MAX);
-        within("delay in seconds", seconds(delay), seconds(&MAX_DELAY))?;
-    }
-    Ok(())
 }
 
 /// Puts the messages into their queues.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::catalog::TableEntry;
-use super::change::{apply, holds};
 use super::codec;
 use super::hash::{HASH_SPAN, partition_hash, row_id};
-use super::size::check_item;
 use super::writer::Step;
+use crate::rules::change::{apply, holds};
+use crate::rules::size::check_item;
 use crate::{Change, Condition, Due, Item, Key, PlatformError, WriteKind};
 
 /// How many ids are tried for a new row. Even where half of a partition's ids were taken, a hundred would not be.

@@ -7,21 +7,16 @@ use tokio::sync::watch;
 
 use super::Embedded;
 use super::queue::{insert, instant, later};
-use super::size::within;
+use crate::rules::check_wake_up;
 use crate::{PlatformError, QueueName, Scheduler, WakeUp};
 
-/// The longest name, as in EventBridge Scheduler.
-const MAX_NAME: usize = 64;
 /// How many wake-ups fire in one transaction.
 const MAX_FIRED: i64 = 1000;
-/// The longest body, as in EventBridge Scheduler.
-const MAX_WAKE_UP_BYTES: usize = 256 * 1024;
 
 #[async_trait]
 impl Scheduler for Embedded {
     async fn put(&self, wake_up: WakeUp) -> Result<(), PlatformError> {
-        check_name(&wake_up.name)?;
-        within("wake-up bytes", wake_up.body.len(), MAX_WAKE_UP_BYTES)?;
+        check_wake_up(&wake_up)?;
         self.write(move |step| -> Result<(), PlatformError> {
             let WakeUp { name, at, body } = wake_up;
             // Rounded up, since a wake-up comes late rather than early.
@@ -94,13 +89,4 @@ impl Embedded {
     pub fn schedule_changes(&self) -> watch::Receiver<u64> {
         self.shared().schedule.subscribe()
     }
-}
-
-fn check_name(name: &str) -> Result<(), PlatformError> {
-    within("characters of a wake-up's name", name.len(), MAX_NAME)?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if name.is_empty() || !name.bytes().all(allowed) {
-        return Err(PlatformError::Invalid(format!("{name:?} can't name a wake-up")));
-    }
-    Ok(())
 }

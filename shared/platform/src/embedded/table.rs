@@ -8,17 +8,17 @@ use async_trait::async_trait;
 use super::catalog::{QueueEntry, TableEntry};
 use super::readers::snapshot;
 use super::rows::{self, Plan};
-use super::size::{check_item, check_key, within};
 use super::writer::Step;
-use super::{Embedded, change, pages, queue};
-use crate::table::{DUE_BUCKETS, MAX_BATCH_GET, MAX_TRANSACTION};
+use super::{Embedded, pages, queue};
+use crate::rules::change::check_changes;
+use crate::rules::size::{check_item, check_key, within};
+use crate::rules::{MAX_TRANSACTION_BYTES, check_due_bucket, check_limit, check_messages, check_writes};
+use crate::table::MAX_BATCH_GET;
 use crate::{
     Change, Condition, Consistency, Item, Key, Message, Page, PlatformError, Query, Queue, Scan, Table,
     TableName, TransactError, Updated, Write, WriteKind,
 };
 
-/// The most a transaction may leave behind, as in DynamoDB.
-const MAX_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 /// How many items of a batch put go into one job, so that others get their turn in between.
 const PUT_CHUNK: usize = 250;
 
@@ -78,10 +78,8 @@ impl Table for Embedded {
         until_ms: i64,
         limit: usize,
     ) -> Result<Vec<Item>, PlatformError> {
-        pages::check_limit(limit)?;
-        if bucket >= DUE_BUCKETS {
-            return Err(PlatformError::Invalid(format!("there is no due bucket {bucket}")));
-        }
+        check_limit(limit)?;
+        check_due_bucket(bucket)?;
         let table = self.table_entry(table).await?;
         let now = self.shared().now_seconds();
         self.read(|conn| pages::due(conn, &table, bucket, until_ms, limit, now))
@@ -95,7 +93,7 @@ impl Table for Embedded {
         changes: Vec<Change>,
     ) -> Result<Updated, PlatformError> {
         check_key(key)?;
-        change::check_changes(&changes)?;
+        check_changes(&changes)?;
         let table = self.table_entry(table).await?;
         let key = key.clone();
         self.write(move |step| {
@@ -149,7 +147,7 @@ impl Table for Embedded {
             }
             return Ok(());
         }
-        queue::check_messages(&messages)?;
+        check_messages(&messages)?;
         let writes = self.prepare(writes).await?;
         let messages = self.address(messages).await?;
         if writes.is_empty() && messages.is_empty() {
@@ -177,22 +175,7 @@ impl Embedded {
 
     /// Checks what can be checked before anything is read.
     async fn prepare(&self, writes: Vec<Write>) -> Result<Vec<Prepared>, PlatformError> {
-        within("writes in a transaction", writes.len(), MAX_TRANSACTION)?;
-        let mut items = HashSet::with_capacity(writes.len());
-        for (position, write) in writes.iter().enumerate() {
-            check_key(write.key())?;
-            match &write.kind {
-                WriteKind::Put(item) => drop(check_item(item)?),
-                WriteKind::Update(_, changes) => change::check_changes(changes)?,
-                WriteKind::Check(_) if write.condition.is_none() => {
-                    return Err(PlatformError::Invalid(format!("write {position} checks nothing")));
-                }
-                WriteKind::Delete(_) | WriteKind::Check(_) => {}
-            }
-            if !items.insert((write.table, write.key())) {
-                return Err(PlatformError::Invalid(format!("write {position} is the second on its item")));
-            }
-        }
+        check_writes(&writes)?;
         let mut prepared = Vec::with_capacity(writes.len());
         for write in writes {
             prepared.push((self.table_entry(write.table).await?, write));

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use campaign::Outcome;
 use campaign::chunk::Members;
-use campaign::{Channel, Outcome};
 use platform::{
     Change, Condition, Consistency, Item, Key, Message, PlatformError, Query, Range as Keys, TransactError,
     Updated, Write,
 };
 
+use super::cursor::Cursor;
 use super::lease::{self, Worker};
-use super::{Ledger, counters};
+use super::{Head, Ledger, counters};
 use crate::StoreError;
 use crate::error::refused;
 use crate::messages::{ChunkKey, FanOut};
@@ -35,16 +36,22 @@ const HOUR: &str = "h";
 const CLOSED: &str = "c";
 const DOUBT_SINCE: &str = "u";
 const ALONE: &str = "p";
+const GO_ON: &str = "i";
+
+/// After so many deaths of the process while it was prepared alone, a member is taken to be their cause.
+const DEATHS: usize = 2;
 
 /// What a chunk remembers beside its members, in milliseconds since the Unix epoch where it is an instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bookkeeping {
     /// How often the provider would not take some of it yet, throttling aside.
     pub tries: u32,
-    /// When it was first handed over.
+    /// When the provider first would not take some of it.
     pub first_try_ms: Option<i64>,
-    /// How often it was claimed since a window was last recorded.
+    /// How often it was claimed since it last came forward.
     pub stuck: u32,
+    /// From which member on to go on: those before it had their turn last time.
+    pub go_on: usize,
     /// In which hour (since the Unix epoch) it was first counted.
     pub hour: Option<i64>,
     /// Since when members are in doubt.
@@ -68,8 +75,10 @@ pub struct ClaimedChunk {
     pub members: Members,
     /// What else it remembers.
     pub book: Bookkeeping,
-    /// The member that was being prepared alone when the process died, if that is how it ended.
+    /// The member whose preparation has ended the process again and again, if there is one.
     pub killer: Option<usize>,
+    /// The member that was being prepared alone when the process died, and how often.
+    suspect: Option<(usize, usize)>,
     /// When the lease ends, in milliseconds since the Unix epoch.
     pub lease_until_ms: i64,
     attempt: i64,
@@ -115,6 +124,20 @@ pub enum Next {
     Park(i64),
     /// It waits in the ledger for its turn at the configuration's rate.
     AwaitRate,
+}
+
+/// Which chunks of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of them.
+    Whole,
+    /// Those of one action, from a number on.
+    Action {
+        /// The action.
+        action: u8,
+        /// The first number.
+        from: u32,
+    },
 }
 
 /// A chunk as it is stored, for looking at.
@@ -218,12 +241,10 @@ impl Ledger {
         window: Range<usize>,
     ) -> Result<Result<(), Lost>, StoreError> {
         let mut changes = chunk.member_changes();
-        changes.push(Change::set(WINDOW, pack_window(&window)));
+        changes.push(Change::set(WINDOW, pack_pair(window.start, window.end)));
         changes.push(Change::Remove(ALONE.to_owned()));
         changes.push(Change::Remove(STUCK.to_owned()));
-        if let Some(first) = chunk.book.first_try_ms {
-            changes.push(Change::set(FIRST_TRY, first));
-        }
+        set_or_remove(&mut changes, DOUBT_SINCE, chunk.book.doubt_since_ms);
         self.write_claimed(chunk, changes).await
     }
 
@@ -236,8 +257,12 @@ impl Ledger {
         chunk: &mut ClaimedChunk,
         member: usize,
     ) -> Result<Result<(), Lost>, StoreError> {
+        let deaths = match chunk.suspect {
+            Some((suspect, deaths)) if suspect == member => deaths,
+            _ => 0,
+        };
         let mut changes = chunk.member_changes();
-        changes.push(Change::set(ALONE, i64::try_from(member).unwrap_or(i64::MAX)));
+        changes.push(Change::set(ALONE, pack_pair(member, (deaths + 1).min(255))));
         changes.push(Change::Remove(WINDOW.to_owned()));
         self.write_claimed(chunk, changes).await
     }
@@ -302,6 +327,8 @@ impl Ledger {
         changes.push(Change::set(TRIES, i64::from(chunk.book.tries)));
         set_or_remove(&mut changes, FIRST_TRY, chunk.book.first_try_ms);
         set_or_remove(&mut changes, DOUBT_SINCE, chunk.book.doubt_since_ms);
+        let go_on = i64::try_from(chunk.book.go_on).ok().filter(|member| *member > 0);
+        set_or_remove(&mut changes, GO_ON, go_on);
         match next {
             Next::Close => changes.push(Change::set(CLOSED, 1)),
             Next::Continue => {}
@@ -376,20 +403,26 @@ impl Ledger {
         item.as_ref().map(|item| stored(chunk, item)).transpose()
     }
 
-    /// A page of the chunks of a shard, of one action or of all, in the order of action and number.
+    /// A page of the chunks of a shard, of one action from a number on or of all actions, in the order of action and
+    /// number.
     ///
     /// # Errors
     /// As the engine's.
     pub async fn chunks(
         &self,
         shard: FanOut,
+        part: Part,
         after: Option<String>,
         limit: usize,
     ) -> Result<(Vec<StoredChunk>, Option<String>), StoreError> {
-        let query = Query {
-            range: Keys::Prefix("C#".to_owned()),
-            ..Query::of(tables::shard(shard.execution, shard.shard), limit).after(after)
+        let range = match part {
+            Part::Whole => Keys::Prefix("C#".to_owned()),
+            Part::Action { action, from } => {
+                Keys::Between(format!("C#{action:02}#{from:06}"), format!("C#{action:02}#~"))
+            }
         };
+        let query =
+            Query { range, ..Query::of(tables::shard(shard.execution, shard.shard), limit).after(after) };
         let page = self.platform.table.query(LEDGER, query).await?;
         let chunks = page
             .items
@@ -419,7 +452,7 @@ impl Ledger {
         &self,
         chunk: &StoredChunk,
         outcomes: &[Outcome],
-        channel: Channel,
+        head: &Head,
     ) -> Result<Option<usize>, StoreError> {
         let mut chunk = chunk.clone();
         for _ in 0..5 {
@@ -433,7 +466,7 @@ impl Ledger {
             if again == 0 {
                 return Ok(Some(0));
             }
-            if self.rewrite(&mut chunk, Some(channel)).await? {
+            if self.rewrite(&mut chunk, Some(head)).await? {
                 return Ok(Some(again));
             }
             match self.chunk(chunk.key).await? {
@@ -444,9 +477,9 @@ impl Ledger {
         Ok(None)
     }
 
-    /// Writes changed members of a chunk nobody holds, with the counters; where `reopen` is given, opens it and sends
-    /// its message on that channel. False where the chunk has changed, is held, or the execution may not be reopened.
-    async fn rewrite(&self, chunk: &mut StoredChunk, reopen: Option<Channel>) -> Result<bool, StoreError> {
+    /// Writes changed members of a chunk nobody holds, with the counters; where `reopen` is given, opens it as a
+    /// part of that execution and sends its message. False where the chunk has changed, is held, or the execution may not be reopened.
+    async fn rewrite(&self, chunk: &mut StoredChunk, reopen: Option<&Head>) -> Result<bool, StoreError> {
         let now = self.platform.clock.now();
         let deltas = chunk.members.book();
         let hour = chunk.hour.unwrap_or(now.as_second() / 3600);
@@ -460,8 +493,8 @@ impl Ledger {
             Condition::Lacks(lease::LEASE.to_owned()),
         ]);
         let (mut writes, mut messages, mut closed) = (Vec::new(), Vec::new(), 0);
-        if let Some(channel) = reopen {
-            for name in [NOT_BEFORE, FOR_RATE, TRIES, FIRST_TRY, DOUBT_SINCE] {
+        if let Some(head) = reopen {
+            for name in [NOT_BEFORE, FOR_RATE, TRIES, FIRST_TRY, DOUBT_SINCE, GO_ON] {
                 changes.push(Change::Remove(name.to_owned()));
             }
             if chunk.closed {
@@ -469,7 +502,9 @@ impl Ledger {
                 closed = -1;
             }
             writes.push(Self::touch_running(chunk.key.execution));
-            messages.push(chunk.key.message(channel));
+            let shard = FanOut { execution: chunk.key.execution, shard: chunk.key.shard };
+            writes.push(Cursor::reopened(shard, chunk.key.action));
+            messages.push(head.message(&chunk.key));
         }
         writes.push(Write::update(LEDGER, key(&chunk.key), changes).when(condition));
         writes.push(counters::book(&chunk.key, hour, &deltas, closed, now.as_second() + LEDGER_TTL_SECONDS));
@@ -531,32 +566,43 @@ fn members(item: &Item) -> Result<Members, StoreError> {
     item.bytes(MEMBERS).and_then(|bytes| Members::unpack(bytes).ok()).ok_or_else(corrupt)
 }
 
-fn pack_window(window: &Range<usize>) -> i64 {
-    i64::try_from(window.start * 256 + window.end).unwrap_or(i64::MAX)
+/// Two small numbers as one: a window's ends, or a member and a count.
+fn pack_pair(first: usize, second: usize) -> i64 {
+    i64::try_from(first * 256 + second).unwrap_or(i64::MAX)
+}
+
+fn unpack_pair(packed: i64) -> Option<(usize, usize)> {
+    let packed = usize::try_from(packed).ok()?;
+    Some((packed / 256, packed % 256))
 }
 
 fn unpack_window(packed: i64, members: usize) -> Option<Range<usize>> {
-    let packed = usize::try_from(packed).ok()?;
-    let window = packed / 256..packed % 256;
-    (window.start <= window.end && window.end <= members).then_some(window)
+    let (start, end) = unpack_pair(packed)?;
+    (start <= end && end <= members).then_some(start..end)
 }
 
 fn claimed(key: ChunkKey, item: &Item, lease_until_ms: i64) -> Result<ClaimedChunk, StoreError> {
     let mut members = members(item)?;
+    let mut doubt_since_ms = item.number(DOUBT_SINCE);
     if let Some(packed) = item.number(WINDOW) {
         members.doubt(unpack_window(packed, members.len()).ok_or_else(corrupt)?);
+        // New doubt has its whole wait before it.
+        doubt_since_ms = None;
     }
+    let suspect = item.number(ALONE).and_then(unpack_pair);
     let small = |name| item.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
     Ok(ClaimedChunk {
         key,
-        killer: item.number(ALONE).and_then(|member| usize::try_from(member).ok()),
+        killer: suspect.filter(|(_, deaths)| *deaths >= DEATHS).map(|(member, _)| member),
+        suspect,
         members,
         book: Bookkeeping {
             tries: small(TRIES),
             first_try_ms: item.number(FIRST_TRY),
             stuck: small(STUCK),
             hour: item.number(HOUR),
-            doubt_since_ms: item.number(DOUBT_SINCE),
+            doubt_since_ms,
+            go_on: usize::try_from(small(GO_ON)).unwrap_or(0),
         },
         lease_until_ms,
         attempt: item.number(ATTEMPT).ok_or_else(corrupt)?,

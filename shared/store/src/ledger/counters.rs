@@ -27,7 +27,8 @@ pub struct Tally {
 impl Tally {
     /// Whether everybody has an outcome and nothing is to come.
     pub fn is_complete(&self) -> bool {
-        self.fanned_out && self.actions.iter().all(|action| action.written == action.closed)
+        self.fanned_out
+            && self.actions.iter().all(|action| action.written == action.closed && action.counts.balances())
     }
 
     /// The counts of each action.

@@ -23,6 +23,12 @@ const DONE: &str = "done";
 const LOOK: &str = "look";
 const SEEN: &str = "seen";
 const SEEN_AT: &str = "seen_at";
+const HELPED: &str = "helped";
+
+/// The attribute that holds the number below which all chunks of an action were closed when it was last looked at.
+fn lowest(action: usize) -> String {
+    format!("low{action}")
+}
 
 /// Where the fan-out of one shard stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +58,9 @@ pub struct Cursor {
     /// What the sweep saw when the shard last moved.
     #[serde(skip)]
     pub seen: Option<Seen>,
+    /// For each action the number below which all chunks were closed when the sweep last looked.
+    #[serde(skip)]
+    pub lowest_open: Vec<u32>,
     #[serde(skip)]
     revision: i64,
 }
@@ -61,8 +70,10 @@ pub struct Cursor {
 pub struct Seen {
     /// A number that changes with every change of its chunks.
     pub mark: i64,
-    /// When it was first seen so, in milliseconds since the Unix epoch.
+    /// When it was first seen so, or last helped on, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// How often it was helped on since it was first seen so.
+    pub helped: u32,
 }
 
 /// Where the chunks of one action of a shard stand.
@@ -102,6 +113,7 @@ impl Cursor {
             done: false,
             leased_until_ms: None,
             seen: None,
+            lowest_open: vec![0; actions],
             revision: 0,
         }
     }
@@ -125,8 +137,16 @@ impl Cursor {
     }
 
     /// The write by which the shard of an execution that is taken up again is looked at from `at_ms` on.
-    pub(super) fn wake(shard: FanOut, at_ms: i64) -> Write {
-        let changes = vec![Change::Due(Some(due(shard, at_ms))), Change::set(LOOK, at_ms)];
+    pub(super) fn wake(shard: FanOut, at_ms: i64, actions: usize) -> Write {
+        let mut changes = vec![Change::Due(Some(due(shard, at_ms))), Change::set(LOOK, at_ms)];
+        // Chunks are opened anywhere.
+        changes.extend((0..actions).map(|action| Change::Remove(lowest(action))));
+        Write::update(LEDGER, key(shard), changes).when(Condition::Exists)
+    }
+
+    /// The write that says that a chunk of an action was opened again, wherever it lies.
+    pub(super) fn reopened(shard: FanOut, action: u8) -> Write {
+        let changes = vec![Change::Remove(lowest(usize::from(action)))];
         Write::update(LEDGER, key(shard), changes).when(Condition::Exists)
     }
 
@@ -254,13 +274,30 @@ impl Ledger {
         Ok(())
     }
 
-    /// Looks at the shard again at `at_ms` (milliseconds since the Unix epoch), knowing what was seen of it now.
+    /// Begins a look at the shard: it is looked at again at `at_ms` (milliseconds since the Unix epoch) at the latest.
+    /// Done before anything of it is read, so that whoever asks for an earlier look meanwhile is heard.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn look_at(&self, shard: FanOut, at_ms: i64, seen: Seen) -> Result<(), StoreError> {
-        let seen = [Change::set(SEEN, seen.mark), Change::set(SEEN_AT, seen.at_ms)];
-        self.look(shard, at_ms, Condition::Exists, &seen).await
+    pub async fn begin_look(&self, shard: FanOut, at_ms: i64) -> Result<(), StoreError> {
+        self.look(shard, at_ms, Condition::Exists, &[]).await
+    }
+
+    /// Ends a look: what was seen, and from which chunk of each action on the next look has to read.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn end_look(&self, shard: FanOut, seen: Seen, lowest_open: &[u32]) -> Result<(), StoreError> {
+        let mut changes = vec![
+            Change::set(SEEN, seen.mark),
+            Change::set(SEEN_AT, seen.at_ms),
+            Change::set(HELPED, i64::from(seen.helped)),
+        ];
+        for (action, number) in lowest_open.iter().enumerate() {
+            changes.push(Change::set(&lowest(action), i64::from(*number)));
+        }
+        self.platform.table.update(LEDGER, &key(shard), Some(Condition::Exists), changes).await?;
+        Ok(())
     }
 
     /// No longer looks at the shard: its execution has ended or is gone.
@@ -309,7 +346,13 @@ fn read(item: &Item) -> Result<Cursor, StoreError> {
     let open = item.bytes(OPEN).and_then(|bytes| Cursor::unpack(bytes, cursor.actions.len()));
     cursor.open = open.ok_or(StoreError::Corrupt { what: WHAT, source: None })?;
     cursor.leased_until_ms = item.number(lease::LEASE);
-    cursor.seen = item.number(SEEN).zip(item.number(SEEN_AT)).map(|(mark, at_ms)| Seen { mark, at_ms });
+    let small = |name: &str| item.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    cursor.seen = item.number(SEEN).zip(item.number(SEEN_AT)).map(|(mark, at_ms)| Seen {
+        mark,
+        at_ms,
+        helped: small(HELPED),
+    });
+    cursor.lowest_open = (0..cursor.actions.len()).map(|action| small(&lowest(action))).collect();
     cursor.done = item.number(DONE).is_some();
     cursor.revision = item.number(REVISION).unwrap_or(0);
     Ok(cursor)

@@ -5,14 +5,14 @@ use campaign::outcome::OnUnknown;
 use campaign::report::Counts;
 use campaign::{Campaign, CampaignId, Category, Channel, ExecutionId, SegmentId};
 use jiff::Timestamp;
-use platform::{Change, Condition, Consistency, Due, Item, Query, Range, Updated, Write};
+use platform::{Change, Condition, Consistency, Due, Item, Message, Query, Range, Updated, Write};
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use super::cursor::Cursor;
 use crate::document::{self, DOCUMENT, REVISION};
 use crate::error::refused;
-use crate::messages::FanOut;
+use crate::messages::{ChunkKey, FanOut};
 use crate::tables::{self, CONTROL, LEDGER, LEDGER_TTL_SECONDS};
 use crate::{StoreError, campaigns};
 
@@ -114,6 +114,14 @@ const fn running() -> State {
 }
 
 impl Head {
+    /// The message that has a chunk of it delivered.
+    pub fn message(&self, chunk: &ChunkKey) -> Message {
+        let channel = self.actions.get(usize::from(chunk.action)).copied().unwrap_or(Channel::Email);
+        let mut message = chunk.message(channel);
+        message.group = Some(self.campaign.to_string());
+        message
+    }
+
     /// The names of its shards.
     pub fn shards(&self) -> impl Iterator<Item = FanOut> + use<> {
         let execution = self.id;
@@ -178,7 +186,7 @@ impl Ledger {
             .with(DOCUMENT, document::encode(WHAT, head)?)
             .with(STATE, State::Running.name())
             .with(REVISION, 1);
-        // Due from the start to the end: every sweep looks whether it is complete, and none has to write to ask again.
+        // Due from the start to the end: every sweep looks whether it is complete.
         item.due =
             Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms: head.started_at.as_millisecond() });
         item.expires = Some(expires);
@@ -242,6 +250,21 @@ impl Ledger {
             Updated::New(item) => Ok(Some(read(&item)?)),
             Updated::Refused(_) => Ok(None),
         }
+    }
+
+    /// Looks at the execution again at `at_ms` (milliseconds since the Unix epoch), so that others are looked at before.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn look_at_execution(&self, head: &Head, at_ms: i64) -> Result<(), StoreError> {
+        let open = Condition::All(vec![
+            Condition::equals(REVISION, head.revision),
+            Condition::equals(STATE, head.state.name()),
+        ]);
+        let changes = vec![Change::Due(Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms }))];
+        // Where it has changed, it is due as that change says.
+        self.platform.table.update(LEDGER, &tables::head(head.id), Some(open), changes).await?;
+        Ok(())
     }
 
     /// Remembers on the execution that its open chunks were handed to their queues again at `at_ms`, unless that
@@ -319,7 +342,7 @@ impl Ledger {
             campaigns::write(campaign)?,
             ExecutionSummary::of(head, State::Running, None, Vec::new()).write()?,
         ];
-        writes.extend(head.shards().map(|shard| Cursor::wake(shard, now_ms)));
+        writes.extend(head.shards().map(|shard| Cursor::wake(shard, now_ms, head.actions.len())));
         Ok(refused(self.platform.table.transact(writes).await)?.is_none())
     }
 

@@ -4,6 +4,7 @@
 //! `cargo run --release -p envoi-tests --bin bench -- campaign --recipients 100000`.
 
 mod campaign;
+mod machine;
 mod people;
 mod report;
 mod segment;
@@ -60,8 +61,7 @@ async fn main() -> anyhow::Result<()> {
     let temporary = TempDir::new()?;
     let folder = options.data.clone().unwrap_or_else(|| temporary.path().to_owned());
     let mut arguments = Vec::new();
-    for (name, value) in
-        [("--concurrency", options.concurrency), ("--smtp-connections", options.connections)]
+    for (name, value) in [("--concurrency", options.concurrency), ("--smtp-connections", options.connections)]
     {
         if let Some(value) = value {
             arguments.extend([name.to_owned(), value.to_string()]);
@@ -94,7 +94,10 @@ async fn main() -> anyhow::Result<()> {
     let accepted = taken.counts["accepted"].as_u64().context("the sink counts")?;
     ensure!(accepted == campaigns * options.recipients, "the server took {accepted} messages");
     if let Some(bytes) = taken.counts["bytes"].as_u64().filter(|_| accepted > 0) {
-        report.line("message", &json!({ "bytes": bytes / accepted, "connections": taken.counts["connections"] }));
+        report.line(
+            "message",
+            &json!({ "bytes": bytes / accepted, "connections": taken.counts["connections"] }),
+        );
     }
     let logged = envoi.logged();
     ensure!(logged.is_empty(), "envoi has something to complain of: {logged:?}");

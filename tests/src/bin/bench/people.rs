@@ -11,21 +11,30 @@ const HEADER: &str = "email,external_id,person.name.firstName,person.name.lastNa
 const ROWS: u64 = 1000;
 
 const FIRST: [&str; 16] = [
-    "Wanjiru", "Sana", "Luísa", "Viktor", "Amélie", "Noor", "Jonas", "Ines", "Kofi", "Mei", "Zoë", "Ravi", "Chloe",
-    "Anton", "Freya", "Tomás",
+    "Wanjiru", "Sana", "Luísa", "Viktor", "Amélie", "Noor", "Jonas", "Ines", "Kofi", "Mei", "Zoë", "Ravi",
+    "Chloe", "Anton", "Freya", "Tomás",
 ];
 const LAST: [&str; 13] = [
-    "Laurent", "Santos", "Moreau", "Olsen", "Okafor", "Tanaka", "Schmidt", "Rossi", "Novak", "Haddad", "Brown",
-    "Kowalski", "Andersson",
+    "Laurent",
+    "Santos",
+    "Moreau",
+    "Olsen",
+    "Okafor",
+    "Tanaka",
+    "Schmidt",
+    "Rossi",
+    "Novak",
+    "Haddad",
+    "Brown",
+    "Kowalski",
+    "Andersson",
 ];
-const CITY: [&str; 11] = [
-    "Porto", "Québec", "Kraków", "Pune", "Lyon", "Accra", "Kyoto", "Bergen", "Leeds", "Graz", "Turin",
-];
+const CITY: [&str; 11] =
+    ["Porto", "Québec", "Kraków", "Pune", "Lyon", "Accra", "Kyoto", "Bergen", "Leeds", "Graz", "Turin"];
 const COUNTRY: [&str; 7] = ["pt", "ca", "pl", "in", "fr", "gh", "jp"];
 const PLAN: [&str; 3] = ["free", "plus", "family"];
-const INTEREST: [&str; 9] = [
-    "cinema", "poetry", "cooking", "sailing", "climbing", "ceramics", "gardens", "chess", "astronomy",
-];
+const INTEREST: [&str; 9] =
+    ["cinema", "poetry", "cooking", "sailing", "climbing", "ceramics", "gardens", "chess", "astronomy"];
 
 /// Who lives in this country and has ordered more than this often, of `recipients` people: the rule, and how many.
 pub(crate) fn rule(recipients: u64) -> (&'static str, u64) {

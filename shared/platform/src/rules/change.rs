@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{Change, Condition, Item, PlatformError, Value};
 
 /// Whether `condition` holds of the item as stored; `None` is an absent one.
-pub(super) fn holds(condition: &Condition, item: Option<&Item>) -> bool {
+pub(crate) fn holds(condition: &Condition, item: Option<&Item>) -> bool {
     let attribute = |name: &str| item.and_then(|item| item.attributes.get(name));
     let number = |name: &str| item.and_then(|item| item.number(name));
     match condition {
@@ -23,7 +23,7 @@ pub(super) fn holds(condition: &Condition, item: Option<&Item>) -> bool {
 }
 
 /// Refuses an update that names one attribute (or `due`, or the expiry) twice, as DynamoDB does.
-pub(super) fn check_changes(changes: &[Change]) -> Result<(), PlatformError> {
+pub(crate) fn check_changes(changes: &[Change]) -> Result<(), PlatformError> {
     let mut seen = BTreeSet::new();
     for change in changes {
         // An attribute may be called "due" too, hence the pair.
@@ -45,7 +45,7 @@ pub(super) fn check_changes(changes: &[Change]) -> Result<(), PlatformError> {
 }
 
 /// Applies the changes to the item.
-pub(super) fn apply(item: &mut Item, changes: Vec<Change>) -> Result<(), PlatformError> {
+pub(crate) fn apply(item: &mut Item, changes: Vec<Change>) -> Result<(), PlatformError> {
     for change in changes {
         match change {
             Change::Set(name, value) => {

@@ -5,13 +5,24 @@ use std::collections::BTreeMap;
 use crate::table::MAX_ITEM_BYTES;
 use crate::{Due, Item, Key, PlatformError, Value};
 
+/// What the fields of an item are called where it is stored on AWS; their names count into its size.
+pub(crate) const PK: &str = "pk";
+/// The sort key.
+pub(crate) const SK: &str = "sk";
+/// The bucket of `due`.
+pub(crate) const DUE_BUCKET: &str = "due_b";
+/// The instant of `due`.
+pub(crate) const DUE_AT: &str = "due_at";
+/// The expiry.
+pub(crate) const EXPIRES: &str = "ttl";
+
 /// The longest partition key in bytes of UTF-8, as in DynamoDB.
 const MAX_PK_BYTES: usize = 2048;
 /// The longest sort key in bytes of UTF-8, as in DynamoDB.
 const MAX_SK_BYTES: usize = 1024;
 
 /// Refuses keys that DynamoDB would refuse.
-pub(super) fn check_key(key: &Key) -> Result<(), PlatformError> {
+pub(crate) fn check_key(key: &Key) -> Result<(), PlatformError> {
     check_pk(&key.pk)?;
     if key.sk.is_empty() {
         return Err(PlatformError::Invalid("an sk must not be empty".to_owned()));
@@ -20,7 +31,7 @@ pub(super) fn check_key(key: &Key) -> Result<(), PlatformError> {
 }
 
 /// Refuses partition keys that DynamoDB would refuse.
-pub(super) fn check_pk(pk: &str) -> Result<(), PlatformError> {
+pub(crate) fn check_pk(pk: &str) -> Result<(), PlatformError> {
     if pk.is_empty() {
         return Err(PlatformError::Invalid("a pk must not be empty".to_owned()));
     }
@@ -28,7 +39,7 @@ pub(super) fn check_pk(pk: &str) -> Result<(), PlatformError> {
 }
 
 /// Refuses items above [`MAX_ITEM_BYTES`] and attributes without a name. Returns the item's size.
-pub(super) fn check_item(item: &Item) -> Result<usize, PlatformError> {
+pub(crate) fn check_item(item: &Item) -> Result<usize, PlatformError> {
     check_key(&item.key)?;
     if item.attributes.contains_key("") {
         return Err(PlatformError::Invalid("an attribute must have a name".to_owned()));
@@ -44,17 +55,17 @@ pub(super) fn check_item(item: &Item) -> Result<usize, PlatformError> {
 }
 
 /// Refuses a size above its limit.
-pub(super) fn within(what: &'static str, size: usize, limit: usize) -> Result<(), PlatformError> {
+pub(crate) fn within(what: &'static str, size: usize, limit: usize) -> Result<(), PlatformError> {
     if size > limit { Err(PlatformError::TooLarge { what, size, limit }) } else { Ok(()) }
 }
 
 /// The bytes DynamoDB counts: names and values as UTF-8, a number at one byte for two significant digits and one more.
-pub(super) fn item_size(item: &Item) -> usize {
-    let key = "pk".len() + item.key.pk.len() + "sk".len() + item.key.sk.len();
+pub(crate) fn item_size(item: &Item) -> usize {
+    let key = PK.len() + item.key.pk.len() + SK.len() + item.key.sk.len();
     let due = item.due.map_or(0, |due| {
-        "due_bucket".len() + number_size(i64::from(due.bucket)) + "due_at".len() + number_size(due.at_ms)
+        DUE_BUCKET.len() + number_size(i64::from(due.bucket)) + DUE_AT.len() + number_size(due.at_ms)
     });
-    let expires = item.expires.map_or(0, |at| "expires".len() + number_size(at));
+    let expires = item.expires.map_or(0, |at| EXPIRES.len() + number_size(at));
     key + due + expires + attributes_size(&item.attributes)
 }
 
