@@ -7,3 +7,4 @@ mod secret;
 
 pub use config::Config;
 pub use node::{Node, StartError};
+pub use secret::SecretError;

@@ -22,7 +22,7 @@ use tracing::error;
 
 use crate::config::{Config, Email};
 use crate::event_source::{self, Consume};
-use crate::secret;
+use crate::secret::{self, SecretError};
 
 /// How long one run of a function may take.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -37,15 +37,9 @@ pub enum StartError {
     /// The data folder can't be opened.
     #[error(transparent)]
     Data(#[from] OpenError),
-    /// The secret beside the database can't be read or made.
-    #[error("the secret in {folder} can't be read or made")]
-    Secret {
-        /// The data folder.
-        folder: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    /// The secret beside the database can't be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The address can't be listened on.
     #[error("can't listen on {address}: {}", why(source))]
     Listen {
@@ -93,8 +87,7 @@ impl Node {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let engine = Embedded::open(&config.data, clock)?;
-        let key = secret::hash_key(&config.data)
-            .map_err(|source| StartError::Secret { folder: config.data.display().to_string(), source })?;
+        let key = secret::hash_key(&config.data, &engine.platform()).await?;
         let store = Store::new(engine.platform(), key);
         let provider = match config.email {
             Email::Smtp(smtp) => Provider::Smtp(SmtpPool::new(*smtp)?),

@@ -72,6 +72,8 @@ struct Run<'a, S: Sender> {
     chunk: &'a mut ClaimedChunk,
     tally: Tally,
     deadline: Deadline,
+    /// Whether anything was handed over in this claim.
+    has_sent: bool,
 }
 
 /// A window whose messages are ready.
@@ -145,6 +147,7 @@ impl<S: Sender> Delivery<S> {
                     chunk: &mut claimed,
                     tally: Tally::default(),
                     deadline,
+                    has_sent: false,
                 };
                 match run.deliver().await? {
                     Ok(ended) => (run.tally, ended),
@@ -334,8 +337,9 @@ impl<S: Sender> Run<'_, S> {
                 continue;
             }
             match self.await_rate(window.messages.len()).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(Ok(Ended::OutOfRate)),
+                Ok(None) => {}
+                Ok(Some(_)) if !self.has_sent => return Ok(Ok(Ended::OutOfRate)),
+                Ok(Some(wait)) => return Ok(Ok(Ended::Paced(wait))),
                 Err(error) => return Ok(Ok(trouble(&error))),
             }
             if let Err(Lost) = ledger.open_window(self.chunk, window.range.clone()).await? {
@@ -345,6 +349,7 @@ impl<S: Sender> Run<'_, S> {
             // The windows before are in the ledger now; only this one's answers are known to nobody else.
             self.tally.known.clear();
             from = window.range.end;
+            self.has_sent = true;
             self.hand_over(window).await;
         }
     }
@@ -451,18 +456,18 @@ impl<S: Sender> Run<'_, S> {
             .unwrap_or_else(|_| Err((Code::RenderFailed, "rendering panicked".to_owned())))
     }
 
-    /// Waits for the slot of the next `count` messages; false where it is too far away.
-    async fn await_rate(&self, count: usize) -> Result<bool, StoreError> {
-        let Some(rate) = self.configuration.rate_per_second else { return Ok(true) };
+    /// Waits for the slot of the next `count` messages; how far it is, where that is too far.
+    async fn await_rate(&self, count: usize) -> Result<Option<Duration>, StoreError> {
+        let Some(rate) = self.configuration.rate_per_second else { return Ok(None) };
         let store = &self.delivery.store;
         match store.rates.reserve(self.configuration.id, rate, count).await? {
-            Slot::Later { .. } => Ok(false),
+            Slot::Later { wait_us } => Ok(Some(Duration::from_micros(wait_us.unsigned_abs()))),
             Slot::At { start_us, .. } => {
                 let wait_us = start_us - store.platform.clock.now().as_microsecond();
                 if let Ok(wait_us @ 1..) = u64::try_from(wait_us) {
                     store.platform.clock.sleep(Duration::from_micros(wait_us)).await;
                 }
-                Ok(true)
+                Ok(None)
             }
         }
     }

@@ -30,8 +30,10 @@ pub(crate) enum Ended {
     Through,
     /// Time is short.
     OutOfTime,
-    /// The next slot at the configuration's rate is too far away.
+    /// The next slot at the configuration's rate is too far away, and nothing was handed over: it is others' turn.
     OutOfRate,
+    /// The next slot at the configuration's rate is so far away; until then some were handed over.
+    Paced(Duration),
     /// The provider asked everybody to wait for so long.
     OnHold(Duration),
     /// The store could not be read or written in between.
@@ -145,7 +147,7 @@ pub(crate) fn plan(
         if tally.untried.is_some() && !tally.stops_the_rest() {
             return match ended {
                 Ended::OutOfRate => Plan { next: Next::AwaitRate, message: None },
-                Ended::OnHold(wait) => park(now_ms, wait),
+                Ended::Paced(wait) | Ended::OnHold(wait) => park(now_ms, wait),
                 Ended::Trouble => park(now_ms, TROUBLE_WAIT),
                 Ended::OutOfTime | Ended::Through => {
                     Plan { next: Next::Continue, message: Some(Duration::ZERO) }

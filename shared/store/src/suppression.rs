@@ -6,12 +6,12 @@ use campaign::Channel;
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use platform::{Consistency, Item, Key, Platform, Write};
+use platform::{Condition, Consistency, Item, Key, Platform, Write};
 use sha2::Sha256;
 
 use crate::StoreError;
 use crate::error::refused;
-use crate::tables::AUDIENCE;
+use crate::tables::{AUDIENCE, CONTROL};
 
 /// The secret that addresses are hashed under, so that the list can't be turned back into addresses by trying them.
 #[derive(Clone)]
@@ -21,6 +21,39 @@ impl std::fmt::Debug for HashKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("HashKey(..)")
     }
+}
+
+/// Whether a key is the one that addresses have been hashed under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyCheck {
+    /// It is, or it is the first.
+    Same,
+    /// It is another: every suppressed address would be missed.
+    Other,
+}
+
+/// Holds a key against the check value of the first one, which the first call writes.
+///
+/// # Errors
+/// As the engine's.
+pub async fn check_key(platform: &Platform, key: &HashKey) -> Result<KeyCheck, StoreError> {
+    let mac = keyed_hash(key, b"check");
+    let at = Key::new("hash-key", "CHECK");
+    let write =
+        Write::put(CONTROL, Item::new(at.clone()).with("mac", mac.clone())).when(Condition::NotExists);
+    if refused(platform.table.transact(vec![write]).await)?.is_none() {
+        return Ok(KeyCheck::Same);
+    }
+    let stored = platform.table.get(CONTROL, &at, Consistency::Strong).await?;
+    let same = stored.is_some_and(|item| item.text("mac") == Some(mac.as_str()));
+    Ok(if same { KeyCheck::Same } else { KeyCheck::Other })
+}
+
+/// The first half of a keyed hash, in hexadecimal.
+fn keyed_hash(key: &HashKey, text: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).expect("HMAC takes a key of any length");
+    mac.update(text);
+    HEXLOWER.encode(&mac.finalize().into_bytes()[..16])
 }
 
 /// The repository of suppressed addresses.
@@ -82,11 +115,7 @@ impl Suppressions {
     }
 
     fn item_key(&self, channel: Channel, address: &str) -> Key {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key.0).expect("HMAC takes a key of any length");
-        mac.update(channel.name().as_bytes());
-        mac.update(b":");
-        mac.update(address.to_lowercase().as_bytes());
-        let hash = mac.finalize().into_bytes();
-        Key::new(format!("sup#{}", HEXLOWER.encode(&hash[..16])), "S")
+        let text = format!("{}:{}", channel.name(), address.to_lowercase());
+        Key::new(format!("sup#{}", keyed_hash(&self.key, text.as_bytes())), "S")
     }
 }

@@ -189,7 +189,8 @@ impl World {
     /// Where that takes longer than anything here may.
     pub async fn run_until(&self, mut enough: impl FnMut(&Self) -> bool) {
         let mut process = self.boot();
-        for _ in 0..3000 {
+        let mut sweep_at = self.clock.now() + Duration::from_secs(60);
+        for _ in 0..10_000 {
             let mut idle = true;
             self.engine.fire_due(tables::WAKE_UP).await.unwrap();
             for queue in QUEUES {
@@ -219,8 +220,15 @@ impl World {
                 if self.is_finished().await {
                     return;
                 }
-                // A minute passes, and the sweep comes.
-                self.clock.advance(Duration::from_secs(60));
+                let now = self.clock.now();
+                if let Some(next) = self.next_event().await.filter(|next| *next < sweep_at) {
+                    self.clock.advance(next.duration_since(now).unsigned_abs());
+                    continue;
+                }
+                if now < sweep_at {
+                    self.clock.advance(sweep_at.duration_since(now).unsigned_abs());
+                }
+                sweep_at = self.clock.now() + Duration::from_secs(60);
                 let swept = process.handle_sweep();
                 if self.faults.alive(swept).await.is_none() {
                     process = self.boot();
@@ -228,6 +236,16 @@ impl World {
             }
         }
         panic!("the campaign does not come to an end: {:?}", self.store.campaigns.get(self.campaign).await);
+    }
+
+    /// When the next message becomes visible or the next wake-up fires.
+    async fn next_event(&self) -> Option<Timestamp> {
+        let mut next = self.engine.next_wake_up().await.unwrap();
+        for queue in QUEUES {
+            let visible = self.engine.next_visible(queue).await.unwrap();
+            next = [next, visible].into_iter().flatten().min();
+        }
+        next
     }
 
     async fn is_finished(&self) -> bool {

@@ -8,5 +8,6 @@ mod embedded;
 mod lambda;
 mod leases;
 mod promises;
+mod rates;
 mod simulation;
 mod smtp;

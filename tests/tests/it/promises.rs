@@ -5,7 +5,7 @@ use std::time::Duration;
 use campaign::outcome::OnUnknown;
 use campaign::{Code, Profile, Status};
 use envoi_tests::sim::{Fate, Faults, Options, Person, Trouble, Verdict, World};
-use platform::{Deadline, Source};
+use platform::{Clock, Deadline, Due, Item, Key, Source, Table};
 use store::StoreError;
 use store::ledger::{State, Tenancy, Worker};
 use store::messages::WakeUp;
@@ -187,4 +187,57 @@ async fn a20_activating_twice_is_one_execution() {
     world.run().await;
     assert_eq!(world.provider.total(), 10);
     world.execution().await;
+}
+
+#[tokio::test]
+async fn a22_an_activation_can_be_called_off() {
+    let world = world(3, Options::default()).await;
+    world.activate().await;
+    world.stop().await;
+    assert_eq!(status(&world).await, Status::Draft);
+    wake(&world, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    assert_eq!(status(&world).await, Status::Draft);
+    assert_eq!(world.provider.total(), 0);
+}
+
+#[tokio::test]
+async fn an_item_that_nobody_can_read_keeps_no_other_campaign_waiting() {
+    let world = world(5, Options { starts_after: Some(HOUR), ..Options::default() }).await;
+    world.activate().await;
+    wake(&world, &WakeUp::Activate { campaign: world.campaign }).await.unwrap();
+    world.clock().advance(HOUR);
+    for table in [tables::CONTROL, tables::LEDGER] {
+        for bucket in 0..16 {
+            let partition = if table == tables::CONTROL { "campaigns" } else { "x#nonsense" };
+            let mut item = Item::new(Key::new(partition, format!("nonsense-{bucket}"))).with("doc", "no JSON");
+            item.due = Some(Due { bucket, at_ms: 0 });
+            world.engine.batch_put(table, vec![item]).await.unwrap();
+        }
+    }
+    activate::sweep(&activation(&world), minute(&world)).await.unwrap();
+    assert_eq!(status(&world).await, Status::Live);
+    world.run().await;
+    assert_eq!(world.provider.total(), 5);
+}
+
+#[tokio::test]
+async fn i9_somebody_greylisted_holds_up_nobody_at_a_low_rate() {
+    let mut people = people(50);
+    people[0].fate = Fate::Greylisted;
+    let options = Options { rate_per_second: Some(1), ..Options::default() };
+    let world = World::new(people, options, Faults::new(None)).await;
+    world.activate().await;
+    let begun = world.clock().monotonic();
+    let mut others = None;
+    world
+        .run_until(|world| {
+            if world.provider.total() == 49 && others.is_none() {
+                others = Some(world.clock().monotonic() - begun);
+            }
+            false
+        })
+        .await;
+    assert_eq!(world.provider.total(), 50);
+    // The clock is the simulation's: 49 seconds at one a second, and a few looks of a minute.
+    assert!(others.unwrap() < Duration::from_secs(300), "{others:?}");
 }

@@ -13,6 +13,9 @@ use crate::{Due, Item, Key, PlatformError, Value};
 /// An item in DynamoDB's words.
 pub(super) type Stored = HashMap<String, AttributeValue>;
 
+/// A name that nothing is stored under: removing it changes nothing.
+pub(super) const NOTHING: &str = "nothing";
+
 /// What an attribute is called where it is stored. One that is called like a field of ours gets `_` in front, and so does
 /// one that already looks like that.
 pub(super) fn stored_name(name: &str) -> Cow<'_, str> {
@@ -27,7 +30,7 @@ fn name_of(stored: String) -> String {
 }
 
 fn is_reserved(name: &str) -> bool {
-    [PK, SK, DUE_BUCKET, DUE_AT, EXPIRES].contains(&name)
+    [PK, SK, DUE_BUCKET, DUE_AT, EXPIRES, NOTHING].contains(&name)
 }
 
 /// A number.
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn attributes_may_be_called_like_fields() {
         let mut item = Item::new(Key::new("p", "s"));
-        for (n, name) in (0..).zip(["pk", "_pk", "__pk", "ttl", "due_at", "_", "_other", "pk_"]) {
+        for (n, name) in (0..).zip(["pk", "_pk", "__pk", "ttl", "due_at", "nothing", "_", "_other", "pk_"]) {
             item = item.with(name, n);
         }
         item.due = Some(Due { bucket: 15, at_ms: -1 });

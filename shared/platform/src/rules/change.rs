@@ -22,10 +22,14 @@ pub(crate) fn holds(condition: &Condition, item: Option<&Item>) -> bool {
     }
 }
 
-/// Refuses an update that names one attribute (or `due`, or the expiry) twice, as DynamoDB does.
+/// Refuses an update that names one attribute (or `due`, or the expiry) twice, as DynamoDB does, and a `due` bucket that
+/// is not there.
 pub(crate) fn check_changes(changes: &[Change]) -> Result<(), PlatformError> {
     let mut seen = BTreeSet::new();
     for change in changes {
+        if let Change::Due(Some(due)) = change {
+            super::check_due_bucket(due.bucket)?;
+        }
         // An attribute may be called "due" too, hence the pair.
         let target = match change {
             Change::Set(name, _) | Change::Remove(name) | Change::Add(name, _) => {

@@ -1,0 +1,134 @@
+//! Table on DynamoDB, queue on SQS, scheduler on EventBridge Scheduler.
+//!
+//! Region, endpoint and credentials come from the standard AWS variables alone (`AWS_REGION`, `AWS_ENDPOINT_URL`,
+//! `AWS_ACCESS_KEY_ID`...), what tables and queues are called from [`Names`].
+//!
+//! **What a table must be**: keys `pk` and `sk` of type S; a global secondary index `due` over `due_b` (N) and `due_at`
+//! (N), projection `KEYS_ONLY`; TTL on `ttl`. The index holds keys only, since then it is written (one write unit of its
+//! own, two where `due` moves) only when `due` changes, and not each time that anything else of a due item does.
+//!
+//! **What the calls cost**, in DynamoDB's units: a write one unit a KiB, in a transaction two; a strong read one a 4 KiB,
+//! an eventual one half. A transaction of a single write that can be repeated without harm goes as a plain write, and one
+//! of a single check as a strong read, at half the price. `query_due` reads the index eventually (half a unit where nothing
+//! is due) and what is due strongly (one unit an item of 4 KiB). An update of an expired item costs a refused one first.
+//!
+//! **Doubt**: the SDK repeats a call whose answer was lost. Transactions carry a token and are applied once. A repeated
+//! conditional write may be refused by its own first try: the answer then is that it was refused, and the item shows who
+//! wrote it. An `update` that adds without a condition may then be applied twice: what must be exact is a transaction.
+
+mod batches;
+mod expression;
+mod failure;
+mod item;
+mod names;
+mod pages;
+mod queue;
+mod scheduler;
+mod table;
+mod transact;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+pub use self::names::{Names, Schedules};
+use crate::{Clock, Platform, PlatformError, SystemClock};
+
+/// How long one attempt of a call may take; the services answer in milliseconds, and what hangs is quicker repeated.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a call is repeated that the service was too busy for.
+const ATTEMPTS: u32 = 10;
+/// The longest first pause between two attempts; each next may be twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The AWS engine: [`Table`](crate::Table), [`Queue`](crate::Queue), [`Source`](crate::Source) and
+/// [`Scheduler`](crate::Scheduler) in one. Clones are cheap and share its connections.
+#[derive(Clone)]
+pub struct Aws {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dynamodb: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    scheduler: aws_sdk_scheduler::Client,
+    names: Names,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the standard AWS variables say, with our HTTP client and timeouts: for this engine and for other clients of the
+/// same process, which then share its connections.
+pub async fn sdk_config() -> SdkConfig {
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
+}
+
+impl Aws {
+    /// The engine that the environment describes: [`sdk_config`] and [`Names::from_vars`]. It sends nothing yet.
+    ///
+    /// # Errors
+    /// [`PlatformError::Invalid`] names a variable that is missing.
+    pub async fn from_env() -> Result<Self, PlatformError> {
+        let names = Names::from_vars(std::env::vars())?;
+        Ok(Self::connect(&sdk_config().await, names, Arc::new(SystemClock)))
+    }
+
+    /// The engine over an account. It sends nothing yet. The clock decides what is expired and which wake-ups are near.
+    pub fn connect(config: &SdkConfig, names: Names, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                dynamodb: aws_sdk_dynamodb::Client::new(config),
+                sqs: aws_sdk_sqs::Client::new(config),
+                scheduler: aws_sdk_scheduler::Client::new(config),
+                names,
+                clock,
+            }),
+        }
+    }
+
+    /// All ports of this engine, and its clock.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            table: Arc::new(self.clone()),
+            queue: Arc::new(self.clone()),
+            scheduler: Arc::new(self.clone()),
+            clock: Arc::clone(&self.inner.clock),
+        }
+    }
+
+    /// The clock in whole seconds, as expiries are kept.
+    fn now_seconds(&self) -> i64 {
+        self.inner.clock.now().as_second()
+    }
+
+    /// Waits before the attempt after the `attempt`th, the first being 0: longer each time, and for everyone differently.
+    async fn pause(&self, attempt: u32) {
+        let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
+        self.inner.clock.sleep(longest.mul_f64(f64::from(random_byte()) / 255.0)).await;
+    }
+}
+
+fn random_byte() -> u8 {
+    let mut byte = [0];
+    // Without randomness the pause is as long as it may be.
+    if getrandom::fill(&mut byte).is_ok() { byte[0] } else { u8::MAX }
+}
+
+impl std::fmt::Debug for Aws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Aws").field("names", &self.inner.names).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! MiniStack, an emulator of AWS, installed and run by the tests themselves: no account, no container, one Python 3.
+//!
+//! It is installed once into the build folder, in pinned versions, and started on a free port of this machine. It ends
+//! with whoever started it, however that ends: it watches the pipe that this process holds.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use platform::{Clock, SystemClock};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+/// What is installed, and everything that it needs, in the versions it was tried with.
+const PACKAGES: &str = "\
+ministack==1.5.33
+annotated-types==0.8.0
+attrs==26.1.0
+aws-sam-translator==1.115.0
+boto3==1.43.106
+botocore==1.43.106
+defusedxml==0.7.1
+graphql-core==3.2.12
+h11==0.16.0
+h2==4.4.1
+hpack==4.2.0
+Hypercorn==0.18.0
+hyperframe==6.1.0
+jmespath==1.1.0
+jsonata-python==0.7.1
+jsonschema==4.26.0
+jsonschema-specifications==2025.9.1
+priority==2.0.0
+pydantic==2.13.5
+pydantic_core==2.46.5
+python-dateutil==2.9.0.post0
+PyYAML==6.0.4
+referencing==0.37.0
+rpds-py==2026.9.1
+s3transfer==0.19.3
+six==1.17.0
+typing-inspection==0.4.5
+typing_extensions==4.16.0
+urllib3==2.8.0
+wsproto==1.3.2
+";
+/// The folder of the installation, in the build folder.
+const FOLDER: &str = "ministack-1.5.33";
+/// How long it may take to answer after its start.
+const START: Duration = Duration::from_secs(60);
+/// How often is looked whether it answers.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often another port is tried.
+const PORTS: usize = 5;
+
+/// Runs it in a folder of its own until standard input ends, then takes along whatever it has started. Its scheduler
+/// looks once a second rather than every ten, so that tests need not wait for it.
+const LAUNCHER: &str = r#"
+import os, shutil, signal, sys, tempfile, threading
+
+work = os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="envoi-ministack-")
+
+def end_with_the_owner():
+    sys.stdin.buffer.read()
+    shutil.rmtree(work, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+threading.Thread(target=end_with_the_owner, daemon=True).start()
+
+from ministack.services import scheduler
+assert scheduler._SCHEDULE_TICK_INTERVAL == 10
+scheduler._SCHEDULE_TICK_INTERVAL = 1
+
+from ministack.app import main
+sys.argv = ["ministack"]
+main()
+"#;
+
+/// A running emulator. Dropping it ends it.
+#[derive(Debug)]
+pub struct Ministack {
+    process: Child,
+    port: u16,
+    /// Its standard output and error.
+    pub log: PathBuf,
+}
+
+/// The emulator of this test program, started when it is first asked for.
+///
+/// # Panics
+/// Where it can't be installed or started; the message says what is missing.
+pub async fn shared() -> &'static Ministack {
+    static SHARED: OnceCell<Ministack> = OnceCell::const_new();
+    match SHARED.get_or_try_init(Ministack::start).await {
+        Ok(ministack) => ministack,
+        Err(error) => panic!("MiniStack, which the tests of the AWS engines run on, is not there: {error:#}"),
+    }
+}
+
+impl Ministack {
+    /// Installs it where it is not installed yet, and starts one.
+    ///
+    /// # Errors
+    /// Says what is missing where it can't be installed, and where the log is if it does not start.
+    pub async fn start() -> anyhow::Result<Self> {
+        let target = target()?;
+        let python = tokio::task::spawn_blocking(move || installed(&target)).await??;
+        for _ in 0..PORTS {
+            // Free now; whoever takes it before the emulator does, makes it end at once.
+            let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            if let Some(ministack) = Self::start_on(&python, port).await? {
+                return Ok(ministack);
+            }
+        }
+        bail!("it found no free port in {PORTS} attempts")
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// `None` where the port was taken.
+    async fn start_on(python: &Path, port: u16) -> anyhow::Result<Option<Self>> {
+        let name = format!("{}-{port}", std::process::id());
+        let log = python.parent().and_then(Path::parent).context("it lies in a folder")?.join("logs");
+        fs::create_dir_all(&log)?;
+        let log = log.join(format!("{name}.log"));
+        let file = File::create(&log)?;
+        let process = Command::new(python)
+            .args(["-c", LAUNCHER])
+            .env("BIND_HOST", "127.0.0.1")
+            .env("MINISTACK_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("LOG_LEVEL", "WARNING")
+            // By which is seen that it is this one that answers.
+            .env("MINISTACK_EDITION", &name)
+            // A group of its own, so that it can end together with the functions that it runs.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .context("it does not start")?;
+        let mut ministack = Self { process, port, log };
+        let until = SystemClock.monotonic() + START;
+        loop {
+            if ministack.answers_as(&name).await {
+                return Ok(Some(ministack));
+            }
+            if let Some(status) = ministack.process.try_wait()? {
+                let said = fs::read_to_string(&ministack.log)?;
+                if said.contains("already in use") {
+                    return Ok(None);
+                }
+                bail!("it ended while it started ({status}); see {}", ministack.log.display());
+            }
+            ensure!(
+                SystemClock.monotonic() < until,
+                "it has not answered within {START:?}; see {}",
+                ministack.log.display()
+            );
+            SystemClock.sleep(LOOK).await;
+        }
+    }
+
+    async fn answers_as(&self, name: &str) -> bool {
+        let Ok(response) = reqwest::get(format!("{}/_ministack/health", self.endpoint())).await else {
+            return false;
+        };
+        let Ok(health) = response.json::<Value>().await else {
+            return false;
+        };
+        health["edition"] == name
+    }
+}
+
+impl Drop for Ministack {
+    fn drop(&mut self) {
+        // The end of its input ends it, and what it has started.
+        drop(self.process.stdin.take());
+        drop(self.process.wait());
+        // Without a failure nobody reads it.
+        if !std::thread::panicking() {
+            drop(fs::remove_file(&self.log));
+        }
+    }
+}
+
+/// The build folder that this program lies in.
+fn target() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("where this program lies is not known")?;
+    let mut folder = program.parent().context("a program lies in a folder")?;
+    if folder.ends_with("deps") {
+        folder = folder.parent().context("deps lies in a profile's folder")?;
+    }
+    Ok(folder.parent().context("a profile's folder lies in the target folder")?.to_owned())
+}
+
+/// The Python of the installation, which is made where there is none. One process installs, others wait for it.
+fn installed(target: &Path) -> anyhow::Result<PathBuf> {
+    let folder = target.join(FOLDER);
+    let python = folder.join("bin").join("python");
+    // Written last, so that a half-made installation is not taken for one.
+    let list = folder.join("packages.txt");
+    let lock = File::create(target.join(format!("{FOLDER}.lock")))?;
+    lock.lock().context("the installation can't be locked")?;
+    if fs::read_to_string(&list).is_ok_and(|packages| packages == PACKAGES) && python.is_file() {
+        return Ok(python);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    run(
+        Command::new("python3").args(["-m", "venv"]).arg(&folder),
+        "install Python 3.10 or newer with its venv module (on Debian: apt install python3 python3-venv)",
+    )?;
+    run(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(PACKAGES.lines()),
+        "pip could not install MiniStack: it needs the network, or a mirror of PyPI set by PIP_INDEX_URL",
+    )?;
+    fs::write(&list, PACKAGES)?;
+    Ok(python)
+}
+
+fn run(command: &mut Command, advice: &str) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| advice.to_owned())?;
+    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{advice}\n{}{}", String::from_utf8_lossy(&output.stdout), said());
+    Ok(())
+}

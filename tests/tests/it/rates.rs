@@ -1,0 +1,87 @@
+//! The rate of a configuration, held over any order of callers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::ConfigurationId;
+use campaign::rate::{FARTHEST_SLOT_US, Slot};
+use envoi_tests::clock::TestClock;
+use platform::Clock;
+use platform::embedded::Embedded;
+use proptest::prelude::*;
+use store::Rates;
+
+fn in_memory() -> (Arc<TestClock>, Rates) {
+    let clock = Arc::new(TestClock::default());
+    let rates = Rates::new(Embedded::in_memory(clock.clone()).platform());
+    (clock, rates)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However callers come, in any stretch of time no more starts than the rate allows, plus the burst that begins it.
+    #[test]
+    fn no_stretch_of_time_has_more_than_the_rate_allows(
+        rate in 1..500u32,
+        calls in proptest::collection::vec((0..400_000u64, 1..10usize), 1..100),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let starts = runtime.block_on(async {
+            let (clock, rates) = in_memory();
+            let id = ConfigurationId::random();
+            let mut starts: Vec<(i64, usize)> = Vec::new();
+            for (pause_us, count) in calls {
+                clock.advance(Duration::from_micros(pause_us));
+                let now_us = clock.now().as_microsecond();
+                if let Slot::At { start_us } = rates.reserve(id, rate, count).await.unwrap() {
+                    assert!(start_us >= now_us && start_us - now_us <= FARTHEST_SLOT_US);
+                    starts.push((start_us, count));
+                }
+            }
+            starts
+        });
+        for (first, (from, _)) in starts.iter().enumerate() {
+            let mut sent = 0;
+            for (start, count) in &starts[first..] {
+                // Each reservation loses less than a microsecond to rounding.
+                let allowed = (start - from + 100) * i64::from(rate) / 1_000_000 + 1;
+                prop_assert!(i64::try_from(sent).unwrap() <= allowed, "{sent} sent, {allowed} allowed");
+                sent += count;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_to_wait_is_waited_for_by_everybody() {
+    let (clock, rates) = in_memory();
+    let id = ConfigurationId::random();
+    assert_eq!(rates.wait_us(id).await.unwrap(), 0);
+    let until_us = clock.now().as_microsecond() + 3_000_000;
+    rates.hold(id, until_us).await.unwrap();
+    // A shorter wish does not shorten it.
+    rates.hold(id, until_us - 1_000_000).await.unwrap();
+    assert_eq!(rates.wait_us(id).await.unwrap(), 3_000_000);
+    assert_eq!(rates.reserve(id, 100, 1).await.unwrap(), Slot::Later { wait_us: 3_000_000 });
+    clock.advance(Duration::from_secs(3));
+    assert_eq!(rates.reserve(id, 100, 1).await.unwrap(), Slot::At { start_us: until_us });
+}
+
+#[tokio::test]
+async fn five_workers_share_one_rate() {
+    // Corpus I2: one limiter for all.
+    let (_clock, rates) = in_memory();
+    let id = ConfigurationId::random();
+    let all = (0..5).map(|_| rates.reserve(id, 14, 1));
+    let mut starts: Vec<i64> = futures::future::join_all(all)
+        .await
+        .into_iter()
+        .map(|slot| match slot {
+            Ok(Slot::At { start_us }) => start_us,
+            other => panic!("a slot, not {other:?}"),
+        })
+        .collect();
+    starts.sort_unstable();
+    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 71_428), "{starts:?}");
+}
