@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod contract;
 pub mod lambda;
+pub mod ministack;
 pub mod process;
 pub mod sim;
 pub mod sink;

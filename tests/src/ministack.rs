@@ -184,10 +184,6 @@ impl Drop for Ministack {
         // The end of its input ends it, and what it has started.
         drop(self.process.stdin.take());
         drop(self.process.wait());
-        // Without a failure nobody reads it.
-        if !std::thread::panicking() {
-            drop(fs::remove_file(&self.log));
-        }
     }
 }
 

@@ -76,7 +76,8 @@ pub struct Received {
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Up to `max` visible messages, hidden from others for `visibility`. A message that has already been received
-    /// `max_receives` times goes to the dead letters (`{queue}-dlq`) instead.
+    /// `max_receives` times goes to the dead letters (`{queue}-dlq`) instead. On SQS that is the queue's own redrive policy,
+    /// and `max_receives` must say the same.
     async fn receive(
         &self,
         queue: QueueName,

@@ -20,8 +20,10 @@ pub struct WakeUp {
 /// Puts and removes wake-ups.
 #[async_trait]
 pub trait Scheduler: Send + Sync {
-    /// Adds the wake-up, or replaces the one of that name.
+    /// Adds the wake-up, or replaces the one of that name. One that is due within a minute and a half may be on its way
+    /// already: it then comes besides.
     async fn put(&self, wake_up: WakeUp) -> Result<(), PlatformError>;
-    /// Removes the wake-up of that name, if it is there.
+    /// Removes the wake-up of that name, if it is there. One that is due within a minute and a half may be on its way
+    /// already.
     async fn delete(&self, name: &str) -> Result<(), PlatformError>;
 }

@@ -374,7 +374,8 @@ pub trait Table: Send + Sync {
     /// About how many items the table holds; may be hours old on AWS.
     async fn estimate(&self, table: TableName) -> Result<u64, PlatformError>;
 
-    /// Items of this due bucket whose instant is at or before `until_ms`, the earliest first.
+    /// Items of this due bucket whose instant is at or before `until_ms`, the earliest first. On AWS an item that was
+    /// written a moment ago may be missing.
     async fn query_due(
         &self,
         table: TableName,

@@ -85,6 +85,15 @@ pub async fn batch_put_replaces(engine: &dyn Engine) {
     assert_eq!(get(engine, A, &key(0)).await, Some(numbered("p0", "s", 2)));
 }
 
+/// As if they were put in turn.
+pub async fn batch_put_puts_the_last_of_a_key(engine: &dyn Engine) {
+    let items = (0..60).map(|n| numbered(&format!("p{}", n % 2), "s", n)).collect();
+    engine.table().batch_put(A, items).await.unwrap();
+    for n in [0, 1] {
+        assert_eq!(get(engine, A, &key(n)).await.unwrap().number("n"), Some(58 + i64::try_from(n).unwrap()));
+    }
+}
+
 /// An item that can't be put is found before any is.
 pub async fn a_batch_with_an_impossible_item_is_refused(engine: &dyn Engine) {
     let large = Item::new(key(1)).with("x", "x".repeat(500_000));

@@ -80,11 +80,11 @@ pub async fn delays_hold(engine: &dyn Engine) {
     commit(
         engine,
         vec![],
-        vec![message("later").after(Duration::from_secs(2))],
+        vec![message("later").after(Duration::from_secs(4))],
     )
     .await
     .unwrap();
     assert!(receive(engine, WORK).await.is_empty());
-    engine.advance(Duration::from_secs(3)).await;
+    engine.advance(Duration::from_secs(5)).await;
     assert_eq!(bodies(&receive(engine, WORK).await), ["later"]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use platform::{Change, Condition, Consistency, Key, Message, TransactError, Updated, Write};
 use tokio::task::JoinSet;
 
-use super::{A, B, Engine, WORK, get, numbered, put};
+use super::{A, B, Engine, MAX_RECEIVES, WORK, get, numbered, put};
 
 fn key() -> Key {
     Key::new("p", "s")
@@ -134,7 +134,7 @@ pub async fn messages_are_received_by_one_consumer_each(engine: &dyn Engine) {
             let mut mine = Vec::new();
             loop {
                 let received = source
-                    .receive(WORK, 10, Duration::from_secs(60), 5)
+                    .receive(WORK, 10, Duration::from_secs(60), MAX_RECEIVES)
                     .await
                     .unwrap();
                 if received.is_empty() {

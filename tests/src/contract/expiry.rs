@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use platform::{Change, Condition, Consistency, Due, Item, Key, Query, Scan, Updated, Write};
 
-use super::{A, Engine, failing, get, put};
+use super::{A, Engine, failing, get, numbered, put};
 
 fn key() -> Key {
     Key::new("p", "s")
@@ -14,10 +14,10 @@ fn key() -> Key {
 async fn expired(engine: &dyn Engine) {
     let mut item = Item::new(key()).with("old", 1);
     item.due = Some(Due { bucket: 2, at_ms: 0 });
-    item.expires = Some(engine.now().as_second() + 2);
+    item.expires = Some(engine.now().as_second() + 5);
     put(engine, A, item.clone()).await;
     assert_eq!(get(engine, A, &key()).await, Some(item), "not expired yet");
-    engine.advance(Duration::from_secs(3)).await;
+    engine.advance(Duration::from_secs(6)).await;
 }
 
 /// No read shows it.
@@ -62,11 +62,18 @@ pub async fn an_expired_item_is_absent_in_conditions(engine: &dyn Engine) {
             [0]
         );
     }
-    engine
-        .table()
-        .transact(vec![check(Condition::NotExists)])
-        .await
-        .unwrap();
+    for condition in [
+        Condition::NotExists,
+        Condition::Lacks("old".to_owned()),
+        Condition::Differs("old".to_owned(), 1.into()),
+    ] {
+        engine.table().transact(vec![check(condition)]).await.unwrap();
+    }
+    let others = vec![
+        Write::update(A, key(), vec![Change::set("new", 1)]).when(Condition::equals("old", 1)),
+        Write::check(A, Key::new("p", "other"), Condition::NotExists),
+    ];
+    assert_eq!(failing(engine.table().transact(others).await), [0]);
     let refused = engine
         .table()
         .update(A, &key(), Some(Condition::Exists), vec![Change::add("old", 1)])
@@ -97,11 +104,40 @@ pub async fn an_update_starts_an_expired_item_anew(engine: &dyn Engine) {
     assert_eq!(engine.table().query_due(A, 2, i64::MAX, 10).await.unwrap(), []);
 }
 
+/// A transaction's update does so too, with a condition that holds of an absent item and without one, beside other writes
+/// and alone.
+pub async fn a_transaction_starts_an_expired_item_anew(engine: &dyn Engine) {
+    let other = || Key::new("p", "other");
+    for n in 0..3 {
+        let mut item = numbered("p", &format!("{n}"), 7).with("old", 1);
+        item.due = Some(Due { bucket: 2, at_ms: 0 });
+        item.expires = Some(engine.now().as_second() + 5);
+        put(engine, A, item).await;
+    }
+    engine.advance(Duration::from_secs(6)).await;
+    let later = engine.now().as_second() + 1000;
+    let add = |n: &str| Write::update(A, Key::new("p", n), vec![Change::add("n", 1)]);
+    let writes = vec![
+        add("0").when(Condition::Lacks("old".to_owned())),
+        Write::update(A, Key::new("p", "1"), vec![Change::add("n", 1), Change::Expires(Some(later))]),
+        Write::put(A, Item::new(other())),
+    ];
+    engine.table().transact(writes).await.unwrap();
+    engine.table().transact(vec![add("2")]).await.unwrap();
+    assert!(get(engine, A, &other()).await.is_some());
+    let mut items = engine.table().query(A, Query::of("p", 10)).await.unwrap().items;
+    items.retain(|item| item.key != other());
+    let mut expected: Vec<Item> = (0..3).map(|n| numbered("p", &format!("{n}"), 1)).collect();
+    expected[1].expires = Some(later);
+    assert_eq!(items, expected);
+    assert_eq!(engine.table().query_due(A, 2, i64::MAX, 10).await.unwrap(), []);
+}
+
 /// The expiry counts as it is now.
 pub async fn a_moved_expiry_keeps_the_item(engine: &dyn Engine) {
     let now = engine.now().as_second();
     let mut item = Item::new(key());
-    item.expires = Some(now + 2);
+    item.expires = Some(now + 5);
     put(engine, A, item).await;
     let later = vec![Change::Expires(Some(now + 1000))];
     engine
@@ -109,6 +145,6 @@ pub async fn a_moved_expiry_keeps_the_item(engine: &dyn Engine) {
         .update(A, &key(), Some(Condition::Exists), later)
         .await
         .unwrap();
-    engine.advance(Duration::from_secs(3)).await;
+    engine.advance(Duration::from_secs(6)).await;
     assert!(get(engine, A, &key()).await.is_some());
 }

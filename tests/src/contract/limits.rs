@@ -1,7 +1,7 @@
 //! What an item and its key may be.
 
 use platform::table::MAX_ITEM_BYTES;
-use platform::{Change, Consistency, Item, Key, PlatformError, Query, Value, Write};
+use platform::{Change, Condition, Consistency, Item, Key, PlatformError, Query, Updated, Value, Write};
 
 use super::{A, Engine, assert_invalid, assert_too_large, engine_error, get, put};
 
@@ -128,4 +128,22 @@ pub async fn keys_differ_by_where_they_are_split(engine: &dyn Engine) {
     put(engine, A, Item::new(Key::new("ab", "c"))).await;
     assert_eq!(get(engine, A, &Key::new("a", "bc")).await, None);
     assert!(get(engine, A, &Key::new("ab", "c")).await.is_some());
+}
+
+/// What a field is called where it is stored is no attribute's concern.
+pub async fn attributes_may_be_called_like_fields(engine: &dyn Engine) {
+    let names = ["pk", "sk", "ttl", "due", "due_b", "due_at", "expires", "_pk", "__pk", "nothing"];
+    let mut item = Item::new(Key::new("p", "s"));
+    for (n, name) in (0..).zip(names) {
+        item = item.with(name, n);
+    }
+    put(engine, A, item.clone()).await;
+    assert_eq!(get(engine, A, &item.key).await, Some(item.clone()));
+    for name in names {
+        let condition = Some(Condition::equals(name, item.number(name).unwrap()));
+        let add = vec![Change::add(name, 100)];
+        let updated = engine.table().update(A, &item.key, condition, add).await.unwrap();
+        item = item.clone().with(name, item.number(name).unwrap() + 100);
+        assert_eq!(updated, Updated::New(item.clone()), "{name}");
+    }
 }

@@ -2,6 +2,7 @@
 //! empty, and panics where the engine breaks the contract; [`for_each_check`](crate::for_each_check) lists them all, so
 //! that a test can be made of each.
 
+pub mod aws;
 pub mod batches;
 pub mod commits;
 pub mod concurrency;
@@ -39,6 +40,10 @@ pub const OTHER: QueueName = QueueName("contract-other");
 /// The queue on which wake-ups arrive.
 pub const WAKE_UPS: QueueName = QueueName("contract-wake-ups");
 
+/// After how many receives a message of the checks' queues becomes a dead letter. On SQS that is the queue's own affair,
+/// so that every receive must say the same.
+pub const MAX_RECEIVES: u32 = 3;
+
 /// Fresh ports of one engine, and its time.
 #[async_trait]
 pub trait Engine: Send + Sync {
@@ -50,6 +55,11 @@ pub trait Engine: Send + Sync {
     fn source(&self) -> Arc<dyn Source>;
     /// The scheduler, whose wake-ups arrive on [`WAKE_UPS`].
     fn scheduler(&self) -> Arc<dyn Scheduler>;
+    /// How far off a wake-up must at least be so that it can still be replaced or deleted. On AWS a nearer one is a message
+    /// on its way.
+    fn far(&self) -> Duration {
+        Duration::from_secs(100)
+    }
     /// The engine's time.
     fn now(&self) -> Timestamp;
     /// Lets `by` pass, and a little more where time can't be set. Wake-ups that come due meanwhile arrive.
@@ -69,6 +79,7 @@ macro_rules! for_each_check {
                 an_absent_item_is_created, the_new_item_is_returned, a_refused_update_returns_the_old_item,
                 a_refused_update_of_an_absent_item_returns_none, set_remove_and_add, add_counts_absent_as_zero,
                 adding_to_text_is_invalid, one_attribute_can_not_change_twice, due_and_expiry_are_set_and_removed,
+                an_update_without_changes_makes_the_item,
             ],
             transactions: [
                 all_writes_are_applied_over_tables, nothing_is_applied_where_one_condition_fails,
@@ -76,10 +87,12 @@ macro_rules! for_each_check {
                 two_writes_of_one_item_are_invalid, the_same_key_in_two_tables_is_two_items, a_hundred_writes_pass,
                 a_hundred_and_one_are_too_many, an_impossible_update_fails_the_whole, nothing_is_a_transaction_too,
                 put_replaces_the_item_whole, deleting_what_is_absent_is_fine,
+                one_write_alone_keeps_its_condition,
             ],
             queries: [
                 ascending_pages_give_all_in_order, descending_pages_give_all_in_order, a_prefix_selects,
                 a_prefix_selects_descending_over_pages, between_includes_both_ends, between_goes_on_after_a_cursor,
+                ranges_without_keys_are_empty, a_cursor_outside_the_range_is_its_beginning_or_its_end,
                 partitions_are_apart, the_order_is_that_of_utf8_bytes, a_page_that_ends_at_the_last_item_has_no_next,
                 editing_the_rows_neither_skips_nor_repeats, removing_the_row_of_the_cursor_does_no_harm,
                 a_limit_of_zero_is_invalid, large_items_come_in_several_pages,
@@ -87,17 +100,20 @@ macro_rules! for_each_check {
             scans: [
                 one_bucket_is_everything, three_buckets_are_everything_once, sixteen_buckets_are_everything_once,
                 edits_during_a_walk_neither_skip_nor_repeat, a_partition_stays_in_one_bucket,
-                a_bucket_that_is_not_there_is_invalid, a_foreign_cursor_is_invalid, an_empty_table_has_no_pages,
+                a_bucket_that_is_not_there_is_invalid, a_foreign_cursor_is_invalid,
+                a_cursor_of_another_bucket_is_invalid, an_empty_table_has_no_pages,
                 large_partitions_are_walked_in_pages,
             ],
             limits: [
                 an_item_of_400_kib_fits, a_larger_item_is_named_too_large, growing_beyond_the_limit_is_refused,
                 empty_keys_are_invalid, long_keys_are_too_large, unicode_keys_and_names_come_back,
                 binary_and_extreme_values_come_back, keys_differ_by_where_they_are_split,
+                attributes_may_be_called_like_fields,
             ],
             expiry: [
                 an_expired_item_is_absent_from_every_read, an_expired_item_is_absent_in_conditions,
-                an_update_starts_an_expired_item_anew, a_moved_expiry_keeps_the_item,
+                an_update_starts_an_expired_item_anew, a_transaction_starts_an_expired_item_anew,
+                a_moved_expiry_keeps_the_item,
             ],
             due: [
                 the_earliest_comes_first, only_what_is_due_comes, buckets_are_apart, an_update_moves_it,
@@ -106,7 +122,8 @@ macro_rules! for_each_check {
             ],
             batches: [
                 batch_get_reads_what_is_there, batch_get_reads_doubled_keys_once, batch_get_takes_a_hundred_keys,
-                batch_put_takes_any_number, batch_put_replaces, a_batch_with_an_impossible_item_is_refused,
+                batch_put_takes_any_number, batch_put_replaces,
+                batch_put_puts_the_last_of_a_key, a_batch_with_an_impossible_item_is_refused,
                 the_estimate_is_near,
             ],
             commits: [
@@ -121,10 +138,10 @@ macro_rules! for_each_check {
                 dead_letters_come_oldest_first, a_released_message_comes_back_at_once,
                 a_released_message_comes_back_after_its_delay, a_release_can_prolong,
                 a_batch_may_be_deleted_in_part, a_body_of_one_mebibyte_fits, a_larger_body_sends_nothing,
-                a_longer_delay_sends_nothing, bodies_come_back_as_sent, nothing_to_send_is_fine,
+                a_longer_delay_sends_nothing, bodies_come_back_as_sent, messages_of_groups_are_received, nothing_to_send_is_fine,
             ],
             wake_ups: [
-                it_arrives_once_its_instant_has_come, it_fires_once, another_of_the_name_replaces_it,
+                it_arrives_once_its_instant_has_come, it_fires_once, another_of_the_name_replaces_it, a_nearer_one_replaces_it,
                 a_deleted_one_never_fires, deleting_what_is_absent_is_fine, one_in_the_past_fires_at_once,
                 bad_names_are_invalid,
             ],
@@ -190,11 +207,11 @@ fn numbered(pk: &str, sk: &str, n: i64) -> Item {
     Item::new(Key::new(pk, sk)).with("n", n)
 }
 
-/// Receives up to ten messages of a queue for half a minute, none of them too often.
+/// Receives up to ten messages of a queue for half a minute.
 async fn receive(engine: &dyn Engine, queue: QueueName) -> Vec<platform::Received> {
     engine
         .source()
-        .receive(queue, 10, Duration::from_secs(30), 5)
+        .receive(queue, 10, Duration::from_secs(30), MAX_RECEIVES)
         .await
         .expect("a receive")
 }

@@ -127,6 +127,33 @@ pub async fn between_goes_on_after_a_cursor(engine: &dyn Engine) {
     }
 }
 
+/// Nothing lies between an end and what comes before it, nor before everything.
+pub async fn ranges_without_keys_are_empty(engine: &dyn Engine) {
+    fill(engine, "p", &hundred()).await;
+    assert!(walk(engine, between("020", "010", 10)).await.is_empty());
+    assert!(walk(engine, between("", "", 10)).await.is_empty());
+    assert_eq!(walk(engine, between("", "002", 10)).await, ["000", "001", "002"]);
+    assert_eq!(walk(engine, Query::of("p", 100).prefix("")).await, hundred());
+}
+
+/// Whichever of the two lies in the direction of reading.
+pub async fn a_cursor_outside_the_range_is_its_beginning_or_its_end(engine: &dyn Engine) {
+    fill(engine, "p", &hundred()).await;
+    let after = |query: Query, sk: &str, descending| Query { descending, ..query.after(Some(sk.to_owned())) };
+    for query in [between("010", "012", 10), between("01", "0125", 10)] {
+        assert_eq!(walk(engine, after(query.clone(), "00", false)).await, ["010", "011", "012"]);
+        assert!(walk(engine, after(query.clone(), "00", true)).await.is_empty());
+        assert!(walk(engine, after(query.clone(), "02", false)).await.is_empty());
+        assert_eq!(walk(engine, after(query, "02", true)).await, ["012", "011", "010"]);
+    }
+    let prefix = || Query::of("p", 10).prefix("09");
+    let all: Vec<String> = (90..100).map(|n| format!("{n:03}")).collect();
+    assert_eq!(walk(engine, after(prefix(), "05", false)).await, all);
+    assert!(walk(engine, after(prefix(), "05", true)).await.is_empty());
+    assert!(walk(engine, after(prefix(), "1", false)).await.is_empty());
+    assert_eq!(walk(engine, after(prefix(), "098", false)).await, ["099"]);
+}
+
 /// Partitions with similar names don't mix.
 pub async fn partitions_are_apart(engine: &dyn Engine) {
     for pk in ["p", "p2", "P", "q"] {

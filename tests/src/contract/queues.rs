@@ -6,16 +6,16 @@ use std::time::Duration;
 use platform::queue::{MAX_BODY_BYTES, MAX_DELAY};
 use platform::{Message, Received};
 
-use super::{Engine, OTHER, WORK, assert_too_large, bodies, receive, send};
+use super::{Engine, MAX_RECEIVES, OTHER, WORK, assert_too_large, bodies, receive, send};
 
-const SHORT: Duration = Duration::from_secs(2);
-const LONGER: Duration = Duration::from_secs(3);
+const SHORT: Duration = Duration::from_secs(4);
+const LONGER: Duration = Duration::from_secs(5);
 
 /// Receives up to ten for [`SHORT`].
-async fn receive_briefly(engine: &dyn Engine, max_receives: u32) -> Vec<Received> {
+async fn receive_briefly(engine: &dyn Engine) -> Vec<Received> {
     engine
         .source()
-        .receive(WORK, 10, SHORT, max_receives)
+        .receive(WORK, 10, SHORT, MAX_RECEIVES)
         .await
         .expect("a receive")
 }
@@ -66,8 +66,8 @@ pub async fn receive_takes_no_more_than_asked(engine: &dyn Engine) {
     for n in 0..5 {
         send(engine, WORK, &format!("{n}")).await;
     }
-    assert_eq!(engine.source().receive(WORK, 3, SHORT, 5).await.unwrap().len(), 3);
-    assert_eq!(engine.source().receive(WORK, 3, SHORT, 5).await.unwrap().len(), 2);
+    assert_eq!(engine.source().receive(WORK, 3, SHORT, MAX_RECEIVES).await.unwrap().len(), 3);
+    assert_eq!(engine.source().receive(WORK, 3, SHORT, MAX_RECEIVES).await.unwrap().len(), 2);
 }
 
 /// One queue's messages are none of another's.
@@ -93,18 +93,18 @@ pub async fn a_delayed_message_comes_later(engine: &dyn Engine) {
 /// It comes back if it is not deleted.
 pub async fn a_received_message_is_hidden_for_its_visibility(engine: &dyn Engine) {
     send(engine, WORK, "one").await;
-    only(receive_briefly(engine, 5).await);
-    assert!(receive_briefly(engine, 5).await.is_empty());
+    only(receive_briefly(engine).await);
+    assert!(receive_briefly(engine).await.is_empty());
     engine.advance(LONGER).await;
-    only(receive_briefly(engine, 5).await);
+    only(receive_briefly(engine).await);
 }
 
 /// Each receive has a receipt of its own.
 pub async fn receives_are_counted_and_the_id_stays(engine: &dyn Engine) {
     send(engine, WORK, "one").await;
-    let first = only(receive_briefly(engine, 5).await);
+    let first = only(receive_briefly(engine).await);
     engine.advance(LONGER).await;
-    let second = only(receive_briefly(engine, 5).await);
+    let second = only(receive_briefly(engine).await);
     assert_eq!((first.receives, second.receives), (1, 2));
     assert_eq!(first.id, second.id);
     assert_eq!(first.body, second.body);
@@ -114,83 +114,91 @@ pub async fn receives_are_counted_and_the_id_stays(engine: &dyn Engine) {
 /// It never comes back; deleting it again does no harm.
 pub async fn a_deleted_message_is_gone(engine: &dyn Engine) {
     send(engine, WORK, "one").await;
-    let message = only(receive_briefly(engine, 5).await);
+    let message = only(receive_briefly(engine).await);
     delete(engine, &[&message]).await;
     delete(engine, &[&message]).await;
     engine.source().delete(WORK, vec![]).await.unwrap();
     engine.advance(LONGER).await;
-    assert!(receive_briefly(engine, 5).await.is_empty());
+    assert!(receive_briefly(engine).await.is_empty());
     assert!(engine.source().dead_letters(WORK, 10).await.unwrap().is_empty());
 }
 
 /// A consumer that was too slow neither deletes nor releases what another has.
 pub async fn a_stale_receipt_is_ignored(engine: &dyn Engine) {
     send(engine, WORK, "one").await;
-    let stale = only(receive_briefly(engine, 5).await);
+    let stale = only(receive_briefly(engine).await);
     engine.advance(LONGER).await;
-    let current = only(receive_briefly(engine, 5).await);
+    let current = only(receive_briefly(engine).await);
     delete(engine, &[&stale]).await;
     release(engine, &stale, Duration::ZERO).await;
     assert!(
-        receive_briefly(engine, 5).await.is_empty(),
+        receive_briefly(engine).await.is_empty(),
         "it was released by a stale receipt"
     );
     engine.advance(LONGER).await;
-    let again = only(receive_briefly(engine, 5).await);
+    let again = only(receive_briefly(engine).await);
     assert_eq!((again.id, again.receives), (current.id, 3));
 }
 
 /// Until another receive it is still the newest.
 pub async fn a_receipt_outlives_its_visibility(engine: &dyn Engine) {
     send(engine, WORK, "one").await;
-    let message = only(receive_briefly(engine, 5).await);
+    let message = only(receive_briefly(engine).await);
     engine.advance(LONGER).await;
     delete(engine, &[&message]).await;
-    assert!(receive_briefly(engine, 5).await.is_empty());
+    assert!(receive_briefly(engine).await.is_empty());
 }
 
-/// After so many receives it is not handed out again.
+/// After so many receives it is not handed out again, whether they ended by a release or by nothing.
 pub async fn exhausted_messages_become_dead_letters(engine: &dyn Engine) {
     send(engine, WORK, "poison").await;
-    let first = only(receive_briefly(engine, 2).await);
-    engine.advance(LONGER).await;
-    only(receive_briefly(engine, 2).await);
+    let first = only(receive_briefly(engine).await);
+    let mut message = first.clone();
+    for receives in 2..=MAX_RECEIVES {
+        release(engine, &message, Duration::ZERO).await;
+        message = only(receive_briefly(engine).await);
+        assert_eq!(message.receives, receives);
+    }
     assert!(engine.source().dead_letters(WORK, 10).await.unwrap().is_empty());
     engine.advance(LONGER).await;
     send(engine, WORK, "wholesome").await;
-    assert_eq!(bodies(&receive_briefly(engine, 2).await), ["wholesome"]);
+    assert_eq!(bodies(&receive_briefly(engine).await), ["wholesome"]);
     let dead = only(engine.source().dead_letters(WORK, 10).await.unwrap());
     assert_eq!((dead.id, dead.body.as_str()), (first.id, "poison"));
     engine.advance(LONGER).await;
-    assert!(
-        bodies(&receive_briefly(engine, 9).await) == ["wholesome"],
-        "a dead letter came back"
-    );
+    assert_eq!(bodies(&receive_briefly(engine).await), ["wholesome"], "a dead letter came back");
     assert!(engine.source().dead_letters(OTHER, 10).await.unwrap().is_empty());
 }
 
-/// As they were sent.
+/// As they were sent, and looking takes none away.
 pub async fn dead_letters_come_oldest_first(engine: &dyn Engine) {
     for body in ["first", "second", "third"] {
         send(engine, WORK, body).await;
         engine.advance(Duration::from_secs(1)).await;
     }
-    assert_eq!(receive_briefly(engine, 1).await.len(), 3);
-    engine.advance(LONGER).await;
-    assert!(receive_briefly(engine, 1).await.is_empty());
-    let dead = engine.source().dead_letters(WORK, 2).await.unwrap();
-    assert_eq!(
-        dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(),
-        ["first", "second"]
-    );
+    for _ in 0..MAX_RECEIVES {
+        let received = receive_briefly(engine).await;
+        assert_eq!(received.len(), 3);
+        for message in &received {
+            release(engine, message, Duration::ZERO).await;
+        }
+    }
+    assert!(receive_briefly(engine).await.is_empty());
+    for _ in 0..2 {
+        let dead = engine.source().dead_letters(WORK, 2).await.unwrap();
+        assert_eq!(
+            dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(),
+            ["first", "second"]
+        );
+    }
 }
 
 /// Its receives go on counting.
 pub async fn a_released_message_comes_back_at_once(engine: &dyn Engine) {
     send(engine, WORK, "one").await;
-    let message = only(receive_briefly(engine, 5).await);
+    let message = only(receive_briefly(engine).await);
     release(engine, &message, Duration::ZERO).await;
-    assert_eq!(only(receive_briefly(engine, 5).await).receives, 2);
+    assert_eq!(only(receive_briefly(engine).await).receives, 2);
 }
 
 /// Not before.
@@ -198,21 +206,21 @@ pub async fn a_released_message_comes_back_after_its_delay(engine: &dyn Engine) 
     send(engine, WORK, "one").await;
     let message = only(receive(engine, WORK).await);
     release(engine, &message, SHORT).await;
-    assert!(receive_briefly(engine, 5).await.is_empty());
+    assert!(receive_briefly(engine).await.is_empty());
     engine.advance(LONGER).await;
-    only(receive_briefly(engine, 5).await);
+    only(receive_briefly(engine).await);
 }
 
 /// A release with a longer delay keeps the message with its consumer, who may still delete it.
 pub async fn a_release_can_prolong(engine: &dyn Engine) {
     send(engine, WORK, "one").await;
-    let message = only(receive_briefly(engine, 5).await);
-    release(engine, &message, Duration::from_secs(30)).await;
+    let message = only(receive_briefly(engine).await);
+    release(engine, &message, LONGER * 2).await;
     engine.advance(LONGER).await;
-    assert!(receive_briefly(engine, 5).await.is_empty());
+    assert!(receive_briefly(engine).await.is_empty());
     delete(engine, &[&message]).await;
-    engine.advance(Duration::from_secs(31)).await;
-    assert!(receive_briefly(engine, 5).await.is_empty());
+    engine.advance(LONGER).await;
+    assert!(receive_briefly(engine).await.is_empty());
 }
 
 /// What was handled goes, what failed comes back.
@@ -266,6 +274,17 @@ pub async fn bodies_come_back_as_sent(engine: &dyn Engine) {
     let body = "{\"name\": \"Zoë 🏔\",\t'x': \"a\\u0000\"}\r\n";
     send(engine, WORK, body).await;
     assert_eq!(only(receive(engine, WORK).await).body, body);
+}
+
+/// A group is for fairness only: it neither orders nor withholds.
+pub async fn messages_of_groups_are_received(engine: &dyn Engine) {
+    let message = |n: usize| Message {
+        group: Some(format!("campaign-{}", n % 2)),
+        ..Message::new(WORK, format!("{n}")).after(Duration::from_secs(1))
+    };
+    engine.queue().send((0..4).map(message).collect()).await.unwrap();
+    engine.advance(Duration::from_secs(2)).await;
+    assert_eq!(bodies(&receive(engine, WORK).await), ["0", "1", "2", "3"]);
 }
 
 /// No messages at all are fine.

@@ -155,6 +155,20 @@ pub async fn a_foreign_cursor_is_invalid(engine: &dyn Engine) {
     assert_invalid(engine.table().scan(A, scan).await);
 }
 
+/// It would skip or repeat there.
+pub async fn a_cursor_of_another_bucket_is_invalid(engine: &dyn Engine) {
+    fill(engine).await;
+    let scan = |bucket, after| Scan {
+        bucket,
+        of: 2,
+        after,
+        limit: 10,
+    };
+    let next = engine.table().scan(A, scan(0, None)).await.unwrap().next;
+    assert!(next.is_some());
+    assert_invalid(engine.table().scan(A, scan(1, next)).await);
+}
+
 /// Nothing comes of nothing.
 pub async fn an_empty_table_has_no_pages(engine: &dyn Engine) {
     assert!(walk(engine, 0, 1, 10).await.is_empty());

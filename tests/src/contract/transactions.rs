@@ -168,3 +168,33 @@ pub async fn deleting_what_is_absent_is_fine(engine: &dyn Engine) {
         .await
         .unwrap();
 }
+
+/// Of each kind: what is true of many writes is true of one.
+pub async fn one_write_alone_keeps_its_condition(engine: &dyn Engine) {
+    put(engine, A, numbered("one", "s", 1)).await;
+    let set = || vec![Change::set("n", 2)];
+    let attempts = |n: i64| {
+        [
+            Write::check(A, key("one"), Condition::equals("n", n)),
+            Write::update(A, key("one"), vec![Change::add("m", 1)]).when(Condition::equals("n", n)),
+            Write::update(A, key("one"), set()).when(Condition::equals("n", n)),
+            Write::put(A, numbered("one", "s", 3)).when(Condition::equals("n", n + 1)),
+            Write::delete(A, key("one")).when(Condition::equals("n", n + 2)),
+        ]
+    };
+    for write in attempts(5) {
+        assert_eq!(failing(engine.table().transact(vec![write]).await), [0]);
+        assert_eq!(get(engine, A, &key("one")).await, Some(numbered("one", "s", 1)));
+    }
+    let after = [
+        Some(numbered("one", "s", 1)),
+        Some(numbered("one", "s", 1).with("m", 1)),
+        Some(numbered("one", "s", 2).with("m", 1)),
+        Some(numbered("one", "s", 3)),
+        None,
+    ];
+    for (write, after) in attempts(1).into_iter().zip(after) {
+        engine.table().transact(vec![write]).await.unwrap();
+        assert_eq!(get(engine, A, &key("one")).await, after);
+    }
+}

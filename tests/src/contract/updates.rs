@@ -1,6 +1,6 @@
 //! Updates of one item.
 
-use platform::{Change, Condition, Due, Item, Key, Updated, Value};
+use platform::{Change, Condition, Due, Item, Key, Updated, Value, Write};
 
 use super::{A, Engine, assert_invalid, get, put};
 
@@ -141,4 +141,16 @@ pub async fn due_and_expiry_are_set_and_removed(engine: &dyn Engine) {
 
     update(engine, None, vec![Change::Due(None), Change::Expires(None)]).await;
     assert_eq!(get(engine, A, &key()).await, Some(Item::new(key()).with("a", 2)));
+}
+
+/// It counts as a write of an item with nothing in it, and changes none that is there; in a transaction too.
+pub async fn an_update_without_changes_makes_the_item(engine: &dyn Engine) {
+    assert_eq!(update(engine, None, vec![]).await, Updated::New(Item::new(key())));
+    let there = Item::new(Key::new("p", "there")).with("a", 1).with("_", 1).with("nothing", 1);
+    put(engine, A, there.clone()).await;
+    let nothing = |key: Key| Write::update(A, key, vec![]);
+    let absent = Key::new("p", "absent");
+    engine.table().transact(vec![nothing(there.key.clone()), nothing(absent.clone())]).await.unwrap();
+    assert_eq!(get(engine, A, &there.key).await, Some(there));
+    assert_eq!(get(engine, A, &absent).await, Some(Item::new(absent)));
 }

@@ -61,6 +61,8 @@ impl From<Resendable> for Outcome {
 pub(crate) struct ResendOut {
     /// How many recipients, each action counted.
     reopened: usize,
+    /// How many were left because others of their chunk of fifty are being sent to right now: ask again later.
+    left: usize,
     /// Where there was no time for all of them: give this back as `cursor`, and the next call goes on; `null` at the end.
     #[schema(required)]
     next_cursor: Option<String>,
@@ -94,10 +96,11 @@ pub(crate) async fn resend_execution(
     let from: Option<Position> = cursor::decode(&list, body.cursor.as_deref())?;
     let head = running(&context, id, &outcomes).await?;
     let Some(head) = head else {
-        return Ok((StatusCode::ACCEPTED, Json(ResendOut { reopened: 0, next_cursor: None })));
+        return Ok((StatusCode::ACCEPTED, Json(ResendOut { reopened: 0, left: 0, next_cursor: None })));
     };
-    let (reopened, next) = reopen_all(&context, &head, &outcomes, from.unwrap_or((0, None))).await?;
-    let resent = ResendOut { reopened, next_cursor: next.map(|next| cursor::encode(&list, next)) };
+    let mut resent = ResendOut { reopened: 0, left: 0, next_cursor: None };
+    let next = reopen_all(&context, &head, &outcomes, from.unwrap_or((0, None)), &mut resent).await?;
+    resent.next_cursor = next.map(|next| cursor::encode(&list, next));
     info!(execution = %id, reopened = resent.reopened, "{} recipients of execution {id} are sent to again", resent.reopened);
     Ok((StatusCode::ACCEPTED, Json(resent)))
 }
@@ -135,20 +138,20 @@ async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Re
     Err(Problem::new(Kind::Conflict, "the execution kept changing: try again"))
 }
 
-/// Reopens chunks from a position on, as far as the time goes; how many members, and where to go on.
+/// Reopens chunks from a position on, as far as the time goes, and counts; where to go on.
 async fn reopen_all(
     context: &Context,
     head: &Head,
     outcomes: &[Outcome],
     (first, mut after): Position,
-) -> Result<(usize, Option<Position>)> {
+    resent: &mut ResendOut,
+) -> Result<Option<Position>> {
     let clock = &*context.store.platform.clock;
     let deadline = Deadline::after(clock, LONGEST);
-    let mut reopened = 0;
     for shard in head.shards().skip(usize::from(first)) {
         loop {
             if deadline.remaining(clock).is_zero() {
-                return Ok((reopened, Some((shard.shard, after))));
+                return Ok(Some((shard.shard, after)));
             }
             let (chunks, next) = context.store.ledger.chunks(shard, Part::Whole, after.clone(), PAGE).await?;
             let wanted: Vec<_> = chunks
@@ -157,10 +160,9 @@ async fn reopen_all(
                 .map(|chunk| reopen(context, head, chunk, outcomes))
                 .collect();
             let done: Vec<_> = futures::stream::iter(wanted).buffer_unordered(AT_ONCE).try_collect().await?;
-            reopened += done.iter().flatten().sum::<usize>();
-            if done.iter().any(Option::is_none) {
-                // Somebody keeps holding one of them: the next call tries this page again, and only what it left.
-                return Ok((reopened, Some((shard.shard, after))));
+            for (reopened, left) in done {
+                resent.reopened += reopened;
+                resent.left += left;
             }
             after = next;
             if after.is_none() {
@@ -168,25 +170,25 @@ async fn reopen_all(
             }
         }
     }
-    Ok((reopened, None))
+    Ok(None)
 }
 
-/// Reopens one chunk and says how many of its members; takes the execution up again where it was completed in between.
-/// `None` where somebody else keeps holding the chunk.
+/// Reopens one chunk and says how many of its members, and how many were left because somebody else holds the chunk.
+/// Takes the execution up again where it was completed in between.
 async fn reopen(
     context: &Context,
     head: &Head,
     chunk: StoredChunk,
     outcomes: &[Outcome],
-) -> Result<Option<usize>> {
+) -> Result<(usize, usize)> {
     for _ in 0..TRIES {
         if let Some(members) = context.store.ledger.reopen(&chunk, outcomes, head).await? {
-            return Ok(Some(members));
+            return Ok((members, 0));
         }
         if running(context, head.id, outcomes).await?.is_none() {
-            return Ok(Some(0));
+            return Ok((0, 0));
         }
         context.store.platform.clock.sleep(Duration::from_millis(50)).await;
     }
-    Ok(None)
+    Ok((0, outcomes.iter().map(|outcome| chunk.members.count(*outcome)).sum()))
 }

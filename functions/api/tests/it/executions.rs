@@ -9,7 +9,8 @@ use campaign::status::Command;
 use campaign::{Campaign, CampaignId, Category, Channel, Code, ExecutionId, Outcome, ProfileId};
 use serde_json::{Value, json};
 use store::ledger::{
-    Audience, Claim, CursorClaim, ExecutionSummary, Head, Next, State, Tenancy, Waits, Worker, execution_id,
+    Audience, Claim, CursorClaim, ExecutionSummary, Head, Next, Part, State, Tenancy, Waits, Worker,
+    execution_id,
 };
 use store::messages::{ChunkKey, FanOut};
 use store::tables;
@@ -100,7 +101,7 @@ impl Run {
     /// Gives every member of every chunk the code that `code` says.
     async fn deliver(&self, code: impl Fn(ProfileId, u8) -> Code) {
         for shard in self.head.shards() {
-            let (chunks, next) = self.app.store.ledger.chunks(shard, None, 1000).await.unwrap();
+            let (chunks, next) = self.app.store.ledger.chunks(shard, Part::Whole, None, 1000).await.unwrap();
             assert!(next.is_none());
             for chunk in chunks.iter().filter(|chunk| !chunk.closed) {
                 let lease = Duration::from_secs(60);
@@ -281,7 +282,10 @@ async fn resending_reopens_the_failed_and_the_books_go_on_adding_up() {
     run.deliver(mixed).await;
     run.complete().await;
     assert_eq!(run.campaign().await.open_executions, 0);
-    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 16, "complete": true }));
+    assert_eq!(
+        run.resend(json!(["failed"])).await,
+        json!({ "reopened": 16, "left": 0, "next_cursor": null })
+    );
     let open = run.get().await;
     assert_eq!(
         (&open["state"], &open["total"]["pending"], &open["total"]["failed"]["total"]),
@@ -322,22 +326,23 @@ async fn resending_reopens_the_failed_and_the_books_go_on_adding_up() {
 async fn what_somebody_holds_is_not_reopened_and_that_is_said() {
     let run = Run::start(60).await;
     run.deliver(|profile, _| if profile.as_bytes()[15] == 55 { Code::Policy } else { Code::Sent }).await;
-    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 4, "complete": true }));
+    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 4, "left": 0, "next_cursor": null }));
     let lease = Duration::from_secs(60);
     let held = run.chunk(0, 0, 1);
     run.deliver(|_, _| Code::Policy).await;
     let ledger = &run.app.store.ledger;
+    let head = ledger.head(run.head.id).await.unwrap().unwrap();
     let stored = ledger.chunk(run.chunk(1, 0, 1)).await.unwrap().unwrap();
-    assert_eq!(ledger.reopen(&stored, &[Outcome::Failed], Channel::Email).await.unwrap(), Some(1));
+    assert_eq!(ledger.reopen(&stored, &[Outcome::Failed], &head).await.unwrap(), Some(1));
     let stored = ledger.chunk(held).await.unwrap().unwrap();
-    assert_eq!(ledger.reopen(&stored, &[Outcome::Failed], Channel::Email).await.unwrap(), Some(1));
+    assert_eq!(ledger.reopen(&stored, &[Outcome::Failed], &head).await.unwrap(), Some(1));
     let Claim::Claimed(mut claimed) = ledger.claim(held, &run.worker, lease, Waits::Honoured).await.unwrap()
     else {
         panic!("the chunk is free")
     };
     claimed.members.codes[5] = Code::Expired;
     assert!(ledger.open_window(&mut claimed, 0..10).await.unwrap().is_ok());
-    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 2, "complete": false }));
+    assert_eq!(run.resend(json!(["failed"])).await, json!({ "reopened": 2, "left": 1, "next_cursor": null }));
 }
 
 #[tokio::test]
