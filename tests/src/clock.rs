@@ -17,10 +17,7 @@ pub struct TestClock {
 impl TestClock {
     /// A clock that stands at `start`.
     pub fn at(start: Timestamp) -> Self {
-        Self {
-            start,
-            now: watch::Sender::new(start),
-        }
+        Self { start, now: watch::Sender::new(start) }
     }
 
     /// Moves it on.
@@ -28,8 +25,7 @@ impl TestClock {
     /// # Panics
     /// Where that leaves the range of instants.
     pub fn advance(&self, by: Duration) {
-        self.now
-            .send_modify(|now| *now = now.checked_add(by).expect("within the range of instants"));
+        self.now.send_modify(|now| *now = now.checked_add(by).expect("within the range of instants"));
     }
 
     /// Sets it to an instant that is not before the one it stands at.

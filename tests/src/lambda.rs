@@ -64,7 +64,10 @@ async fn next(State(stub): State<Arc<Stub>>) -> impl IntoResponse {
     let headers = [
         ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
         ("lambda-runtime-deadline-ms", deadline.as_millisecond().to_string()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:envoi".to_owned()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:eu-west-1:123456789012:function:envoi".to_owned(),
+        ),
     ];
     (headers, event.to_string()).into_response()
 }

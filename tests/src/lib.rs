@@ -1,9 +1,6 @@
 //! What tests share: the contract every engine of the ports must keep, and the tools to hold engines to it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "all of it is test code, where a failure is a panic"
-)]
+#![allow(clippy::unwrap_used, reason = "all of it is test code, where a failure is a panic")]
 
 pub mod clock;
 pub mod contract;

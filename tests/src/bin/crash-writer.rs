@@ -17,11 +17,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let mut argument = || {
-        arguments
-            .next()
-            .ok_or("three arguments: folder, first number, tasks")
-    };
+    let mut argument = || arguments.next().ok_or("three arguments: folder, first number, tasks");
     let folder = PathBuf::from(argument()?);
     let next = Arc::new(AtomicI64::new(argument()?.parse()?));
     let tasks: usize = argument()?.parse()?;
@@ -40,9 +36,7 @@ async fn main() -> Result<(), Failure> {
                     Write::put(B, Item::new(Key::new("log", format!("{n:09}")))),
                     Write::update(B, Key::new("count", "s"), vec![Change::add("n", 1)]),
                 ];
-                platform
-                    .commit(writes, vec![Message::new(WORK, n.to_string())])
-                    .await?;
+                platform.commit(writes, vec![Message::new(WORK, n.to_string())]).await?;
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "{n}")?;
                 out.flush()?;

@@ -24,44 +24,21 @@ pub async fn batch_get_reads_what_is_there(engine: &dyn Engine) {
         let found: BTreeSet<Key> = found.into_iter().map(|item| item.key).collect();
         assert_eq!(found, (5..10).map(key).collect());
     }
-    assert_eq!(
-        engine
-            .table()
-            .batch_get(A, &[], Consistency::Strong)
-            .await
-            .unwrap(),
-        []
-    );
+    assert_eq!(engine.table().batch_get(A, &[], Consistency::Strong).await.unwrap(), []);
 }
 
 /// A doubled key gives one item.
 pub async fn batch_get_reads_doubled_keys_once(engine: &dyn Engine) {
     fill(engine, 2).await;
     let keys = [key(1), key(0), key(1), key(1)];
-    assert_eq!(
-        engine
-            .table()
-            .batch_get(A, &keys, Consistency::Strong)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(engine.table().batch_get(A, &keys, Consistency::Strong).await.unwrap().len(), 2);
 }
 
 /// A hundred, and not one more.
 pub async fn batch_get_takes_a_hundred_keys(engine: &dyn Engine) {
     fill(engine, 101).await;
     let keys: Vec<Key> = (0..101).map(key).collect();
-    assert_eq!(
-        engine
-            .table()
-            .batch_get(A, &keys[..100], Consistency::Strong)
-            .await
-            .unwrap()
-            .len(),
-        100
-    );
+    assert_eq!(engine.table().batch_get(A, &keys[..100], Consistency::Strong).await.unwrap().len(), 100);
     assert_too_large(engine.table().batch_get(A, &keys, Consistency::Strong).await);
 }
 
@@ -77,11 +54,7 @@ pub async fn batch_put_takes_any_number(engine: &dyn Engine) {
 /// Whole, like every put.
 pub async fn batch_put_replaces(engine: &dyn Engine) {
     put(engine, A, numbered("p0", "s", 1).with("old", 1)).await;
-    engine
-        .table()
-        .batch_put(A, vec![numbered("p0", "s", 2)])
-        .await
-        .unwrap();
+    engine.table().batch_put(A, vec![numbered("p0", "s", 2)]).await.unwrap();
     assert_eq!(get(engine, A, &key(0)).await, Some(numbered("p0", "s", 2)));
 }
 

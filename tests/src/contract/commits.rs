@@ -23,15 +23,8 @@ fn message(body: &str) -> Message {
 
 /// Writes to two tables, messages to two queues.
 pub async fn writes_and_messages_arrive_together(engine: &dyn Engine) {
-    let writes = vec![
-        Write::put(A, numbered("p", "s", 1)),
-        Write::put(B, numbered("p", "s", 2)),
-    ];
-    let messages = vec![
-        message("one"),
-        message("two"),
-        Message::new(OTHER, "three".to_owned()),
-    ];
+    let writes = vec![Write::put(A, numbered("p", "s", 1)), Write::put(B, numbered("p", "s", 2))];
+    let messages = vec![message("one"), message("two"), Message::new(OTHER, "three".to_owned())];
     commit(engine, writes, messages).await.unwrap();
     assert!(get(engine, A, &numbered("p", "s", 1).key).await.is_some());
     assert!(get(engine, B, &numbered("p", "s", 1).key).await.is_some());
@@ -68,22 +61,14 @@ pub async fn messages_alone_are_sent(engine: &dyn Engine) {
 
 /// Without messages.
 pub async fn writes_alone_are_written(engine: &dyn Engine) {
-    commit(engine, vec![Write::put(A, numbered("p", "s", 1))], vec![])
-        .await
-        .unwrap();
+    commit(engine, vec![Write::put(A, numbered("p", "s", 1))], vec![]).await.unwrap();
     assert!(get(engine, A, &numbered("p", "s", 1).key).await.is_some());
     commit(engine, vec![], vec![]).await.unwrap();
 }
 
 /// As with a plain send.
 pub async fn delays_hold(engine: &dyn Engine) {
-    commit(
-        engine,
-        vec![],
-        vec![message("later").after(Duration::from_secs(4))],
-    )
-    .await
-    .unwrap();
+    commit(engine, vec![], vec![message("later").after(Duration::from_secs(4))]).await.unwrap();
     assert!(receive(engine, WORK).await.is_empty());
     engine.advance(Duration::from_secs(5)).await;
     assert_eq!(bodies(&receive(engine, WORK).await), ["later"]);

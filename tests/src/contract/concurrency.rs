@@ -23,10 +23,8 @@ pub async fn a_hundred_conditional_increments_lose_none(engine: &dyn Engine) {
                 let item = table.get(A, &key(), Consistency::Strong).await.unwrap().unwrap();
                 let seen = item.number("n").unwrap();
                 let unchanged = Some(Condition::equals("n", seen));
-                let updated = table
-                    .update(A, &key(), unchanged, vec![Change::set("n", seen + 1)])
-                    .await
-                    .unwrap();
+                let updated =
+                    table.update(A, &key(), unchanged, vec![Change::set("n", seen + 1)]).await.unwrap();
                 if matches!(updated, Updated::New(_)) {
                     return;
                 }
@@ -44,11 +42,7 @@ pub async fn a_hundred_additions_lose_none(engine: &dyn Engine) {
     for _ in 0..100 {
         let table = engine.table();
         tasks.spawn(async move {
-            match table
-                .update(A, &key(), None, vec![Change::add("n", 1)])
-                .await
-                .unwrap()
-            {
+            match table.update(A, &key(), None, vec![Change::add("n", 1)]).await.unwrap() {
                 Updated::New(item) => item.number("n").unwrap(),
                 Updated::Refused(item) => panic!("refused without a condition: {item:?}"),
             }
@@ -77,10 +71,7 @@ pub async fn one_of_fifty_conditional_puts_wins(engine: &dyn Engine) {
     }
     let winners: Vec<i64> = tasks.join_all().await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1, "{winners:?}");
-    assert_eq!(
-        get(engine, A, &key()).await.unwrap().number("n"),
-        Some(winners[0])
-    );
+    assert_eq!(get(engine, A, &key()).await.unwrap().number("n"), Some(winners[0]));
 }
 
 /// Transfers between two items, some refused, keep the sum.
@@ -107,17 +98,9 @@ pub async fn transactions_over_two_items_never_tear(engine: &dyn Engine) {
             }
         });
     }
-    let applied = tasks
-        .join_all()
-        .await
-        .into_iter()
-        .filter(|applied| *applied)
-        .count();
+    let applied = tasks.join_all().await.into_iter().filter(|applied| *applied).count();
     assert!(applied >= 20, "{applied} transfers");
-    let [a, b] = [
-        get(engine, A, &key()).await.unwrap(),
-        get(engine, B, &key()).await.unwrap(),
-    ];
+    let [a, b] = [get(engine, A, &key()).await.unwrap(), get(engine, B, &key()).await.unwrap()];
     let [a, b] = [a.number("n").unwrap(), b.number("n").unwrap()];
     assert_eq!(a + b, 40);
     assert!(a >= 0 && b >= 0, "{a} and {b}");
@@ -133,18 +116,12 @@ pub async fn messages_are_received_by_one_consumer_each(engine: &dyn Engine) {
         tasks.spawn(async move {
             let mut mine = Vec::new();
             loop {
-                let received = source
-                    .receive(WORK, 10, Duration::from_secs(60), MAX_RECEIVES)
-                    .await
-                    .unwrap();
+                let received = source.receive(WORK, 10, Duration::from_secs(60), MAX_RECEIVES).await.unwrap();
                 if received.is_empty() {
                     return mine;
                 }
                 source
-                    .delete(
-                        WORK,
-                        received.iter().map(|message| message.receipt.clone()).collect(),
-                    )
+                    .delete(WORK, received.iter().map(|message| message.receipt.clone()).collect())
                     .await
                     .unwrap();
                 mine.extend(received.into_iter().map(|message| message.body));

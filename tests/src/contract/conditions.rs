@@ -13,22 +13,11 @@ fn absent() -> Key {
 }
 
 async fn prepare(engine: &dyn Engine) {
-    put(
-        engine,
-        A,
-        Item::new(there())
-            .with("text", "blue")
-            .with("n", 5)
-            .with("bytes", vec![0, 255]),
-    )
-    .await;
+    put(engine, A, Item::new(there()).with("text", "blue").with("n", 5).with("bytes", vec![0, 255])).await;
 }
 
 async fn holds(engine: &dyn Engine, key: Key, condition: Condition) -> bool {
-    let outcome = engine
-        .table()
-        .transact(vec![Write::check(A, key, condition)])
-        .await;
+    let outcome = engine.table().transact(vec![Write::check(A, key, condition)]).await;
     if outcome.is_ok() {
         return true;
     }

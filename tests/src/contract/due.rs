@@ -11,11 +11,7 @@ async fn put_due(engine: &dyn Engine, name: &str, bucket: u8, at_ms: i64) {
 }
 
 async fn due(engine: &dyn Engine, bucket: u8, until_ms: i64) -> Vec<String> {
-    let items = engine
-        .table()
-        .query_due(A, bucket, until_ms, 100)
-        .await
-        .expect("a due query");
+    let items = engine.table().query_due(A, bucket, until_ms, 100).await.expect("a due query");
     items.into_iter().map(|item| item.key.pk).collect()
 }
 
@@ -37,10 +33,7 @@ pub async fn only_what_is_due_comes(engine: &dyn Engine) {
     assert_eq!(due(engine, 1, 100).await, ["a"]);
     let items = engine.table().query_due(A, 1, 100, 10).await.unwrap();
     let mut expected = Item::new(Key::new("a", "s")).with("name", "a");
-    expected.due = Some(Due {
-        bucket: 1,
-        at_ms: 100,
-    });
+    expected.due = Some(Due { bucket: 1, at_ms: 100 });
     assert_eq!(items, [expected]);
 }
 
@@ -58,24 +51,13 @@ pub async fn buckets_are_apart(engine: &dyn Engine) {
 /// To another instant and another bucket.
 pub async fn an_update_moves_it(engine: &dyn Engine) {
     put_due(engine, "a", 1, 100).await;
-    let later = Change::Due(Some(Due {
-        bucket: 2,
-        at_ms: 500,
-    }));
-    engine
-        .table()
-        .update(A, &Key::new("a", "s"), None, vec![later])
-        .await
-        .unwrap();
+    let later = Change::Due(Some(Due { bucket: 2, at_ms: 500 }));
+    engine.table().update(A, &Key::new("a", "s"), None, vec![later]).await.unwrap();
     assert!(due(engine, 1, 1000).await.is_empty());
     assert!(due(engine, 2, 499).await.is_empty());
     assert_eq!(due(engine, 2, 500).await, ["a"]);
     // A change of something else leaves it where it is.
-    engine
-        .table()
-        .update(A, &Key::new("a", "s"), None, vec![Change::set("b", 1)])
-        .await
-        .unwrap();
+    engine.table().update(A, &Key::new("a", "s"), None, vec![Change::set("b", 1)]).await.unwrap();
     assert_eq!(due(engine, 2, 500).await, ["a"]);
 }
 
@@ -84,16 +66,8 @@ pub async fn removing_due_or_the_item_removes_it(engine: &dyn Engine) {
     for name in ["a", "b", "c"] {
         put_due(engine, name, 1, 100).await;
     }
-    engine
-        .table()
-        .update(A, &Key::new("a", "s"), None, vec![Change::Due(None)])
-        .await
-        .unwrap();
-    engine
-        .table()
-        .transact(vec![Write::delete(A, Key::new("b", "s"))])
-        .await
-        .unwrap();
+    engine.table().update(A, &Key::new("a", "s"), None, vec![Change::Due(None)]).await.unwrap();
+    engine.table().transact(vec![Write::delete(A, Key::new("b", "s"))]).await.unwrap();
     assert_eq!(due(engine, 1, 1000).await, ["c"]);
 }
 
@@ -110,11 +84,7 @@ pub async fn the_limit_holds(engine: &dyn Engine) {
         put_due(engine, &format!("{n}"), 1, 100 - n).await;
     }
     let items = engine.table().query_due(A, 1, 1000, 3).await.unwrap();
-    let instants: Vec<i64> = items
-        .iter()
-        .filter_map(|item| item.due)
-        .map(|due| due.at_ms)
-        .collect();
+    let instants: Vec<i64> = items.iter().filter_map(|item| item.due).map(|due| due.at_ms).collect();
     assert_eq!(instants, [81, 82, 83]);
 }
 

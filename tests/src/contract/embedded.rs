@@ -26,11 +26,7 @@ impl EmbeddedEngine {
     /// One that lives in memory and never waits.
     pub fn in_memory() -> Self {
         let clock = Arc::new(TestClock::default());
-        Self {
-            embedded: Embedded::in_memory(clock.clone()),
-            clock,
-            _folder: None,
-        }
+        Self { embedded: Embedded::in_memory(clock.clone()), clock, _folder: None }
     }
 
     /// One in a folder of its own.
@@ -41,11 +37,7 @@ impl EmbeddedEngine {
         let clock = Arc::new(TestClock::default());
         let folder = TempDir::new().expect("a temporary folder");
         let embedded = Embedded::open(folder.path(), clock.clone()).expect("a new folder opens");
-        Self {
-            embedded,
-            clock,
-            _folder: Some(folder),
-        }
+        Self { embedded, clock, _folder: Some(folder) }
     }
 }
 

@@ -31,20 +31,9 @@ pub async fn an_expired_item_is_absent_from_every_read(engine: &dyn Engine) {
         table.batch_get(A, &both, Consistency::Strong).await.unwrap(),
         [Item::new(Key::new("p", "z"))]
     );
-    assert_eq!(
-        table.query(A, Query::of("p", 1)).await.unwrap().items,
-        [Item::new(Key::new("p", "z"))]
-    );
-    let scan = Scan {
-        bucket: 0,
-        of: 1,
-        after: None,
-        limit: 10,
-    };
-    assert_eq!(
-        table.scan(A, scan).await.unwrap().items,
-        [Item::new(Key::new("p", "z"))]
-    );
+    assert_eq!(table.query(A, Query::of("p", 1)).await.unwrap().items, [Item::new(Key::new("p", "z"))]);
+    let scan = Scan { bucket: 0, of: 1, after: None, limit: 10 };
+    assert_eq!(table.scan(A, scan).await.unwrap().items, [Item::new(Key::new("p", "z"))]);
     assert_eq!(table.query_due(A, 2, i64::MAX, 10).await.unwrap(), []);
 }
 
@@ -52,15 +41,8 @@ pub async fn an_expired_item_is_absent_from_every_read(engine: &dyn Engine) {
 pub async fn an_expired_item_is_absent_in_conditions(engine: &dyn Engine) {
     expired(engine).await;
     let check = |condition| Write::check(A, key(), condition);
-    for condition in [
-        Condition::Exists,
-        Condition::equals("old", 1),
-        Condition::Has("old".to_owned()),
-    ] {
-        assert_eq!(
-            failing(engine.table().transact(vec![check(condition)]).await),
-            [0]
-        );
+    for condition in [Condition::Exists, Condition::equals("old", 1), Condition::Has("old".to_owned())] {
+        assert_eq!(failing(engine.table().transact(vec![check(condition)]).await), [0]);
     }
     for condition in [
         Condition::NotExists,
@@ -74,33 +56,20 @@ pub async fn an_expired_item_is_absent_in_conditions(engine: &dyn Engine) {
         Write::check(A, Key::new("p", "other"), Condition::NotExists),
     ];
     assert_eq!(failing(engine.table().transact(others).await), [0]);
-    let refused = engine
-        .table()
-        .update(A, &key(), Some(Condition::Exists), vec![Change::add("old", 1)])
-        .await;
+    let refused =
+        engine.table().update(A, &key(), Some(Condition::Exists), vec![Change::add("old", 1)]).await;
     assert_eq!(refused.unwrap(), Updated::Refused(None));
     let anew = Item::new(key()).with("new", 1);
-    engine
-        .table()
-        .transact(vec![Write::put(A, anew.clone()).when(Condition::NotExists)])
-        .await
-        .unwrap();
+    engine.table().transact(vec![Write::put(A, anew.clone()).when(Condition::NotExists)]).await.unwrap();
     assert_eq!(get(engine, A, &key()).await, Some(anew));
 }
 
 /// Nothing of the expired item comes back, its expiry and due least of all.
 pub async fn an_update_starts_an_expired_item_anew(engine: &dyn Engine) {
     expired(engine).await;
-    let updated = engine
-        .table()
-        .update(A, &key(), None, vec![Change::add("new", 1)])
-        .await
-        .unwrap();
+    let updated = engine.table().update(A, &key(), None, vec![Change::add("new", 1)]).await.unwrap();
     assert_eq!(updated, Updated::New(Item::new(key()).with("new", 1)));
-    assert_eq!(
-        get(engine, A, &key()).await,
-        Some(Item::new(key()).with("new", 1))
-    );
+    assert_eq!(get(engine, A, &key()).await, Some(Item::new(key()).with("new", 1)));
     assert_eq!(engine.table().query_due(A, 2, i64::MAX, 10).await.unwrap(), []);
 }
 
@@ -140,11 +109,7 @@ pub async fn a_moved_expiry_keeps_the_item(engine: &dyn Engine) {
     item.expires = Some(now + 5);
     put(engine, A, item).await;
     let later = vec![Change::Expires(Some(now + 1000))];
-    engine
-        .table()
-        .update(A, &key(), Some(Condition::Exists), later)
-        .await
-        .unwrap();
+    engine.table().update(A, &key(), Some(Condition::Exists), later).await.unwrap();
     engine.advance(Duration::from_secs(6)).await;
     assert!(get(engine, A, &key()).await.is_some());
 }

@@ -13,10 +13,7 @@ fn sized(size: usize) -> Item {
 /// The limit itself is allowed.
 pub async fn an_item_of_400_kib_fits(engine: &dyn Engine) {
     put(engine, A, sized(MAX_ITEM_BYTES)).await;
-    assert_eq!(
-        get(engine, A, &Key::new("p", "s")).await,
-        Some(sized(MAX_ITEM_BYTES))
-    );
+    assert_eq!(get(engine, A, &Key::new("p", "s")).await, Some(sized(MAX_ITEM_BYTES)));
 }
 
 /// One byte more is not, whichever way it comes.
@@ -29,12 +26,7 @@ pub async fn a_larger_item_is_named_too_large(engine: &dyn Engine) {
     );
     assert_too_large(engine.table().batch_put(A, vec![over.clone()]).await);
     let text = over.attributes["a"].clone();
-    assert_too_large(
-        engine
-            .table()
-            .update(A, &over.key, None, vec![Change::set("a", text)])
-            .await,
-    );
+    assert_too_large(engine.table().update(A, &over.key, None, vec![Change::set("a", text)]).await);
     assert_eq!(get(engine, A, &over.key).await, None);
 }
 
@@ -44,10 +36,7 @@ pub async fn growing_beyond_the_limit_is_refused(engine: &dyn Engine) {
     put(engine, A, item.clone()).await;
     let grow = vec![Change::set("b", "0123456789")];
     assert_too_large(engine.table().update(A, &item.key, None, grow.clone()).await);
-    let outcome = engine
-        .table()
-        .transact(vec![Write::update(A, item.key.clone(), grow)])
-        .await;
+    let outcome = engine.table().transact(vec![Write::update(A, item.key.clone(), grow)]).await;
     assert_too_large(engine_error(outcome));
     assert_eq!(get(engine, A, &item.key).await, Some(item.clone()));
     let fits = vec![Change::set("b", "012345678")];
@@ -58,17 +47,10 @@ pub async fn growing_beyond_the_limit_is_refused(engine: &dyn Engine) {
 pub async fn empty_keys_are_invalid(engine: &dyn Engine) {
     for key in [Key::new("", "s"), Key::new("p", "")] {
         assert_invalid(engine.table().get(A, &key, Consistency::Strong).await);
-        assert_invalid(
-            engine
-                .table()
-                .batch_get(A, std::slice::from_ref(&key), Consistency::Strong)
-                .await,
-        );
+        assert_invalid(engine.table().batch_get(A, std::slice::from_ref(&key), Consistency::Strong).await);
         assert_invalid(engine.table().update(A, &key, None, vec![]).await);
         assert_invalid(engine.table().batch_put(A, vec![Item::new(key.clone())]).await);
-        assert_invalid(engine_error(
-            engine.table().transact(vec![Write::delete(A, key)]).await,
-        ));
+        assert_invalid(engine_error(engine.table().transact(vec![Write::delete(A, key)]).await));
     }
     assert_invalid(engine.table().query(A, Query::of("", 1)).await);
 }
@@ -79,25 +61,13 @@ pub async fn long_keys_are_too_large(engine: &dyn Engine) {
     put(engine, A, Item::new(longest.clone())).await;
     assert!(get(engine, A, &longest).await.is_some());
     for key in [Key::new("p".repeat(2049), "s"), Key::new("p", "s".repeat(1025))] {
-        assert_too_large(engine_error(
-            engine.table().transact(vec![Write::put(A, Item::new(key))]).await,
-        ));
+        assert_too_large(engine_error(engine.table().transact(vec![Write::put(A, Item::new(key))]).await));
     }
 }
 
 /// Keys and names of any script, and of characters that mean something elsewhere.
 pub async fn unicode_keys_and_names_come_back(engine: &dyn Engine) {
-    let names = [
-        "Zoë",
-        "日本語",
-        "🏔️",
-        "a'b\"c;--",
-        "%_\\",
-        "e\u{301}",
-        "é",
-        "\u{7f}\n\t",
-        "#:size",
-    ];
+    let names = ["Zoë", "日本語", "🏔️", "a'b\"c;--", "%_\\", "e\u{301}", "é", "\u{7f}\n\t", "#:size"];
     for name in names {
         put(engine, A, Item::new(Key::new(name, name)).with(name, name)).await;
     }

@@ -186,20 +186,12 @@ pub async fn run_all<E: Engine, F: Future<Output = E>>(fresh: impl Fn() -> F) {
 
 /// Puts an item without a condition.
 async fn put(engine: &dyn Engine, table: TableName, item: Item) {
-    engine
-        .table()
-        .transact(vec![Write::put(table, item)])
-        .await
-        .expect("an unconditional put");
+    engine.table().transact(vec![Write::put(table, item)]).await.expect("an unconditional put");
 }
 
 /// Reads an item, strongly consistent.
 async fn get(engine: &dyn Engine, table: TableName, key: &Key) -> Option<Item> {
-    engine
-        .table()
-        .get(table, key, Consistency::Strong)
-        .await
-        .expect("a get")
+    engine.table().get(table, key, Consistency::Strong).await.expect("a get")
 }
 
 /// An item with the number `n` as its attribute `n`.
@@ -209,20 +201,12 @@ fn numbered(pk: &str, sk: &str, n: i64) -> Item {
 
 /// Receives up to ten messages of a queue for half a minute.
 async fn receive(engine: &dyn Engine, queue: QueueName) -> Vec<platform::Received> {
-    engine
-        .source()
-        .receive(queue, 10, Duration::from_secs(30), MAX_RECEIVES)
-        .await
-        .expect("a receive")
+    engine.source().receive(queue, 10, Duration::from_secs(30), MAX_RECEIVES).await.expect("a receive")
 }
 
 /// Sends one message.
 async fn send(engine: &dyn Engine, queue: QueueName, body: &str) {
-    engine
-        .queue()
-        .send(vec![Message::new(queue, body.to_owned())])
-        .await
-        .expect("a send");
+    engine.queue().send(vec![Message::new(queue, body.to_owned())]).await.expect("a send");
 }
 
 /// The bodies, sorted.
@@ -244,19 +228,13 @@ fn failing(outcome: Result<(), TransactError>) -> Vec<usize> {
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "it takes a call's outcome as the call returns it")]
 fn assert_invalid<T: std::fmt::Debug>(outcome: Result<T, PlatformError>) {
-    assert!(
-        matches!(outcome, Err(PlatformError::Invalid(_))),
-        "expected Invalid, got {outcome:?}"
-    );
+    assert!(matches!(outcome, Err(PlatformError::Invalid(_))), "expected Invalid, got {outcome:?}");
 }
 
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "it takes a call's outcome as the call returns it")]
 fn assert_too_large<T: std::fmt::Debug>(outcome: Result<T, PlatformError>) {
-    assert!(
-        matches!(outcome, Err(PlatformError::TooLarge { .. })),
-        "expected TooLarge, got {outcome:?}"
-    );
+    assert!(matches!(outcome, Err(PlatformError::TooLarge { .. })), "expected TooLarge, got {outcome:?}");
 }
 
 /// The engine's error of a transaction.

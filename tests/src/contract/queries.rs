@@ -5,10 +5,7 @@ use platform::{Change, Item, Key, Query, Range, Write};
 use super::{A, Engine, assert_invalid, numbered, put};
 
 async fn fill(engine: &dyn Engine, pk: &str, sks: &[String]) {
-    let items = sks
-        .iter()
-        .map(|sk| Item::new(Key::new(pk, sk.as_str())))
-        .collect();
+    let items = sks.iter().map(|sk| Item::new(Key::new(pk, sk.as_str()))).collect();
     engine.table().batch_put(A, items).await.expect("a batch put");
 }
 
@@ -36,11 +33,7 @@ async fn walk(engine: &dyn Engine, query: Query) -> Vec<String> {
 pub async fn ascending_pages_give_all_in_order(engine: &dyn Engine) {
     fill(engine, "p", &hundred()).await;
     for limit in [1, 7, 50, 100, 1000] {
-        assert_eq!(
-            walk(engine, Query::of("p", limit)).await,
-            hundred(),
-            "limit {limit}"
-        );
+        assert_eq!(walk(engine, Query::of("p", limit)).await, hundred(), "limit {limit}");
     }
 }
 
@@ -49,18 +42,13 @@ pub async fn descending_pages_give_all_in_order(engine: &dyn Engine) {
     fill(engine, "p", &hundred()).await;
     let expected: Vec<String> = hundred().into_iter().rev().collect();
     for limit in [1, 7, 100] {
-        let query = Query {
-            descending: true,
-            ..Query::of("p", limit)
-        };
+        let query = Query { descending: true, ..Query::of("p", limit) };
         assert_eq!(walk(engine, query).await, expected, "limit {limit}");
     }
 }
 
 fn prefixed() -> Vec<String> {
-    ["CHUNK", "CHUNK#1", "CHUNK#2", "CHUNK\u{10FFFF}", "CHUNL", "CHUN"]
-        .map(str::to_owned)
-        .to_vec()
+    ["CHUNK", "CHUNK#1", "CHUNK#2", "CHUNK\u{10FFFF}", "CHUNL", "CHUN"].map(str::to_owned).to_vec()
 }
 
 /// A prefix takes what begins with it, itself included.
@@ -68,46 +56,28 @@ pub async fn a_prefix_selects(engine: &dyn Engine) {
     fill(engine, "p", &prefixed()).await;
     let found = walk(engine, Query::of("p", 2).prefix("CHUNK")).await;
     assert_eq!(found, ["CHUNK", "CHUNK#1", "CHUNK#2", "CHUNK\u{10FFFF}"]);
-    assert_eq!(
-        walk(engine, Query::of("p", 2).prefix("CHUNK#")).await,
-        ["CHUNK#1", "CHUNK#2"]
-    );
+    assert_eq!(walk(engine, Query::of("p", 2).prefix("CHUNK#")).await, ["CHUNK#1", "CHUNK#2"]);
     assert!(walk(engine, Query::of("p", 2).prefix("X")).await.is_empty());
 }
 
 /// The same backwards.
 pub async fn a_prefix_selects_descending_over_pages(engine: &dyn Engine) {
     fill(engine, "p", &prefixed()).await;
-    let query = Query {
-        descending: true,
-        ..Query::of("p", 1).prefix("CHUNK")
-    };
-    assert_eq!(
-        walk(engine, query).await,
-        ["CHUNK\u{10FFFF}", "CHUNK#2", "CHUNK#1", "CHUNK"]
-    );
+    let query = Query { descending: true, ..Query::of("p", 1).prefix("CHUNK") };
+    assert_eq!(walk(engine, query).await, ["CHUNK\u{10FFFF}", "CHUNK#2", "CHUNK#1", "CHUNK"]);
 }
 
 fn between(first: &str, last: &str, limit: usize) -> Query {
-    Query {
-        range: Range::Between(first.to_owned(), last.to_owned()),
-        ..Query::of("p", limit)
-    }
+    Query { range: Range::Between(first.to_owned(), last.to_owned()), ..Query::of("p", limit) }
 }
 
 /// Both ends belong to the range, whether or not an item lies there.
 pub async fn between_includes_both_ends(engine: &dyn Engine) {
     fill(engine, "p", &hundred()).await;
-    assert_eq!(
-        walk(engine, between("010", "013", 100)).await,
-        ["010", "011", "012", "013"]
-    );
+    assert_eq!(walk(engine, between("010", "013", 100)).await, ["010", "011", "012", "013"]);
     assert_eq!(walk(engine, between("0105", "0125", 100)).await, ["011", "012"]);
     assert_eq!(walk(engine, between("098", "zzz", 100)).await, ["098", "099"]);
-    let backwards = Query {
-        descending: true,
-        ..between("010", "012", 100)
-    };
+    let backwards = Query { descending: true, ..between("010", "012", 100) };
     assert_eq!(walk(engine, backwards).await, ["012", "011", "010"]);
 }
 
@@ -115,14 +85,8 @@ pub async fn between_includes_both_ends(engine: &dyn Engine) {
 pub async fn between_goes_on_after_a_cursor(engine: &dyn Engine) {
     fill(engine, "p", &hundred()).await;
     for limit in [1, 2] {
-        assert_eq!(
-            walk(engine, between("010", "014", limit)).await,
-            ["010", "011", "012", "013", "014"]
-        );
-        let backwards = Query {
-            descending: true,
-            ..between("010", "014", limit)
-        };
+        assert_eq!(walk(engine, between("010", "014", limit)).await, ["010", "011", "012", "013", "014"]);
+        let backwards = Query { descending: true, ..between("010", "014", limit) };
         assert_eq!(walk(engine, backwards).await, ["014", "013", "012", "011", "010"]);
     }
 }
@@ -213,16 +177,9 @@ pub async fn editing_the_rows_neither_skips_nor_repeats(engine: &dyn Engine) {
 pub async fn removing_the_row_of_the_cursor_does_no_harm(engine: &dyn Engine) {
     fill(engine, "p", &hundred()).await;
     let page = engine.table().query(A, Query::of("p", 10)).await.unwrap();
-    let removed = vec![
-        Write::delete(A, Key::new("p", "009")),
-        Write::delete(A, Key::new("p", "010")),
-    ];
+    let removed = vec![Write::delete(A, Key::new("p", "009")), Write::delete(A, Key::new("p", "010"))];
     engine.table().transact(removed).await.unwrap();
-    let page = engine
-        .table()
-        .query(A, Query::of("p", 2).after(page.next))
-        .await
-        .unwrap();
+    let page = engine.table().query(A, Query::of("p", 2).after(page.next)).await.unwrap();
     let sks: Vec<&str> = page.items.iter().map(|item| item.key.sk.as_str()).collect();
     assert_eq!(sks, ["011", "012"]);
 }
@@ -235,10 +192,8 @@ pub async fn a_limit_of_zero_is_invalid(engine: &dyn Engine) {
 /// A page may be cut by its size, and the walk still finds all.
 pub async fn large_items_come_in_several_pages(engine: &dyn Engine) {
     let sks = &hundred()[..20];
-    let items = sks
-        .iter()
-        .map(|sk| Item::new(Key::new("p", sk.as_str())).with("x", "x".repeat(300_000)))
-        .collect();
+    let items =
+        sks.iter().map(|sk| Item::new(Key::new("p", sk.as_str())).with("x", "x".repeat(300_000))).collect();
     engine.table().batch_put(A, items).await.unwrap();
     assert_eq!(walk(engine, Query::of("p", 100)).await, sks);
     let page = engine.table().query(A, Query::of("p", 100)).await.unwrap();

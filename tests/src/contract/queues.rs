@@ -13,11 +13,7 @@ const LONGER: Duration = Duration::from_secs(5);
 
 /// Receives up to ten for [`SHORT`].
 async fn receive_briefly(engine: &dyn Engine) -> Vec<Received> {
-    engine
-        .source()
-        .receive(WORK, 10, SHORT, MAX_RECEIVES)
-        .await
-        .expect("a receive")
+    engine.source().receive(WORK, 10, SHORT, MAX_RECEIVES).await.expect("a receive")
 }
 
 /// The one message.
@@ -33,11 +29,7 @@ async fn delete(engine: &dyn Engine, receipts: &[&Received]) {
 }
 
 async fn release(engine: &dyn Engine, received: &Received, delay: Duration) {
-    engine
-        .source()
-        .release(WORK, vec![received.receipt.clone()], delay)
-        .await
-        .expect("a release");
+    engine.source().release(WORK, vec![received.receipt.clone()], delay).await.expect("a release");
 }
 
 /// More messages than a batch has.
@@ -80,11 +72,7 @@ pub async fn queues_are_apart(engine: &dyn Engine) {
 
 /// Not before its delay is over.
 pub async fn a_delayed_message_comes_later(engine: &dyn Engine) {
-    engine
-        .queue()
-        .send(vec![Message::new(WORK, "later".to_owned()).after(SHORT)])
-        .await
-        .unwrap();
+    engine.queue().send(vec![Message::new(WORK, "later".to_owned()).after(SHORT)]).await.unwrap();
     assert!(receive(engine, WORK).await.is_empty());
     engine.advance(LONGER).await;
     assert_eq!(bodies(&receive(engine, WORK).await), ["later"]);
@@ -131,10 +119,7 @@ pub async fn a_stale_receipt_is_ignored(engine: &dyn Engine) {
     let current = only(receive_briefly(engine).await);
     delete(engine, &[&stale]).await;
     release(engine, &stale, Duration::ZERO).await;
-    assert!(
-        receive_briefly(engine).await.is_empty(),
-        "it was released by a stale receipt"
-    );
+    assert!(receive_briefly(engine).await.is_empty(), "it was released by a stale receipt");
     engine.advance(LONGER).await;
     let again = only(receive_briefly(engine).await);
     assert_eq!((again.id, again.receives), (current.id, 3));
@@ -186,10 +171,7 @@ pub async fn dead_letters_come_oldest_first(engine: &dyn Engine) {
     assert!(receive_briefly(engine).await.is_empty());
     for _ in 0..2 {
         let dead = engine.source().dead_letters(WORK, 2).await.unwrap();
-        assert_eq!(
-            dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(),
-            ["first", "second"]
-        );
+        assert_eq!(dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), ["first", "second"]);
     }
 }
 
@@ -230,16 +212,11 @@ pub async fn a_batch_may_be_deleted_in_part(engine: &dyn Engine) {
     }
     let batch = receive(engine, WORK).await;
     assert_eq!(batch.len(), 5);
-    let (failed, handled): (Vec<_>, Vec<_>) = batch
-        .iter()
-        .partition(|message| ["1", "3"].contains(&&*message.body));
+    let (failed, handled): (Vec<_>, Vec<_>) =
+        batch.iter().partition(|message| ["1", "3"].contains(&&*message.body));
     delete(engine, &handled).await;
     let receipts = failed.iter().map(|message| message.receipt.clone()).collect();
-    engine
-        .source()
-        .release(WORK, receipts, Duration::ZERO)
-        .await
-        .unwrap();
+    engine.source().release(WORK, receipts, Duration::ZERO).await.unwrap();
     assert_eq!(bodies(&receive(engine, WORK).await), ["1", "3"]);
 }
 
@@ -253,10 +230,7 @@ pub async fn a_body_of_one_mebibyte_fits(engine: &dyn Engine) {
 /// Nor does it send what stands beside it.
 pub async fn a_larger_body_sends_nothing(engine: &dyn Engine) {
     let message = |body: String| Message::new(WORK, body);
-    let messages = vec![
-        message("fine".to_owned()),
-        message("x".repeat(MAX_BODY_BYTES + 1)),
-    ];
+    let messages = vec![message("fine".to_owned()), message("x".repeat(MAX_BODY_BYTES + 1))];
     assert_too_large(engine.queue().send(messages).await);
     assert!(receive(engine, WORK).await.is_empty());
 }
@@ -290,9 +264,5 @@ pub async fn messages_of_groups_are_received(engine: &dyn Engine) {
 /// No messages at all are fine.
 pub async fn nothing_to_send_is_fine(engine: &dyn Engine) {
     engine.queue().send(vec![]).await.unwrap();
-    engine
-        .source()
-        .release(WORK, vec![], Duration::ZERO)
-        .await
-        .unwrap();
+    engine.source().release(WORK, vec![], Duration::ZERO).await.unwrap();
 }

@@ -20,12 +20,7 @@ async fn fill(engine: &dyn Engine) -> BTreeSet<Key> {
 /// Walks one bucket.
 async fn walk(engine: &dyn Engine, bucket: u32, of: u32, limit: usize) -> Vec<Key> {
     let mut found = Vec::new();
-    let mut scan = Scan {
-        bucket,
-        of,
-        after: None,
-        limit,
-    };
+    let mut scan = Scan { bucket, of, after: None, limit };
     while next_page(engine, &mut scan, &mut found).await {}
     found
 }
@@ -71,17 +66,10 @@ async fn edit(engine: &dyn Engine, last: &Key) {
     let far = (0..20).map(|n| Key::new(format!("partition-{}", n * 14 + 1), "item-0"));
     let mut writes: BTreeMap<Key, Write> = far.map(|key| (key.clone(), grow(key))).collect();
     writes.insert(last.clone(), grow(last.clone()));
-    for new in [
-        Key::new(last.pk.as_str(), "item-between"),
-        Key::new(format!("new-{}", last.pk), "item"),
-    ] {
+    for new in [Key::new(last.pk.as_str(), "item-between"), Key::new(format!("new-{}", last.pk), "item")] {
         writes.insert(new.clone(), Write::put(A, Item::new(new)));
     }
-    engine
-        .table()
-        .transact(writes.into_values().collect())
-        .await
-        .expect("edits");
+    engine.table().transact(writes.into_values().collect()).await.expect("edits");
 }
 
 /// What is there throughout a walk comes exactly once, what comes meanwhile at most once.
@@ -90,12 +78,7 @@ pub async fn edits_during_a_walk_neither_skip_nor_repeat(engine: &dyn Engine) {
     let mut times: BTreeMap<Key, usize> = BTreeMap::new();
     for bucket in 0..3 {
         let mut found = Vec::new();
-        let mut scan = Scan {
-            bucket,
-            of: 3,
-            after: None,
-            limit: 5,
-        };
+        let mut scan = Scan { bucket, of: 3, after: None, limit: 5 };
         while next_page(engine, &mut scan, &mut found).await {
             edit(engine, found.last().expect("a page before another is not empty")).await;
         }
@@ -106,10 +89,7 @@ pub async fn edits_during_a_walk_neither_skip_nor_repeat(engine: &dyn Engine) {
     for key in &all {
         assert_eq!(times.get(key), Some(&1), "{key:?}");
     }
-    assert!(
-        times.values().all(|count| *count == 1),
-        "an item that came meanwhile was seen twice"
-    );
+    assert!(times.values().all(|count| *count == 1), "an item that came meanwhile was seen twice");
 }
 
 /// What shares a pk shares a bucket.
@@ -122,21 +102,12 @@ pub async fn a_partition_stays_in_one_bucket(engine: &dyn Engine) {
         }
     }
     assert_eq!(bucket_of.len(), PARTITIONS);
-    assert_eq!(
-        bucket_of.into_values().collect::<BTreeSet<_>>().len(),
-        16,
-        "every bucket has its part"
-    );
+    assert_eq!(bucket_of.into_values().collect::<BTreeSet<_>>().len(), 16, "every bucket has its part");
 }
 
 /// Buckets are numbered from 0, and there are 4096 at most.
 pub async fn a_bucket_that_is_not_there_is_invalid(engine: &dyn Engine) {
-    let scan = |bucket, of, limit| Scan {
-        bucket,
-        of,
-        after: None,
-        limit,
-    };
+    let scan = |bucket, of, limit| Scan { bucket, of, after: None, limit };
     assert_invalid(engine.table().scan(A, scan(3, 3, 10)).await);
     assert_invalid(engine.table().scan(A, scan(0, 0, 10)).await);
     assert_invalid(engine.table().scan(A, scan(0, 3, 0)).await);
@@ -146,24 +117,14 @@ pub async fn a_bucket_that_is_not_there_is_invalid(engine: &dyn Engine) {
 
 /// A cursor is a page's own.
 pub async fn a_foreign_cursor_is_invalid(engine: &dyn Engine) {
-    let scan = Scan {
-        bucket: 0,
-        of: 1,
-        after: Some("nonsense".to_owned()),
-        limit: 10,
-    };
+    let scan = Scan { bucket: 0, of: 1, after: Some("nonsense".to_owned()), limit: 10 };
     assert_invalid(engine.table().scan(A, scan).await);
 }
 
 /// It would skip or repeat there.
 pub async fn a_cursor_of_another_bucket_is_invalid(engine: &dyn Engine) {
     fill(engine).await;
-    let scan = |bucket, after| Scan {
-        bucket,
-        of: 2,
-        after,
-        limit: 10,
-    };
+    let scan = |bucket, after| Scan { bucket, of: 2, after, limit: 10 };
     let next = engine.table().scan(A, scan(0, None)).await.unwrap().next;
     assert!(next.is_some());
     assert_invalid(engine.table().scan(A, scan(1, next)).await);
@@ -172,15 +133,7 @@ pub async fn a_cursor_of_another_bucket_is_invalid(engine: &dyn Engine) {
 /// Nothing comes of nothing.
 pub async fn an_empty_table_has_no_pages(engine: &dyn Engine) {
     assert!(walk(engine, 0, 1, 10).await.is_empty());
-    assert!(
-        engine
-            .table()
-            .query(A, Query::of("p", 10))
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
+    assert!(engine.table().query(A, Query::of("p", 10)).await.unwrap().items.is_empty());
 }
 
 /// Pages end inside a partition, and large items end pages early.
@@ -191,18 +144,6 @@ pub async fn large_partitions_are_walked_in_pages(engine: &dyn Engine) {
     }
     let found = walk(engine, 0, 1, 4).await;
     assert_eq!(found, (0..15).map(|n| large(n).key).collect::<Vec<_>>());
-    let page = engine
-        .table()
-        .scan(
-            A,
-            Scan {
-                bucket: 0,
-                of: 1,
-                after: None,
-                limit: 100,
-            },
-        )
-        .await
-        .unwrap();
+    let page = engine.table().scan(A, Scan { bucket: 0, of: 1, after: None, limit: 100 }).await.unwrap();
     assert!(page.items.len() < 15 && page.next.is_some(), "3 MB in one page");
 }

@@ -21,14 +21,8 @@ pub async fn all_writes_are_applied_over_tables(engine: &dyn Engine) {
     ];
     engine.table().transact(writes).await.unwrap();
     assert_eq!(get(engine, A, &key("put")).await, Some(numbered("put", "s", 1)));
-    assert_eq!(
-        get(engine, A, &key("updated")).await,
-        Some(numbered("updated", "s", 2))
-    );
-    assert_eq!(
-        get(engine, B, &key("created")).await,
-        Some(numbered("created", "s", 9))
-    );
+    assert_eq!(get(engine, A, &key("updated")).await, Some(numbered("updated", "s", 2)));
+    assert_eq!(get(engine, B, &key("created")).await, Some(numbered("created", "s", 9)));
     assert_eq!(get(engine, B, &key("deleted")).await, None);
     assert_eq!(get(engine, B, &key("absent")).await, None);
 }
@@ -45,14 +39,8 @@ pub async fn nothing_is_applied_where_one_condition_fails(engine: &dyn Engine) {
     ];
     assert_eq!(failing(engine.table().transact(writes).await), [2]);
     assert_eq!(get(engine, A, &key("put")).await, None);
-    assert_eq!(
-        get(engine, A, &key("updated")).await,
-        Some(numbered("updated", "s", 1))
-    );
-    assert_eq!(
-        get(engine, B, &key("deleted")).await,
-        Some(numbered("deleted", "s", 1))
-    );
+    assert_eq!(get(engine, A, &key("updated")).await, Some(numbered("updated", "s", 1)));
+    assert_eq!(get(engine, B, &key("deleted")).await, Some(numbered("deleted", "s", 1)));
 }
 
 /// All positions that failed, in order, and no other.
@@ -83,11 +71,7 @@ pub async fn a_check_writes_nothing(engine: &dyn Engine) {
 
 /// A check of nothing makes no sense.
 pub async fn a_check_without_condition_is_invalid(engine: &dyn Engine) {
-    let write = Write {
-        table: A,
-        kind: WriteKind::Check(key("one")),
-        condition: None,
-    };
+    let write = Write { table: A, kind: WriteKind::Check(key("one")), condition: None };
     assert_invalid(engine_error(engine.table().transact(vec![write]).await));
 }
 
@@ -105,19 +89,14 @@ pub async fn two_writes_of_one_item_are_invalid(engine: &dyn Engine) {
 
 /// Tables are apart.
 pub async fn the_same_key_in_two_tables_is_two_items(engine: &dyn Engine) {
-    let writes = vec![
-        Write::put(A, numbered("one", "s", 1)),
-        Write::put(B, numbered("one", "s", 2)),
-    ];
+    let writes = vec![Write::put(A, numbered("one", "s", 1)), Write::put(B, numbered("one", "s", 2))];
     engine.table().transact(writes).await.unwrap();
     assert_eq!(get(engine, A, &key("one")).await.unwrap().number("n"), Some(1));
     assert_eq!(get(engine, B, &key("one")).await.unwrap().number("n"), Some(2));
 }
 
 fn many(count: usize) -> Vec<Write> {
-    (0..count)
-        .map(|n| Write::put(A, Item::new(Key::new("many", format!("{n:03}")))))
-        .collect()
+    (0..count).map(|n| Write::put(A, Item::new(Key::new("many", format!("{n:03}"))))).collect()
 }
 
 /// The limit itself is allowed.
@@ -154,19 +133,12 @@ pub async fn put_replaces_the_item_whole(engine: &dyn Engine) {
     before.expires = Some(engine.now().as_second() + 1000);
     put(engine, A, before).await;
     put(engine, A, Item::new(key("one")).with("b", 3)).await;
-    assert_eq!(
-        get(engine, A, &key("one")).await,
-        Some(Item::new(key("one")).with("b", 3))
-    );
+    assert_eq!(get(engine, A, &key("one")).await, Some(Item::new(key("one")).with("b", 3)));
 }
 
 /// Deleting has no condition of its own.
 pub async fn deleting_what_is_absent_is_fine(engine: &dyn Engine) {
-    engine
-        .table()
-        .transact(vec![Write::delete(A, key("absent"))])
-        .await
-        .unwrap();
+    engine.table().transact(vec![Write::delete(A, key("absent"))]).await.unwrap();
 }
 
 /// Of each kind: what is true of many writes is true of one.

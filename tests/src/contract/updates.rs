@@ -9,20 +9,13 @@ fn key() -> Key {
 }
 
 async fn update(engine: &dyn Engine, condition: Option<Condition>, changes: Vec<Change>) -> Updated {
-    engine
-        .table()
-        .update(A, &key(), condition, changes)
-        .await
-        .expect("an update")
+    engine.table().update(A, &key(), condition, changes).await.expect("an update")
 }
 
 /// An update without condition makes the item.
 pub async fn an_absent_item_is_created(engine: &dyn Engine) {
     let expected = Item::new(key()).with("a", "x");
-    assert_eq!(
-        update(engine, None, vec![Change::set("a", "x")]).await,
-        Updated::New(expected.clone())
-    );
+    assert_eq!(update(engine, None, vec![Change::set("a", "x")]).await, Updated::New(expected.clone()));
     assert_eq!(get(engine, A, &key()).await, Some(expected));
 }
 
@@ -30,10 +23,7 @@ pub async fn an_absent_item_is_created(engine: &dyn Engine) {
 pub async fn the_new_item_is_returned(engine: &dyn Engine) {
     put(engine, A, Item::new(key()).with("a", "x").with("b", 1)).await;
     let updated = update(engine, Some(Condition::equals("b", 1)), vec![Change::set("b", 2)]).await;
-    assert_eq!(
-        updated,
-        Updated::New(Item::new(key()).with("a", "x").with("b", 2))
-    );
+    assert_eq!(updated, Updated::New(Item::new(key()).with("a", "x").with("b", 2)));
     assert_eq!(get(engine, A, &key()).await.unwrap().number("b"), Some(2));
 }
 
@@ -41,12 +31,7 @@ pub async fn the_new_item_is_returned(engine: &dyn Engine) {
 pub async fn a_refused_update_returns_the_old_item(engine: &dyn Engine) {
     let item = Item::new(key()).with("a", "x");
     put(engine, A, item.clone()).await;
-    let updated = update(
-        engine,
-        Some(Condition::equals("a", "y")),
-        vec![Change::set("a", "z")],
-    )
-    .await;
+    let updated = update(engine, Some(Condition::equals("a", "y")), vec![Change::set("a", "z")]).await;
     assert_eq!(updated, Updated::Refused(Some(item.clone())));
     assert_eq!(get(engine, A, &key()).await, Some(item));
 }
@@ -60,15 +45,7 @@ pub async fn a_refused_update_of_an_absent_item_returns_none(engine: &dyn Engine
 
 /// Every kind of change of an attribute.
 pub async fn set_remove_and_add(engine: &dyn Engine) {
-    put(
-        engine,
-        A,
-        Item::new(key())
-            .with("gone", "x")
-            .with("n", 5)
-            .with("kind", "text"),
-    )
-    .await;
+    put(engine, A, Item::new(key()).with("gone", "x").with("n", 5).with("kind", "text")).await;
     let changes = vec![
         Change::Remove("gone".to_owned()),
         Change::Remove("never there".to_owned()),
@@ -76,10 +53,7 @@ pub async fn set_remove_and_add(engine: &dyn Engine) {
         Change::set("kind", vec![1, 2]),
     ];
     let expected = Item::new(key()).with("n", -2).with("kind", vec![1, 2]);
-    assert_eq!(
-        update(engine, None, changes).await,
-        Updated::New(expected.clone())
-    );
+    assert_eq!(update(engine, None, changes).await, Updated::New(expected.clone()));
     assert_eq!(get(engine, A, &key()).await, Some(expected));
 }
 
@@ -90,10 +64,7 @@ pub async fn add_counts_absent_as_zero(engine: &dyn Engine) {
         Updated::New(Item::new(key()).with("n", 3))
     );
     let twice = Item::new(key()).with("n", 3).with("m", -1);
-    assert_eq!(
-        update(engine, None, vec![Change::add("m", -1)]).await,
-        Updated::New(twice)
-    );
+    assert_eq!(update(engine, None, vec![Change::add("m", -1)]).await, Updated::New(twice));
 }
 
 /// Text can't be added to, and the item stays as it is.
@@ -114,19 +85,10 @@ pub async fn one_attribute_can_not_change_twice(engine: &dyn Engine) {
 
 /// The fields beside the attributes change like them.
 pub async fn due_and_expiry_are_set_and_removed(engine: &dyn Engine) {
-    let due = Due {
-        bucket: 3,
-        at_ms: 1_000,
-    };
+    let due = Due { bucket: 3, at_ms: 1_000 };
     let expires = engine.now().as_second() + 1000;
-    let changes = vec![
-        Change::Due(Some(due)),
-        Change::Expires(Some(expires)),
-        Change::set("a", Value::N(1)),
-    ];
-    let Updated::New(item) = update(engine, None, changes).await else {
-        panic!("it was refused")
-    };
+    let changes = vec![Change::Due(Some(due)), Change::Expires(Some(expires)), Change::set("a", Value::N(1))];
+    let Updated::New(item) = update(engine, None, changes).await else { panic!("it was refused") };
     assert_eq!((item.due, item.expires), (Some(due), Some(expires)));
     assert_eq!(get(engine, A, &key()).await, Some(item.clone()));
 
@@ -134,10 +96,7 @@ pub async fn due_and_expiry_are_set_and_removed(engine: &dyn Engine) {
     let Updated::New(item) = update(engine, None, vec![Change::add("a", 1)]).await else {
         panic!("it was refused")
     };
-    assert_eq!(
-        (item.due, item.expires, item.number("a")),
-        (Some(due), Some(expires), Some(2))
-    );
+    assert_eq!((item.due, item.expires, item.number("a")), (Some(due), Some(expires), Some(2)));
 
     update(engine, None, vec![Change::Due(None), Change::Expires(None)]).await;
     assert_eq!(get(engine, A, &key()).await, Some(Item::new(key()).with("a", 2)));

@@ -9,15 +9,7 @@ use super::{Engine, WAKE_UPS, assert_invalid, assert_too_large, bodies, receive}
 /// Schedules a wake-up `seconds` from now.
 async fn schedule(engine: &dyn Engine, name: &str, seconds: i64, body: &str) {
     let at = engine.now() + jiff::SignedDuration::from_secs(seconds);
-    engine
-        .scheduler()
-        .put(WakeUp {
-            name: name.to_owned(),
-            at,
-            body: body.to_owned(),
-        })
-        .await
-        .expect("a put");
+    engine.scheduler().put(WakeUp { name: name.to_owned(), at, body: body.to_owned() }).await.expect("a put");
 }
 
 /// Takes what has fired off the queue; the bodies, sorted.
@@ -97,11 +89,7 @@ pub async fn one_in_the_past_fires_at_once(engine: &dyn Engine) {
 
 /// As EventBridge Scheduler has it.
 pub async fn bad_names_are_invalid(engine: &dyn Engine) {
-    let wake_up = |name: &str| WakeUp {
-        name: name.to_owned(),
-        at: engine.now(),
-        body: "{}".to_owned(),
-    };
+    let wake_up = |name: &str| WakeUp { name: name.to_owned(), at: engine.now(), body: "{}".to_owned() };
     for name in ["", "a b", "a/b", "é"] {
         assert_invalid(engine.scheduler().put(wake_up(name)).await);
     }

@@ -37,7 +37,12 @@ pub struct Faults {
 impl Faults {
     /// Spoils this call, or none.
     pub fn new(plan: Option<(usize, Fault)>) -> Self {
-        Self { calls: AtomicUsize::new(0), plan: Mutex::new(plan), killed: AtomicBool::new(false), dead: Notify::new() }
+        Self {
+            calls: AtomicUsize::new(0),
+            plan: Mutex::new(plan),
+            killed: AtomicBool::new(false),
+            dead: Notify::new(),
+        }
     }
 
     /// How many calls there were.

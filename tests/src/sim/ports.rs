@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use platform::embedded::Embedded;
 use platform::{
-    Change, Condition, Consistency, Item, Key, Message, Page, PlatformError, Query, Queue, Scan, Scheduler, Table,
-    TableName, TransactError, Updated, WakeUp, Write,
+    Change, Condition, Consistency, Item, Key, Message, Page, PlatformError, Query, Queue, Scan, Scheduler,
+    Table, TableName, TransactError, Updated, WakeUp, Write,
 };
 
 use super::Faults;
@@ -29,11 +29,21 @@ pub(crate) struct FaultyPorts {
 
 #[async_trait]
 impl Table for FaultyPorts {
-    async fn get(&self, table: TableName, key: &Key, how: Consistency) -> Result<Option<Item>, PlatformError> {
+    async fn get(
+        &self,
+        table: TableName,
+        key: &Key,
+        how: Consistency,
+    ) -> Result<Option<Item>, PlatformError> {
         self.faults.call(self.engine.get(table, key, how)).await
     }
 
-    async fn batch_get(&self, table: TableName, keys: &[Key], how: Consistency) -> Result<Vec<Item>, PlatformError> {
+    async fn batch_get(
+        &self,
+        table: TableName,
+        keys: &[Key],
+        how: Consistency,
+    ) -> Result<Vec<Item>, PlatformError> {
         self.faults.call(self.engine.batch_get(table, keys, how)).await
     }
 

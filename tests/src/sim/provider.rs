@@ -52,7 +52,9 @@ impl Provider {
 
     fn hand_over(&self, letter: &Letter) -> Answer {
         match letter.fate {
-            Fate::Refused => Answer::Refused { code: Code::BadAddress, detail: "5.1.1 no such user".to_owned() },
+            Fate::Refused => {
+                Answer::Refused { code: Code::BadAddress, detail: "5.1.1 no such user".to_owned() }
+            }
             Fate::Greylisted if self.greylisted.lock().unwrap().insert(letter.to) => {
                 not_accepted(Cause::Transient, None)
             }
@@ -137,8 +139,10 @@ impl Sender for Postman {
                 continue;
             }
             // A hand-over that fails may or may not have been taken: that is what ambiguous means.
-            let answer = self.faults.call(async { Ok::<_, PlatformError>(self.provider.hand_over(&letter)) }).await;
-            answers.push(answer.unwrap_or_else(|_| Answer::Ambiguous { detail: "connection reset".to_owned() }));
+            let answer =
+                self.faults.call(async { Ok::<_, PlatformError>(self.provider.hand_over(&letter)) }).await;
+            answers
+                .push(answer.unwrap_or_else(|_| Answer::Ambiguous { detail: "connection reset".to_owned() }));
         }
         answers
     }

@@ -56,7 +56,9 @@ impl Verdict {
                 continue;
             };
             match code.outcome() {
-                Outcome::Sent if *code == Code::Sent => assert_eq!(taken, 1, "{story}: {} is sent", person.id),
+                Outcome::Sent if *code == Code::Sent => {
+                    assert_eq!(taken, 1, "{story}: {} is sent", person.id)
+                }
                 Outcome::Sent => assert!((1..=2).contains(&taken), "{story}: {} is sent again", person.id),
                 Outcome::Unknown => {
                     let most = if on_unknown == OnUnknown::Resend { 2 } else { 1 };

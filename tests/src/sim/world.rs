@@ -12,8 +12,8 @@ use campaign::segment::SegmentKind;
 use campaign::status::Command;
 use campaign::version::Action;
 use campaign::{
-    Campaign, CampaignId, CampaignType, Category, Channel, Configuration, ConfigurationId, ExecutionId, SegmentId,
-    Status, Version,
+    Campaign, CampaignId, CampaignType, Category, Channel, Configuration, ConfigurationId, ExecutionId,
+    SegmentId, Status, Version,
 };
 use delivery::{Delivery, Settings};
 use jiff::Timestamp;
@@ -302,7 +302,12 @@ impl World {
 
 impl Process {
     /// Handles an event and says whether every message of it was handled.
-    async fn handle(&self, queue: QueueName, event: aws_lambda_events::sqs::SqsEvent, deadline: Deadline) -> bool {
+    async fn handle(
+        &self,
+        queue: QueueName,
+        event: aws_lambda_events::sqs::SqsEvent,
+        deadline: Deadline,
+    ) -> bool {
         let response = match queue {
             tables::WAKE_UP => activate::handle(&self.activate, event, deadline).await,
             tables::FAN_OUT => fanout::handle(&self.fanout, event, deadline).await,

@@ -41,12 +41,6 @@ impl Session {
 
     /// Whether the fault is a polite one.
     pub(super) fn says_421(&self) -> bool {
-        matches!(
-            self.shared.options.fault,
-            Some(Fault {
-                kind: FaultKind::Say421,
-                ..
-            })
-        )
+        matches!(self.shared.options.fault, Some(Fault { kind: FaultKind::Say421, .. }))
     }
 }

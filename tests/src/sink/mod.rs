@@ -124,11 +124,7 @@ impl Sink {
                 }
             }));
         }
-        Ok(Self {
-            shared,
-            address,
-            tasks,
-        })
+        Ok(Self { shared, address, tasks })
     }
 
     /// Where it listens.
@@ -138,10 +134,7 @@ impl Sink {
 
     /// The certificate that a client must trust, in PEM. `None` without TLS.
     pub fn certificate_pem(&self) -> Option<&str> {
-        self.shared
-            .identity
-            .as_ref()
-            .map(|identity| identity.pem.as_str())
+        self.shared.identity.as_ref().map(|identity| identity.pem.as_str())
     }
 
     /// What was taken, in order, one a recipient; empty with [`Keep::Nothing`].

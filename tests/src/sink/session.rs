@@ -94,10 +94,7 @@ impl Session {
     /// Carries out the command that stands at `from..to` of the input.
     async fn command(&mut self, from: usize, to: usize) -> Result<(), Ended> {
         let line = &self.input[from..to];
-        let verb_end = line
-            .iter()
-            .position(|b| !b.is_ascii_alphabetic())
-            .unwrap_or(line.len());
+        let verb_end = line.iter().position(|b| !b.is_ascii_alphabetic()).unwrap_or(line.len());
         let verb = &line[..verb_end];
         let needs_login = self.shared.options.login.is_some() && !self.is_logged_in;
         if verb.eq_ignore_ascii_case(b"MAIL") {
@@ -157,11 +154,7 @@ impl Session {
 
     fn hello(&mut self) {
         let options = &self.shared.options;
-        let mut lines = vec![
-            "sink".to_owned(),
-            "8BITMIME".to_owned(),
-            "ENHANCEDSTATUSCODES".to_owned(),
-        ];
+        let mut lines = vec!["sink".to_owned(), "8BITMIME".to_owned(), "ENHANCEDSTATUSCODES".to_owned()];
         if options.pipelining {
             lines.push("PIPELINING".to_owned());
         }
@@ -255,29 +248,17 @@ impl Session {
         }
         let number = self.shared.counts.offered.fetch_add(1, Ordering::Relaxed) + 1;
         let options = &self.shared.options;
-        let refusal = self
-            .recipients
-            .first()
-            .and_then(|to| options.refuse_message.get(to))
-            .cloned();
+        let refusal = self.recipients.first().and_then(|to| options.refuse_message.get(to)).cloned();
         if let Some(refusal) = refusal {
             self.refuse(&refusal);
-        } else if options
-            .per_second
-            .is_some_and(|limit| !self.shared.record.is_within(limit))
-        {
+        } else if options.per_second.is_some_and(|limit| !self.shared.record.is_within(limit)) {
             self.shared.counts.throttled.fetch_add(1, Ordering::Relaxed);
             self.reply("454 4.7.0 Throttling failure: Maximum sending rate exceeded.");
         } else {
             let sender = self.sender.as_deref().unwrap_or_default();
-            self.shared
-                .record
-                .take(sender, &self.recipients, &self.input[body.clone()]);
+            self.shared.record.take(sender, &self.recipients, &self.input[body.clone()]);
             self.shared.counts.accepted.fetch_add(1, Ordering::Relaxed);
-            self.shared
-                .counts
-                .bytes
-                .fetch_add(length as u64, Ordering::Relaxed);
+            self.shared.counts.bytes.fetch_add(length as u64, Ordering::Relaxed);
             self.messages += 1;
             // A server that says 421 now must not deliver the message (RFC 5321, 4.2.5), but it is recorded already.
             if !self.says_421() {
@@ -291,12 +272,7 @@ impl Session {
         self.forget();
         self.wait(number).await;
         self.step().await?;
-        if self
-            .shared
-            .options
-            .close_after
-            .is_some_and(|most| self.messages >= most)
-        {
+        if self.shared.options.close_after.is_some_and(|most| self.messages >= most) {
             self.flush().await?;
             return Err(Ended);
         }
@@ -341,11 +317,7 @@ impl Session {
                 let from = self.start;
                 self.start += length + 1;
                 let to = from + length;
-                let to = if to > from && self.input[to - 1] == b'\r' {
-                    to - 1
-                } else {
-                    to
-                };
+                let to = if to > from && self.input[to - 1] == b'\r' { to - 1 } else { to };
                 return Ok((from, to));
             }
             if self.end - self.start > MAX_LINE_BYTES {
@@ -420,19 +392,13 @@ impl Session {
 }
 
 fn decode(text: &str) -> String {
-    BASE64_STANDARD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .unwrap_or_default()
+    BASE64_STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }
 
 /// What stands between the angle brackets of a command.
 fn address(line: &[u8]) -> String {
     let from = memchr(b'<', line).map_or(line.len(), |at| at + 1);
-    let to = memchr::memrchr(b'>', line)
-        .filter(|&to| to >= from)
-        .unwrap_or(line.len());
+    let to = memchr::memrchr(b'>', line).filter(|&to| to >= from).unwrap_or(line.len());
     String::from_utf8_lossy(&line[from..to]).into_owned()
 }
 

@@ -55,11 +55,9 @@ async fn a_campaign_goes_through_the_functions_own_programs() {
         campaign
     };
     let nothing_failed = json!({ "batchItemFailures": [] });
-    for (function, queue) in [
-        ("activate", tables::WAKE_UP),
-        ("fanout", tables::FAN_OUT),
-        ("deliver-email", tables::DELIVER_EMAIL),
-    ] {
+    for (function, queue) in
+        [("activate", tables::WAKE_UP), ("fanout", tables::FAN_OUT), ("deliver-email", tables::DELIVER_EMAIL)]
+    {
         let event = event_of(folder.path(), queue).await;
         assert_eq!(invoke(function, &variables, event).await.unwrap(), nothing_failed, "{function}");
     }

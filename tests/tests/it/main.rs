@@ -5,6 +5,7 @@
 mod contract;
 mod crash;
 mod embedded;
+mod journey;
 mod lambda;
 mod leases;
 mod promises;

@@ -73,11 +73,8 @@ async fn a18_a_start_asked_for_from_two_sides_is_one_execution() {
     let next = world.store.campaigns.get(world.campaign).await.unwrap().next_occurrence.unwrap();
     world.clock().advance(HOUR);
     let start = WakeUp::Start { campaign: world.campaign, occurrence_ms: next.as_millisecond() };
-    let (one, other, swept) = tokio::join!(
-        wake(&world, &start),
-        wake(&world, &start),
-        activate::sweep(&context, minute(&world)),
-    );
+    let (one, other, swept) =
+        tokio::join!(wake(&world, &start), wake(&world, &start), activate::sweep(&context, minute(&world)),);
     one.unwrap();
     other.unwrap();
     swept.unwrap();
@@ -165,7 +162,10 @@ async fn b17_who_opts_out_before_the_message_goes_out_gets_none() {
     fan_out(&world).await;
     for (person, change) in [
         (world.people[4], serde_json::json!({ "email": "five@example.org", "consent": { "email": "out" } })),
-        (world.people[5], serde_json::json!({ "email": "six@example.org", "consent": { "email": "pending" } })),
+        (
+            world.people[5],
+            serde_json::json!({ "email": "six@example.org", "consent": { "email": "pending" } }),
+        ),
     ] {
         let before = world.store.profiles.get(person.id).await.unwrap();
         let serde_json::Value::Object(document) = change else { unreachable!() };
@@ -209,7 +209,8 @@ async fn an_item_that_nobody_can_read_keeps_no_other_campaign_waiting() {
     for table in [tables::CONTROL, tables::LEDGER] {
         for bucket in 0..16 {
             let partition = if table == tables::CONTROL { "campaigns" } else { "x#nonsense" };
-            let mut item = Item::new(Key::new(partition, format!("nonsense-{bucket}"))).with("doc", "no JSON");
+            let mut item =
+                Item::new(Key::new(partition, format!("nonsense-{bucket}"))).with("doc", "no JSON");
             item.due = Some(Due { bucket, at_ms: 0 });
             world.engine.batch_put(table, vec![item]).await.unwrap();
         }

@@ -53,7 +53,8 @@ async fn every_fault(options: Options) {
     let mut met = 0;
     for fault in Fault::ALL {
         for call in 0..calls {
-            let story = format!("{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {fault:?} at call {call}");
+            let story =
+                format!("{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {fault:?} at call {call}");
             let world = World::new(everybody(), options, Faults::new(Some((call, fault)))).await;
             world.activate().await;
             world.run().await;
@@ -69,13 +70,20 @@ async fn every_fault(options: Options) {
             for person in &world.people {
                 let code = verdict.codes[&person.id];
                 let in_doubt = matches!(code, Code::Unknown | Code::SentAgain | Code::UnknownOnce);
-                assert!(code == person.fate.code() || in_doubt, "{story}: {:?} is {}", person.fate, code.reason());
+                assert!(
+                    code == person.fate.code() || in_doubt,
+                    "{story}: {:?} is {}",
+                    person.fate,
+                    code.reason()
+                );
             }
             met += usize::from(world.calls() > call);
         }
     }
     assert_eq!(met, calls * Fault::ALL.len());
-    println!("{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {met} fault points tried over {calls} calls");
+    println!(
+        "{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {met} fault points tried over {calls} calls"
+    );
 }
 
 #[tokio::test]
@@ -95,7 +103,8 @@ async fn any_fault_with_every_message_doubled_keeps_the_promises() {
 
 #[tokio::test]
 async fn any_fault_where_doubt_is_resent_keeps_the_promises() {
-    every_fault(Options { tenancy: Tenancy::Sole, on_unknown: OnUnknown::Resend, ..Options::default() }).await;
+    every_fault(Options { tenancy: Tenancy::Sole, on_unknown: OnUnknown::Resend, ..Options::default() })
+        .await;
 }
 
 #[tokio::test]
@@ -109,7 +118,12 @@ async fn somebody_who_kills_the_process_fails_alone() {
     assert!(verdict.unknown() <= Options::default().window);
     for person in &world.people {
         let code = verdict.codes[&person.id];
-        assert!(code == person.fate.code() || code == Code::Unknown, "{:?} is {}", person.fate, code.reason());
+        assert!(
+            code == person.fate.code() || code == Code::Unknown,
+            "{:?} is {}",
+            person.fate,
+            code.reason()
+        );
     }
     assert_eq!(verdict.count(Code::Crashed), 1);
 }
@@ -136,7 +150,8 @@ async fn a_provider_that_is_down_for_a_while_loses_nobody() {
 
 #[tokio::test]
 async fn a_provider_that_stays_down_fails_everybody_after_the_retry_period() {
-    let world = run(everybody(), Options { trouble: Trouble::DownFor(usize::MAX), ..Options::default() }, None).await;
+    let world =
+        run(everybody(), Options { trouble: Trouble::DownFor(usize::MAX), ..Options::default() }, None).await;
     let verdict = Verdict::of(&world, OnUnknown::Hold, "down for good").await;
     assert_eq!(world.provider.total(), 0);
     assert_eq!(verdict.count(Code::Sent), 0);

@@ -107,8 +107,7 @@ impl Aws {
                 .send()
                 .await
                 .map_err(|error| failure(DYNAMODB, error))?;
-            left =
-                output.unprocessed_items.and_then(|mut tables| tables.remove(table)).unwrap_or_default();
+            left = output.unprocessed_items.and_then(|mut tables| tables.remove(table)).unwrap_or_default();
             if !left.is_empty() {
                 // What was not taken was too much for the moment, so that even progress calls for a pause.
                 self.pause(idle).await;

@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn lists_of_one_need_no_parentheses() {
-        let nested = Condition::All(vec![Condition::Any(vec![Condition::All(vec![Condition::equals("n", 1)])])]);
+        let nested =
+            Condition::All(vec![Condition::Any(vec![Condition::All(vec![Condition::equals("n", 1)])])]);
         assert_eq!(conditioned(&nested), "(attribute_not_exists(ttl) OR ttl > 7) AND n = 1");
     }
 

@@ -19,7 +19,11 @@ pub(super) const NOTHING: &str = "nothing";
 /// What an attribute is called where it is stored. One that is called like a field of ours gets `_` in front, and so does
 /// one that already looks like that.
 pub(super) fn stored_name(name: &str) -> Cow<'_, str> {
-    if is_reserved(name.trim_start_matches('_')) { Cow::Owned(format!("_{name}")) } else { Cow::Borrowed(name) }
+    if is_reserved(name.trim_start_matches('_')) {
+        Cow::Owned(format!("_{name}"))
+    } else {
+        Cow::Borrowed(name)
+    }
 }
 
 fn name_of(stored: String) -> String {
@@ -128,11 +132,7 @@ pub(super) fn decode_live(
     stored: impl IntoIterator<Item = Stored>,
     now: i64,
 ) -> Result<Vec<Item>, PlatformError> {
-    stored
-        .into_iter()
-        .map(decode)
-        .filter(|item| !matches!(item, Ok(item) if is_expired(item, now)))
-        .collect()
+    stored.into_iter().map(decode).filter(|item| !matches!(item, Ok(item) if is_expired(item, now))).collect()
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ impl Aws {
             let items = decode_live(output.items.unwrap_or_default(), self.now_seconds())?;
             start = output.last_evaluated_key;
             if !items.is_empty() || start.is_none() {
-                let next = start.map(|mut key| cursor(item::take_key(&mut key)?, table, &scan)).transpose()?;
+                let next =
+                    start.map(|mut key| cursor(item::take_key(&mut key)?, table, &scan)).transpose()?;
                 return Ok(Page { items, next });
             }
         }

@@ -112,14 +112,8 @@ impl Aws {
     }
 
     async fn unschedule(&self, schedules: &Schedules, name: &str) -> Result<(), PlatformError> {
-        let deleted = self
-            .inner
-            .scheduler
-            .delete_schedule()
-            .group_name(&schedules.group)
-            .name(name)
-            .send()
-            .await;
+        let deleted =
+            self.inner.scheduler.delete_schedule().group_name(&schedules.group).name(name).send().await;
         match deleted {
             Ok(_) => Ok(()),
             Err(error)

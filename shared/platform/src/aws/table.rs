@@ -119,7 +119,8 @@ impl Table for Aws {
                     let item = anew(key, &changes)?;
                     let mut with = Placeholders::default();
                     let nothing = expression::nothing_there(now, &mut with);
-                    if let Sent::Applied(_) = self.send_put(name, item.clone(), Some((nothing, with))).await? {
+                    if let Sent::Applied(_) = self.send_put(name, item.clone(), Some((nothing, with))).await?
+                    {
                         return Ok(Updated::New(item));
                     }
                 }

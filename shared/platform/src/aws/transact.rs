@@ -13,9 +13,7 @@ use super::item::{self, is_expired};
 use super::table::{Sent, anew};
 use super::{ATTEMPTS, Aws};
 use crate::rules::change::holds;
-use crate::{
-    Change, Condition, Consistency, PlatformError, Table, TransactError, Updated, Write, WriteKind,
-};
+use crate::{Change, Condition, Consistency, PlatformError, Table, TransactError, Updated, Write, WriteKind};
 
 /// How an update is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +40,9 @@ impl Aws {
         let condition = write.condition.as_ref();
         let table = self.inner.names.table_name(write.table)?;
         match &write.kind {
-            WriteKind::Update(_, changes) if changes.iter().any(|change| matches!(change, Change::Add(..))) => {
+            WriteKind::Update(_, changes)
+                if changes.iter().any(|change| matches!(change, Change::Add(..))) =>
+            {
                 return self.write_together(std::slice::from_ref(write)).await;
             }
             WriteKind::Update(key, changes) => {

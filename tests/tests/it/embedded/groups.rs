@@ -13,11 +13,7 @@ use tokio::task::JoinSet;
 async fn jobs_of_one_group_fail_apart() {
     let engine = EmbeddedEngine::in_a_folder();
     let platform = engine.embedded.platform();
-    platform
-        .table
-        .batch_put(A, vec![Item::new(Key::new("text", "s")).with("n", "five")])
-        .await
-        .unwrap();
+    platform.table.batch_put(A, vec![Item::new(Key::new("text", "s")).with("n", "five")]).await.unwrap();
     let mut tasks = JoinSet::new();
     for n in 0..300 {
         let platform = platform.clone();
@@ -32,9 +28,7 @@ async fn jobs_of_one_group_fail_apart() {
                 1 => writes.push(Write::check(B, key.clone(), Condition::Exists)),
                 _ => writes.push(Write::update(A, Key::new("text", "s"), vec![Change::add("n", 1)])),
             }
-            let outcome = platform
-                .commit(writes, vec![Message::new(WORK, n.to_string())])
-                .await;
+            let outcome = platform.commit(writes, vec![Message::new(WORK, n.to_string())]).await;
             match (n % 3, outcome) {
                 (0, Ok(())) | (2, Err(TransactError::Engine(PlatformError::Invalid(_)))) => {}
                 (1, Err(TransactError::ConditionFailed(positions))) => assert_eq!(positions, [2]),
@@ -48,12 +42,7 @@ async fn jobs_of_one_group_fail_apart() {
     tasks.join_all().await;
     let page = platform.table.query(A, Query::of("p", 1000)).await.unwrap();
     assert_eq!(page.items.len(), 100);
-    let count = platform
-        .table
-        .get(B, &Key::new("count", "s"), Consistency::Strong)
-        .await
-        .unwrap()
-        .unwrap();
+    let count = platform.table.get(B, &Key::new("count", "s"), Consistency::Strong).await.unwrap().unwrap();
     assert_eq!(count.number("n"), Some(100));
     assert_eq!(engine.embedded.counts(WORK).await.unwrap().visible, 100);
 }
@@ -81,10 +70,7 @@ async fn the_log_is_copied_while_writing_and_reading_go_on() {
         longest = longest.max(std::fs::metadata(&log).unwrap().len());
     }
     let written = 60 * 100 * 30_000;
-    assert!(
-        longest < written * 3 / 4,
-        "the log grew to {longest} of {written} bytes"
-    );
+    assert!(longest < written * 3 / 4, "the log grew to {longest} of {written} bytes");
 }
 
 #[tokio::test]
@@ -92,10 +78,7 @@ async fn a_queue_of_another_engine_gets_its_messages_after_the_writes() {
     let [one, other] = [EmbeddedEngine::in_memory(), EmbeddedEngine::in_memory()];
     let writes = || vec![Write::put(A, Item::new(Key::new("p", "s"))).when(Condition::NotExists)];
     let message = || vec![Message::new(WORK, "one".to_owned())];
-    one.embedded
-        .commit(&other.embedded, writes(), message())
-        .await
-        .unwrap();
+    one.embedded.commit(&other.embedded, writes(), message()).await.unwrap();
     assert_eq!(other.embedded.counts(WORK).await.unwrap().visible, 1);
     assert_eq!(one.embedded.counts(WORK).await.unwrap().visible, 0);
     let again = one.embedded.commit(&other.embedded, writes(), message()).await;
@@ -115,35 +98,16 @@ async fn a_wrapped_queue_is_not_bypassed() {
     }
     let engine = EmbeddedEngine::in_memory();
     let writes = vec![Write::put(A, Item::new(Key::new("p", "s")))];
-    let outcome = engine
-        .embedded
-        .commit(&Losing, writes, vec![Message::new(WORK, "one".to_owned())])
-        .await;
+    let outcome = engine.embedded.commit(&Losing, writes, vec![Message::new(WORK, "one".to_owned())]).await;
     assert!(matches!(outcome, Err(TransactError::Engine(_))));
-    assert!(
-        engine
-            .embedded
-            .get(A, &Key::new("p", "s"), Consistency::Strong)
-            .await
-            .unwrap()
-            .is_some()
-    );
-    assert!(
-        engine
-            .embedded
-            .receive(WORK, 1, std::time::Duration::ZERO, 1)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(engine.embedded.get(A, &Key::new("p", "s"), Consistency::Strong).await.unwrap().is_some());
+    assert!(engine.embedded.receive(WORK, 1, std::time::Duration::ZERO, 1).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn large_tables_are_estimated_from_a_part() {
     let engine = EmbeddedEngine::in_memory().embedded;
-    let items = (0..20_000)
-        .map(|n| Item::new(Key::new(format!("profile-{n}"), "s")))
-        .collect();
+    let items = (0..20_000).map(|n| Item::new(Key::new(format!("profile-{n}"), "s"))).collect();
     engine.batch_put(A, items).await.unwrap();
     let estimate = engine.estimate(A).await.unwrap();
     assert!((17_000..23_000).contains(&estimate), "{estimate} of 20000");

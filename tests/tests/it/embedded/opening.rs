@@ -22,46 +22,18 @@ async fn what_was_written_is_there_after_reopening() {
     let folder = TempDir::new().unwrap();
     let engine = open(&folder).unwrap();
     engine.transact(write(1)).await.unwrap();
-    engine
-        .send(vec![Message::new(WORK, "one".to_owned())])
-        .await
-        .unwrap();
-    let wake_up = WakeUp {
-        name: "w".to_owned(),
-        at: jiff::Timestamp::UNIX_EPOCH,
-        body: "{}".to_owned(),
-    };
+    engine.send(vec![Message::new(WORK, "one".to_owned())]).await.unwrap();
+    let wake_up = WakeUp { name: "w".to_owned(), at: jiff::Timestamp::UNIX_EPOCH, body: "{}".to_owned() };
     engine.put(wake_up).await.unwrap();
     drop(engine);
 
     let engine = open(&folder).unwrap();
-    assert!(
-        engine
-            .get(A, &Key::new("p", "1"), Consistency::Strong)
-            .await
-            .unwrap()
-            .is_some()
-    );
-    engine
-        .send(vec![Message::new(WORK, "two".to_owned())])
-        .await
-        .unwrap();
-    let received = engine
-        .receive(WORK, 10, Duration::from_secs(30), 5)
-        .await
-        .unwrap();
-    assert_eq!(
-        received
-            .iter()
-            .map(|message| message.body.as_str())
-            .collect::<Vec<_>>(),
-        ["one", "two"]
-    );
+    assert!(engine.get(A, &Key::new("p", "1"), Consistency::Strong).await.unwrap().is_some());
+    engine.send(vec![Message::new(WORK, "two".to_owned())]).await.unwrap();
+    let received = engine.receive(WORK, 10, Duration::from_secs(30), 5).await.unwrap();
+    assert_eq!(received.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     assert_ne!(received[0].id, received[1].id);
-    assert_eq!(
-        engine.next_wake_up().await.unwrap(),
-        Some(jiff::Timestamp::UNIX_EPOCH)
-    );
+    assert_eq!(engine.next_wake_up().await.unwrap(), Some(jiff::Timestamp::UNIX_EPOCH));
 }
 
 #[tokio::test]
@@ -71,10 +43,7 @@ async fn a_folder_in_use_is_refused_at_once_and_free_after_the_last_handle() {
     let platform = engine.platform();
     assert!(matches!(open(&folder), Err(OpenError::Locked { .. })));
     drop(engine);
-    assert!(
-        matches!(open(&folder), Err(OpenError::Locked { .. })),
-        "the platform still holds it"
-    );
+    assert!(matches!(open(&folder), Err(OpenError::Locked { .. })), "the platform still holds it");
     drop(platform);
     open(&folder).unwrap();
 }
@@ -114,10 +83,7 @@ fn a_newer_schema_is_refused() {
     let folder = TempDir::new().unwrap();
     drop(open(&folder).unwrap());
     patch_header(&folder, 60, 77);
-    assert!(matches!(
-        open(&folder),
-        Err(OpenError::Newer { found: 77, known: 1 })
-    ));
+    assert!(matches!(open(&folder), Err(OpenError::Newer { found: 77, known: 1 })));
 }
 
 #[test]
@@ -157,15 +123,6 @@ async fn shutdown_waits_for_what_is_queued_and_leaves_no_log() {
 async fn tables_whose_names_differ_by_case_only_are_apart() {
     let engine = Embedded::in_memory(Arc::new(TestClock::default()));
     let [lower, upper] = [platform::TableName("names"), platform::TableName("NAMES")];
-    engine
-        .transact(vec![Write::put(lower, Item::new(Key::new("p", "s")))])
-        .await
-        .unwrap();
-    assert_eq!(
-        engine
-            .get(upper, &Key::new("p", "s"), Consistency::Strong)
-            .await
-            .unwrap(),
-        None
-    );
+    engine.transact(vec![Write::put(lower, Item::new(Key::new("p", "s")))]).await.unwrap();
+    assert_eq!(engine.get(upper, &Key::new("p", "s"), Consistency::Strong).await.unwrap(), None);
 }

@@ -43,11 +43,7 @@ async fn a_waiter_wakes_when_a_delay_is_over() {
     let embedded = engine.embedded.clone();
     let waiting = tokio::spawn(async move { embedded.wait_for_messages(WORK, MINUTE).await.unwrap() });
     settle().await;
-    engine
-        .embedded
-        .send(vec![message("one").after(Duration::from_secs(5))])
-        .await
-        .unwrap();
+    engine.embedded.send(vec![message("one").after(Duration::from_secs(5))]).await.unwrap();
     settle().await;
     assert!(!waiting.is_finished());
     engine.clock.advance(Duration::from_secs(5));
@@ -57,37 +53,21 @@ async fn a_waiter_wakes_when_a_delay_is_over() {
 #[tokio::test]
 async fn a_waiter_wakes_for_a_release_and_for_a_visibility_that_ends() {
     let engine = EmbeddedEngine::in_memory();
-    engine
-        .embedded
-        .send(vec![message("one"), message("two")])
-        .await
-        .unwrap();
-    let received = engine
-        .embedded
-        .receive(WORK, 2, Duration::from_secs(30), 5)
-        .await
-        .unwrap();
+    engine.embedded.send(vec![message("one"), message("two")]).await.unwrap();
+    let received = engine.embedded.receive(WORK, 2, Duration::from_secs(30), 5).await.unwrap();
     for released in [true, false] {
         let embedded = engine.embedded.clone();
         let waiting = tokio::spawn(async move { embedded.wait_for_messages(WORK, MINUTE).await.unwrap() });
         settle().await;
         assert!(!waiting.is_finished());
         if released {
-            engine
-                .embedded
-                .release(WORK, vec![received[0].receipt.clone()], Duration::ZERO)
-                .await
-                .unwrap();
+            engine.embedded.release(WORK, vec![received[0].receipt.clone()], Duration::ZERO).await.unwrap();
         } else {
-            Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()])
-                .await
-                .unwrap();
+            Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()]).await.unwrap();
             engine.clock.advance(Duration::from_secs(30));
         }
         assert!(answer(waiting).await);
-        Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()])
-            .await
-            .unwrap();
+        Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()]).await.unwrap();
     }
 }
 
@@ -113,9 +93,7 @@ async fn waiters_in_a_folder_wake_after_the_commit() {
         engine.embedded.send(vec![message(&n.to_string())]).await.unwrap();
         let received = answer(waiting).await;
         assert_eq!(received[0].body, n.to_string());
-        Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()])
-            .await
-            .unwrap();
+        Source::delete(&engine.embedded, WORK, vec![received[0].receipt.clone()]).await.unwrap();
     }
 }
 
@@ -124,32 +102,12 @@ async fn a_queue_tells_its_counts_and_its_next_message() {
     let engine = EmbeddedEngine::in_memory();
     let embedded = &engine.embedded;
     assert_eq!(embedded.next_visible(WORK).await.unwrap(), None);
-    embedded
-        .send(vec![
-            message("now"),
-            message("now too"),
-            message("later").after(MINUTE),
-        ])
-        .await
-        .unwrap();
-    embedded
-        .receive(WORK, 1, Duration::from_secs(30), 5)
-        .await
-        .unwrap();
-    let counts = QueueCounts {
-        visible: 1,
-        in_flight: 1,
-        delayed: 1,
-    };
+    embedded.send(vec![message("now"), message("now too"), message("later").after(MINUTE)]).await.unwrap();
+    embedded.receive(WORK, 1, Duration::from_secs(30), 5).await.unwrap();
+    let counts = QueueCounts { visible: 1, in_flight: 1, delayed: 1 };
     assert_eq!(embedded.counts(WORK).await.unwrap(), counts);
-    assert_eq!(
-        embedded.next_visible(WORK).await.unwrap(),
-        Some(engine.clock.now())
-    );
-    embedded
-        .receive(WORK, 1, Duration::from_secs(30), 5)
-        .await
-        .unwrap();
+    assert_eq!(embedded.next_visible(WORK).await.unwrap(), Some(engine.clock.now()));
+    embedded.receive(WORK, 1, Duration::from_secs(30), 5).await.unwrap();
     let next = engine.clock.now() + SignedDuration::from_secs(30);
     assert_eq!(embedded.next_visible(WORK).await.unwrap(), Some(next));
 }
@@ -161,14 +119,7 @@ async fn wake_ups_tell_the_next_instant_and_that_it_changed() {
     let mut changes = embedded.schedule_changes();
     assert_eq!(embedded.next_wake_up().await.unwrap(), None);
     let at = engine.clock.now() + SignedDuration::from_secs(60);
-    embedded
-        .put(WakeUp {
-            name: "one".to_owned(),
-            at,
-            body: "{}".to_owned(),
-        })
-        .await
-        .unwrap();
+    embedded.put(WakeUp { name: "one".to_owned(), at, body: "{}".to_owned() }).await.unwrap();
     assert!(changes.has_changed().unwrap());
     changes.mark_unchanged();
     assert_eq!(embedded.next_wake_up().await.unwrap(), Some(at));
@@ -187,15 +138,7 @@ async fn wake_ups_tell_the_next_instant_and_that_it_changed() {
 async fn a_wake_up_between_two_microseconds_does_not_fire_early() {
     let engine = EmbeddedEngine::in_memory();
     let at = engine.clock.now() + SignedDuration::from_nanos(1500);
-    engine
-        .embedded
-        .put(WakeUp {
-            name: "one".to_owned(),
-            at,
-            body: "{}".to_owned(),
-        })
-        .await
-        .unwrap();
+    engine.embedded.put(WakeUp { name: "one".to_owned(), at, body: "{}".to_owned() }).await.unwrap();
     engine.clock.advance(Duration::from_nanos(1499));
     assert_eq!(engine.embedded.fire_due(WAKE_UPS).await.unwrap(), 0);
     engine.clock.advance(Duration::from_nanos(501));
@@ -213,9 +156,7 @@ async fn the_janitor_removes_what_is_expired_and_nothing_else() {
         item
     };
     for table in [A, B] {
-        let writes = (0..30)
-            .map(|n| Write::put(table, item(n, (n % 3 > 0).then_some(now + n))))
-            .collect();
+        let writes = (0..30).map(|n| Write::put(table, item(n, (n % 3 > 0).then_some(now + n)))).collect();
         engine.embedded.transact(writes).await.unwrap();
     }
     assert_eq!(engine.embedded.remove_expired(100).await.unwrap(), 0);
@@ -230,14 +171,7 @@ async fn the_janitor_removes_what_is_expired_and_nothing_else() {
     }
     assert_eq!(removed, [10, 10, 8]);
     for table in [A, B] {
-        assert_eq!(
-            engine.embedded.estimate(table).await.unwrap(),
-            16,
-            "rows are gone"
-        );
-        assert_eq!(
-            engine.embedded.query_due(table, 0, 100, 100).await.unwrap().len(),
-            16
-        );
+        assert_eq!(engine.embedded.estimate(table).await.unwrap(), 16, "rows are gone");
+        assert_eq!(engine.embedded.query_due(table, 0, 100, 100).await.unwrap().len(), 16);
     }
 }

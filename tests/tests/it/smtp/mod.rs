@@ -33,10 +33,7 @@ fn letter(n: usize) -> Letter {
 
 fn letter_with(n: usize, body: &str) -> Letter {
     let text = format!("From: {FROM}\r\nMessage-ID: <{n}@test>\r\nSubject: {n}\r\n\r\n{body}");
-    Letter {
-        to: format!("r{n}@example.com"),
-        text: text.into_bytes(),
-    }
+    Letter { to: format!("r{n}@example.com"), text: text.into_bytes() }
 }
 
 fn letters(count: usize) -> Vec<Letter> {
@@ -44,24 +41,15 @@ fn letters(count: usize) -> Vec<Letter> {
 }
 
 async fn send(pool: &SmtpPool, letters: &[Letter], until: Duration) -> Vec<Answer> {
-    let window: Vec<_> = letters
-        .iter()
-        .map(|letter| Outgoing {
-            from: FROM,
-            to: &letter.to,
-            message: &letter.text,
-        })
-        .collect();
+    let window: Vec<_> =
+        letters.iter().map(|letter| Outgoing { from: FROM, to: &letter.to, message: &letter.text }).collect();
     let answers = pool.send(&window, until).await;
     assert_eq!(answers.len(), letters.len(), "one answer a message");
     answers
 }
 
 fn config(sink: &Sink) -> SmtpConfig {
-    SmtpConfig {
-        tls: Tls::None,
-        ..SmtpConfig::new("127.0.0.1", sink.address().port())
-    }
+    SmtpConfig { tls: Tls::None, ..SmtpConfig::new("127.0.0.1", sink.address().port()) }
 }
 
 fn pool(sink: &Sink) -> SmtpPool {
@@ -86,18 +74,12 @@ fn is_doubtful(answer: &Answer) -> bool {
 
 #[track_caller]
 fn assert_cause(answer: &Answer, expected: NotAccepted) {
-    assert!(
-        matches!(answer, Answer::NotAccepted { cause, .. } if *cause == expected),
-        "{answer:?}"
-    );
+    assert!(matches!(answer, Answer::NotAccepted { cause, .. } if *cause == expected), "{answer:?}");
 }
 
 #[track_caller]
 fn assert_reason(answer: &Answer, expected: Refusal) {
-    assert!(
-        matches!(answer, Answer::Refused { reason, .. } if *reason == expected),
-        "{answer:?}"
-    );
+    assert!(matches!(answer, Answer::Refused { reason, .. } if *reason == expected), "{answer:?}");
 }
 
 async fn until_ended(sink: &Sink, connections: u64) {
@@ -111,9 +93,5 @@ async fn until_ended(sink: &Sink, connections: u64) {
 
 fn secured(sink: &Sink, tls: Tls) -> SmtpConfig {
     let extra_roots_pem = sink.certificate_pem().map(str::to_owned);
-    SmtpConfig {
-        tls,
-        extra_roots_pem,
-        ..SmtpConfig::new("localhost", sink.address().port())
-    }
+    SmtpConfig { tls, extra_roots_pem, ..SmtpConfig::new("localhost", sink.address().port()) }
 }

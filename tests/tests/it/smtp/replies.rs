@@ -10,11 +10,7 @@ use super::*;
 #[tokio::test]
 async fn a_window_goes_out_in_order_with_and_without_pipelining() {
     for pipelining in [true, false] {
-        let sink = sink(SinkOptions {
-            pipelining,
-            ..SinkOptions::default()
-        })
-        .await;
+        let sink = sink(SinkOptions { pipelining, ..SinkOptions::default() }).await;
         let pool = pool(&sink);
         for round in 0..3 {
             let window: Vec<_> = (round * 10..round * 10 + 10).map(letter).collect();
@@ -23,14 +19,8 @@ async fn a_window_goes_out_in_order_with_and_without_pipelining() {
             assert_eq!(answers[0], Answer::Accepted { provider_id: id });
             assert!(answers.iter().all(is_accepted), "{answers:?}");
         }
-        let expected: Vec<_> = (0..30)
-            .map(|n| (format!("r{n}@example.com"), format!("{n}@test")))
-            .collect();
-        let received: Vec<_> = sink
-            .messages()
-            .into_iter()
-            .map(|m| (m.to, m.message_id))
-            .collect();
+        let expected: Vec<_> = (0..30).map(|n| (format!("r{n}@example.com"), format!("{n}@test"))).collect();
+        let received: Vec<_> = sink.messages().into_iter().map(|m| (m.to, m.message_id)).collect();
         assert_eq!(received, expected);
         let counts = sink.counts();
         assert_eq!((counts.connections, counts.violations), (1, 0));
@@ -47,16 +37,9 @@ async fn an_empty_window_opens_no_connection() {
 /// F2: what arrives is what was written, dots, odd line ends and all.
 #[tokio::test]
 async fn messages_arrive_byte_for_byte() {
-    let sink = sink(SinkOptions {
-        keep: Keep::Messages,
-        ..SinkOptions::default()
-    })
-    .await;
+    let sink = sink(SinkOptions { keep: Keep::Messages, ..SinkOptions::default() }).await;
     let bodies = [
-        (
-            "https://shop.example=\r\n.com/offer\r\n",
-            "https://shop.example=\r\n.com/offer\r\n",
-        ),
+        ("https://shop.example=\r\n.com/offer\r\n", "https://shop.example=\r\n.com/offer\r\n"),
         (".\r\n..\r\n.QUIT\r\n", ".\r\n..\r\n.QUIT\r\n"),
         ("no end", "no end\r\n"),
         ("", ""),
@@ -65,17 +48,10 @@ async fn messages_arrive_byte_for_byte() {
             "smuggled\r\n.\r\nMAIL FROM:<x@example.com>\r\n.\r\n",
         ),
     ];
-    let mut window: Vec<_> = bodies
-        .iter()
-        .enumerate()
-        .map(|(n, (body, _))| letter_with(n, body))
-        .collect();
+    let mut window: Vec<_> = bodies.iter().enumerate().map(|(n, (body, _))| letter_with(n, body)).collect();
     let large = format!("{}\r\n.\r\n", "x".repeat(70)).repeat(20_000);
     window.push(letter_with(bodies.len(), &large));
-    window.push(Letter {
-        to: "dot@example.com".into(),
-        text: b".starts with a dot\r\n".to_vec(),
-    });
+    window.push(Letter { to: "dot@example.com".into(), text: b".starts with a dot\r\n".to_vec() });
     let answers = send(&pool(&sink), &window, AMPLE).await;
     assert!(answers.iter().all(is_accepted), "{answers:?}");
 
@@ -96,10 +72,7 @@ async fn a_refused_recipient_leaves_the_others_accepted() {
     for (pipelining, data_without_recipient) in [(true, false), (true, true), (false, false)] {
         let refuse_recipient =
             [0, 4, 5, 9].map(|n| (format!("r{n}@example.com"), "550 5.1.1 unknown".to_owned()));
-        let refuse_message = [(
-            String::from("r7@example.com"),
-            String::from("554 5.7.1 looks like spam"),
-        )];
+        let refuse_message = [(String::from("r7@example.com"), String::from("554 5.7.1 looks like spam"))];
         let sink = sink(SinkOptions {
             pipelining,
             data_without_recipient,
@@ -117,18 +90,11 @@ async fn a_refused_recipient_leaves_the_others_accepted() {
                 _ => assert!(is_accepted(answer), "{n}: {answer:?}"),
             }
         }
-        assert_eq!(
-            recorded(&sink),
-            [1, 2, 3, 6, 8].map(|n| format!("r{n}@example.com"))
-        );
+        assert_eq!(recorded(&sink), [1, 2, 3, 6, 8].map(|n| format!("r{n}@example.com")));
         // The connection is still in step: the next window can use it.
         assert!(send(&pool, &[letter(20)], AMPLE).await.iter().all(is_accepted));
         let counts = sink.counts();
-        assert_eq!(
-            (counts.connections, counts.violations),
-            (1, 0),
-            "{pipelining} {data_without_recipient}"
-        );
+        assert_eq!((counts.connections, counts.violations), (1, 0), "{pipelining} {data_without_recipient}");
     }
 }
 
@@ -145,11 +111,7 @@ async fn addresses_that_are_none_never_reach_the_server() {
 
 #[tokio::test]
 async fn a_message_above_the_servers_size_is_refused_and_the_rest_sent() {
-    let sink = sink(SinkOptions {
-        extensions: vec!["SIZE 1000".into()],
-        ..SinkOptions::default()
-    })
-    .await;
+    let sink = sink(SinkOptions { extensions: vec!["SIZE 1000".into()], ..SinkOptions::default() }).await;
     let window = [letter(0), letter_with(1, &"x".repeat(1000)), letter(2)];
     let answers = send(&pool(&sink), &window, AMPLE).await;
     assert_reason(&answers[1], Refusal::TooLarge);
@@ -161,16 +123,9 @@ async fn a_message_above_the_servers_size_is_refused_and_the_rest_sent() {
 async fn a_refused_sender_is_a_misconfiguration() {
     for pipelining in [true, false] {
         let refuse_sender = Some("550 5.7.1 you may not send as this".to_owned());
-        let sink = sink(SinkOptions {
-            pipelining,
-            refuse_sender,
-            ..SinkOptions::default()
-        })
-        .await;
+        let sink = sink(SinkOptions { pipelining, refuse_sender, ..SinkOptions::default() }).await;
         let answers = send(&pool(&sink), &letters(3), AMPLE).await;
-        answers
-            .iter()
-            .for_each(|answer| assert_cause(answer, NotAccepted::Misconfigured));
+        answers.iter().for_each(|answer| assert_cause(answer, NotAccepted::Misconfigured));
         assert_eq!(sink.counts().violations, 0);
     }
 }
@@ -178,15 +133,10 @@ async fn a_refused_sender_is_a_misconfiguration() {
 /// I1: what is over the rate comes back as a throttle, and only that.
 #[tokio::test]
 async fn a_throttled_message_is_not_accepted_and_not_lost() {
-    let sink = sink(SinkOptions {
-        per_second: Some(14),
-        ..SinkOptions::default()
-    })
-    .await;
+    let sink = sink(SinkOptions { per_second: Some(14), ..SinkOptions::default() }).await;
     let answers = send(&pool(&sink), &letters(60), AMPLE).await;
     let (taken, rest): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| is_accepted(answer));
-    rest.iter()
-        .for_each(|answer| assert_cause(answer, NotAccepted::Throttled));
+    rest.iter().for_each(|answer| assert_cause(answer, NotAccepted::Throttled));
     assert_eq!(taken.len(), recorded(&sink).len());
     assert_eq!(rest.len() as u64, sink.counts().throttled);
     assert!(!rest.is_empty() && taken.len() >= 14);
@@ -195,19 +145,10 @@ async fn a_throttled_message_is_not_accepted_and_not_lost() {
 /// I9: a greylisted recipient is told from a refused one, and the wait the server asked for is passed on.
 #[tokio::test]
 async fn a_greylisted_recipient_is_taken_the_second_time() {
-    let sink = sink(SinkOptions {
-        greylist: true,
-        ..SinkOptions::default()
-    })
-    .await;
+    let sink = sink(SinkOptions { greylist: true, ..SinkOptions::default() }).await;
     let pool = pool(&sink);
     for answer in send(&pool, &letters(5), AMPLE).await {
-        let Answer::NotAccepted {
-            cause: NotAccepted::Transient,
-            retry_after,
-            ..
-        } = answer
-        else {
+        let Answer::NotAccepted { cause: NotAccepted::Transient, retry_after, .. } = answer else {
             panic!("{answer:?}")
         };
         assert_eq!(retry_after, Some(Duration::from_secs(60)));

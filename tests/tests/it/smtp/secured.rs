@@ -9,18 +9,12 @@ use envoi_tests::sink::{Keep, SinkOptions, SinkTls};
 use super::*;
 
 fn credentials(password: &str) -> Option<Credentials> {
-    Some(Credentials {
-        username: "user".into(),
-        password: password.into(),
-    })
+    Some(Credentials { username: "user".into(), password: password.into() })
 }
 
 #[tokio::test]
 async fn tls_and_logins_of_every_kind_work() {
-    for (sink_tls, tls) in [
-        (SinkTls::StartTls, Tls::StartTls),
-        (SinkTls::Implicit, Tls::Implicit),
-    ] {
+    for (sink_tls, tls) in [(SinkTls::StartTls, Tls::StartTls), (SinkTls::Implicit, Tls::Implicit)] {
         for mechanisms in ["PLAIN LOGIN", "LOGIN"] {
             let sink = sink(SinkOptions {
                 tls: sink_tls,
@@ -30,10 +24,7 @@ async fn tls_and_logins_of_every_kind_work() {
                 ..SinkOptions::default()
             })
             .await;
-            let config = SmtpConfig {
-                credentials: credentials("päss"),
-                ..secured(&sink, tls)
-            };
+            let config = SmtpConfig { credentials: credentials("päss"), ..secured(&sink, tls) };
             let mut window = letters(5);
             window.push(letter_with(5, &format!("{}\r\n", "x".repeat(78)).repeat(3000)));
             window.push(letter(6));
@@ -45,15 +36,9 @@ async fn tls_and_logins_of_every_kind_work() {
             assert!(sink.messages()[5].message.as_deref() == Some(&window[5].text));
             assert_eq!(sink.counts().connections, 1);
 
-            let wrong = SmtpPool::new(SmtpConfig {
-                credentials: credentials("wrong"),
-                ..config
-            })
-            .unwrap();
+            let wrong = SmtpPool::new(SmtpConfig { credentials: credentials("wrong"), ..config }).unwrap();
             let answers = send(&wrong, &letters(2), AMPLE).await;
-            answers
-                .iter()
-                .for_each(|answer| assert_cause(answer, NotAccepted::Misconfigured));
+            answers.iter().for_each(|answer| assert_cause(answer, NotAccepted::Misconfigured));
             assert_eq!(recorded(&sink).len(), 14);
         }
     }
@@ -62,68 +47,34 @@ async fn tls_and_logins_of_every_kind_work() {
 #[tokio::test]
 async fn a_login_the_server_does_not_know_is_a_misconfiguration() {
     let login = Some(("user".to_owned(), "pass".to_owned()));
-    let options = SinkOptions {
-        login,
-        mechanisms: "XOAUTH2".into(),
-        ..SinkOptions::default()
-    };
+    let options = SinkOptions { login, mechanisms: "XOAUTH2".into(), ..SinkOptions::default() };
     let sink = sink(options).await;
-    let pool = SmtpPool::new(SmtpConfig {
-        credentials: credentials("pass"),
-        ..config(&sink)
-    })
-    .unwrap();
-    assert_cause(
-        &send(&pool, &letters(1), AMPLE).await[0],
-        NotAccepted::Misconfigured,
-    );
+    let pool = SmtpPool::new(SmtpConfig { credentials: credentials("pass"), ..config(&sink) }).unwrap();
+    assert_cause(&send(&pool, &letters(1), AMPLE).await[0], NotAccepted::Misconfigured);
     // And so is no login where one is wanted.
     let pool = SmtpPool::new(config(&sink)).unwrap();
-    assert_cause(
-        &send(&pool, &letters(1), AMPLE).await[0],
-        NotAccepted::Misconfigured,
-    );
+    assert_cause(&send(&pool, &letters(1), AMPLE).await[0], NotAccepted::Misconfigured);
 }
 
 #[tokio::test]
 async fn there_is_no_way_down_to_plain_text() {
     let plain = sink(SinkOptions::default()).await;
-    let pool = SmtpPool::new(SmtpConfig {
-        tls: Tls::StartTls,
-        ..config(&plain)
-    })
-    .unwrap();
-    assert_cause(
-        &send(&pool, &letters(1), AMPLE).await[0],
-        NotAccepted::Unreachable,
-    );
+    let pool = SmtpPool::new(SmtpConfig { tls: Tls::StartTls, ..config(&plain) }).unwrap();
+    assert_cause(&send(&pool, &letters(1), AMPLE).await[0], NotAccepted::Unreachable);
     assert_eq!(plain.counts().offered, 0);
 
-    let config = SmtpConfig {
-        credentials: credentials("x"),
-        tls: Tls::None,
-        ..SmtpConfig::new("192.0.2.1", 25)
-    };
+    let config =
+        SmtpConfig { credentials: credentials("x"), tls: Tls::None, ..SmtpConfig::new("192.0.2.1", 25) };
     assert!(matches!(SmtpPool::new(config), Err(ConfigError::PlaintextAuth)));
 }
 
 #[tokio::test]
 async fn a_certificate_nobody_vouches_for_is_not_trusted() {
-    let options = SinkOptions {
-        tls: SinkTls::StartTls,
-        ..SinkOptions::default()
-    };
+    let options = SinkOptions { tls: SinkTls::StartTls, ..SinkOptions::default() };
     let (sink, other) = (sink(options.clone()).await, sink(options).await);
     let extra_roots_pem = other.certificate_pem().map(str::to_owned);
-    let pool = SmtpPool::new(SmtpConfig {
-        extra_roots_pem,
-        ..secured(&sink, Tls::StartTls)
-    })
-    .unwrap();
-    assert_cause(
-        &send(&pool, &letters(1), AMPLE).await[0],
-        NotAccepted::Unreachable,
-    );
+    let pool = SmtpPool::new(SmtpConfig { extra_roots_pem, ..secured(&sink, Tls::StartTls) }).unwrap();
+    assert_cause(&send(&pool, &letters(1), AMPLE).await[0], NotAccepted::Unreachable);
     assert_eq!(sink.counts().offered, 0);
 }
 
@@ -138,9 +89,6 @@ async fn replies_injected_before_tls_are_not_believed() {
     })
     .await;
     let pool = SmtpPool::new(secured(&sink, Tls::StartTls)).unwrap();
-    assert_cause(
-        &send(&pool, &letters(1), AMPLE).await[0],
-        NotAccepted::Unreachable,
-    );
+    assert_cause(&send(&pool, &letters(1), AMPLE).await[0], NotAccepted::Unreachable);
     assert_eq!(sink.counts().offered, 0);
 }

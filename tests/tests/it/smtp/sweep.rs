@@ -40,28 +40,10 @@ async fn break_at(base: SinkOptions, fault: Fault) -> u64 {
         SinkTls::Implicit => Tls::Implicit,
     };
     let refuse_recipient = [("r1@example.com".to_owned(), "550 5.1.1 unknown".to_owned())].into();
-    let sink = sink(SinkOptions {
-        refuse_recipient,
-        fault: Some(fault),
-        ..base
-    })
-    .await;
-    let longest = if fault.kind == FaultKind::Stall {
-        Duration::from_secs(1)
-    } else {
-        AMPLE
-    };
-    let timeouts = Timeouts {
-        connect: longest,
-        command: longest,
-        data: longest,
-        ..Timeouts::default()
-    };
-    let pool = SmtpPool::new(SmtpConfig {
-        timeouts,
-        ..secured(&sink, tls)
-    })
-    .unwrap();
+    let sink = sink(SinkOptions { refuse_recipient, fault: Some(fault), ..base }).await;
+    let longest = if fault.kind == FaultKind::Stall { Duration::from_secs(1) } else { AMPLE };
+    let timeouts = Timeouts { connect: longest, command: longest, data: longest, ..Timeouts::default() };
+    let pool = SmtpPool::new(SmtpConfig { timeouts, ..secured(&sink, tls) }).unwrap();
 
     let mut window = letters(6);
     // Long enough to come in pieces, and to fill the buffers on its way.
@@ -81,10 +63,7 @@ async fn break_at(base: SinkOptions, fault: Fault) -> u64 {
             Answer::Ambiguous { .. } => {}
         }
     }
-    assert!(
-        answers.iter().filter(|answer| is_doubtful(answer)).count() <= 1,
-        "{context}"
-    );
+    assert!(answers.iter().filter(|answer| is_doubtful(answer)).count() <= 1, "{context}");
     // Steps 0 to 4 come before the first message: connection, EHLO, MAIL, RCPT, DATA.
     if fault.step < 5 {
         assert!(!answers.iter().any(is_doubtful), "{context}");
@@ -103,10 +82,7 @@ async fn break_at(base: SinkOptions, fault: Fault) -> u64 {
     for n in [0, 2, 3, 4, 5] {
         let to = format!("r{n}@example.com");
         let count = times.get(&to).copied().unwrap_or_default();
-        assert!(
-            count == 1 || (count == 0 && doubtful == Some(to)),
-            "{n} {count} times: {context}"
-        );
+        assert!(count == 1 || (count == 0 && doubtful == Some(to)), "{n} {count} times: {context}");
     }
     let counts = sink.counts();
     assert_eq!(counts.violations, 0, "{context}");
@@ -123,34 +99,13 @@ fn times_recorded(sink: &Sink) -> BTreeMap<String, usize> {
 
 #[tokio::test]
 async fn a_break_at_any_step_never_makes_the_client_wrong() {
-    for kind in [
-        FaultKind::Reset,
-        FaultKind::Close,
-        FaultKind::Say421,
-        FaultKind::SayNonsense,
-    ] {
+    for kind in [FaultKind::Reset, FaultKind::Close, FaultKind::Say421, FaultKind::SayNonsense] {
         for queued in [Queued::Sent, Queued::Lost] {
             for pipelining in [true, false] {
-                sweep(
-                    SinkOptions {
-                        pipelining,
-                        ..SinkOptions::default()
-                    },
-                    kind,
-                    queued,
-                )
-                .await;
+                sweep(SinkOptions { pipelining, ..SinkOptions::default() }, kind, queued).await;
             }
             let data_without_recipient = true;
-            sweep(
-                SinkOptions {
-                    data_without_recipient,
-                    ..SinkOptions::default()
-                },
-                kind,
-                queued,
-            )
-            .await;
+            sweep(SinkOptions { data_without_recipient, ..SinkOptions::default() }, kind, queued).await;
         }
     }
 }
@@ -158,24 +113,8 @@ async fn a_break_at_any_step_never_makes_the_client_wrong() {
 #[tokio::test]
 async fn a_break_at_any_step_under_tls_never_makes_the_client_wrong() {
     for kind in [FaultKind::Reset, FaultKind::Close, FaultKind::Say421] {
-        sweep(
-            SinkOptions {
-                tls: SinkTls::StartTls,
-                ..SinkOptions::default()
-            },
-            kind,
-            Queued::Sent,
-        )
-        .await;
-        sweep(
-            SinkOptions {
-                tls: SinkTls::Implicit,
-                ..SinkOptions::default()
-            },
-            kind,
-            Queued::Lost,
-        )
-        .await;
+        sweep(SinkOptions { tls: SinkTls::StartTls, ..SinkOptions::default() }, kind, Queued::Sent).await;
+        sweep(SinkOptions { tls: SinkTls::Implicit, ..SinkOptions::default() }, kind, Queued::Lost).await;
     }
 }
 
@@ -183,13 +122,7 @@ async fn a_break_at_any_step_under_tls_never_makes_the_client_wrong() {
 async fn a_server_that_falls_silent_at_any_step_never_makes_the_client_wrong() {
     let pipelined = sweep(SinkOptions::default(), FaultKind::Stall, Queued::Sent);
     let lost = sweep(SinkOptions::default(), FaultKind::Stall, Queued::Lost);
-    let stepwise = sweep(
-        SinkOptions {
-            pipelining: false,
-            ..SinkOptions::default()
-        },
-        FaultKind::Stall,
-        Queued::Sent,
-    );
+    let stepwise =
+        sweep(SinkOptions { pipelining: false, ..SinkOptions::default() }, FaultKind::Stall, Queued::Sent);
     tokio::join!(pipelined, lost, stepwise);
 }
