@@ -1,4 +1,4 @@
-//! The provider that the environment names: for the function and for `envoi serve` alike.
+//! The provider that the function's environment names.
 
 use std::env;
 

@@ -113,12 +113,8 @@ impl Segments {
         generation: u32,
         members: &[ProfileId],
     ) -> Result<u64, StoreError> {
-        let mut unique: Vec<ProfileId> = members.to_vec();
-        unique.sort_unstable();
-        unique.dedup();
         let mut added = 0;
-        for members in unique.chunks(platform::table::MAX_BATCH_GET) {
-            let keys: Vec<_> = members.iter().map(|member| member_key(id, generation, *member)).collect();
+        for keys in member_keys(id, generation, members) {
             let there = self.platform.table.batch_get(AUDIENCE, &keys, Consistency::Strong).await?;
             let new: Vec<Item> = keys
                 .into_iter()
@@ -141,12 +137,8 @@ impl Segments {
         generation: u32,
         members: &[ProfileId],
     ) -> Result<u64, StoreError> {
-        let mut unique: Vec<ProfileId> = members.to_vec();
-        unique.sort_unstable();
-        unique.dedup();
         let mut removed = 0;
-        for members in unique.chunks(platform::table::MAX_BATCH_GET) {
-            let keys: Vec<_> = members.iter().map(|member| member_key(id, generation, *member)).collect();
+        for keys in member_keys(id, generation, members) {
             let there = self.platform.table.batch_get(AUDIENCE, &keys, Consistency::Strong).await?;
             let writes: Vec<_> = there.into_iter().map(|item| Write::delete(AUDIENCE, item.key)).collect();
             removed += writes.len() as u64;
@@ -212,6 +204,17 @@ impl Segments {
 
 fn key(id: SegmentId) -> Key {
     Key::new(tables::SEGMENTS, id.to_string())
+}
+
+/// The keys of members, each once, in batches that can be read at once.
+fn member_keys(id: SegmentId, generation: u32, members: &[ProfileId]) -> Vec<Vec<Key>> {
+    let mut unique = members.to_vec();
+    unique.sort_unstable();
+    unique.dedup();
+    unique
+        .chunks(platform::table::MAX_BATCH_GET)
+        .map(|members| members.iter().map(|member| member_key(id, generation, *member)).collect())
+        .collect()
 }
 
 fn member_key(id: SegmentId, generation: u32, member: ProfileId) -> Key {

@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 use tokio::task::JoinSet;
 
-use super::failure::{Busy, DYNAMODB, failure};
+use super::failure::{Busy, DYNAMODB, complete, failure};
 use super::item::{self, Stored, decode_live};
 use super::{ATTEMPTS, Aws};
 use crate::rules::size::{check_item, check_key, within};
@@ -35,14 +34,12 @@ impl Aws {
         while !wanted.is_empty() {
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))
-                .consistent_read(consistency == Consistency::Strong)
-                .build()
-                .map_err(incomplete)?;
+                .consistent_read(consistency == Consistency::Strong);
             let output = self
                 .inner
                 .dynamodb
                 .batch_get_item()
-                .request_items(name, request)
+                .request_items(name, complete(request.build())?)
                 .send()
                 .await
                 .map_err(|error| failure(DYNAMODB, error))?;
@@ -93,8 +90,8 @@ impl Aws {
     async fn put_batch(&self, table: &str, items: Vec<Item>) -> Result<(), PlatformError> {
         let mut left = Vec::with_capacity(items.len());
         for item in items {
-            let put = PutRequest::builder().set_item(Some(item::encode(item))).build().map_err(incomplete)?;
-            left.push(WriteRequest::builder().put_request(put).build());
+            let put = PutRequest::builder().set_item(Some(item::encode(item)));
+            left.push(WriteRequest::builder().put_request(complete(put.build())?).build());
         }
         let mut idle = 0;
         while !left.is_empty() {
@@ -129,8 +126,4 @@ fn joined(
         Some(Ok(outcome)) => outcome,
         Some(Err(error)) => Err(PlatformError::Unavailable { what: DYNAMODB, source: Box::new(error) }),
     }
-}
-
-fn incomplete(error: BuildError) -> PlatformError {
-    PlatformError::Invalid(error.to_string())
 }

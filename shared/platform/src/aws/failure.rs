@@ -1,6 +1,6 @@
 //! The services' errors in the words of the ports.
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
 use crate::PlatformError;
@@ -50,6 +50,11 @@ fn speaks_of_size(message: &str) -> bool {
 /// An update whose item would grow too large; the service does not say how large.
 fn too_large() -> PlatformError {
     PlatformError::TooLarge { what: "item bytes, at least", size: MAX_ITEM_BYTES + 1, limit: MAX_ITEM_BYTES }
+}
+
+/// A part of a call, which lacks nothing.
+pub(super) fn complete<T>(built: Result<T, BuildError>) -> Result<T, PlatformError> {
+    built.map_err(|error| PlatformError::Invalid(error.to_string()))
 }
 
 /// The service went on refusing parts of a call for the time being.

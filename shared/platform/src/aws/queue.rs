@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     Message as SqsMessage, MessageSystemAttributeName, SendMessageBatchRequestEntry,
 };
 
-use super::failure::{Busy, SQS, failure, refusal};
+use super::failure::{Busy, SQS, complete, failure, refusal};
 use super::{ATTEMPTS, Aws};
 use crate::queue::MAX_BODY_BYTES;
 use crate::rules::check_messages;
@@ -76,7 +75,7 @@ impl Aws {
                 .message_body(message.body)
                 .delay_seconds(whole_seconds(message.delay))
                 .set_message_group_id(message.group);
-            left.push(entry.build().map_err(incomplete)?);
+            left.push(complete(entry.build())?);
         }
         for attempt in 0.. {
             let output = self
@@ -133,12 +132,8 @@ impl Aws {
         let delay = whole_seconds(delay.min(MAX_VISIBILITY));
         for receipts in receipts.chunks(MAX_BATCH) {
             let entries = receipts.iter().enumerate().map(|(n, receipt)| {
-                ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(n.to_string())
-                    .receipt_handle(receipt)
-                    .visibility_timeout(delay)
-                    .build()
-                    .map_err(incomplete)
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder();
+                complete(entry.id(n.to_string()).receipt_handle(receipt).visibility_timeout(delay).build())
             });
             let output = self
                 .inner
@@ -181,11 +176,8 @@ impl Source for Aws {
         let url = self.inner.names.queue_url(queue.0)?;
         for receipts in receipts.chunks(MAX_BATCH) {
             let entries = receipts.iter().enumerate().map(|(n, receipt)| {
-                DeleteMessageBatchRequestEntry::builder()
-                    .id(n.to_string())
-                    .receipt_handle(receipt)
-                    .build()
-                    .map_err(incomplete)
+                let entry = DeleteMessageBatchRequestEntry::builder();
+                complete(entry.id(n.to_string()).receipt_handle(receipt).build())
             });
             let output = self
                 .inner
@@ -263,10 +255,6 @@ fn settled(failed: &[BatchResultErrorEntry]) -> Result<(), PlatformError> {
         None => Ok(()),
         Some(entry) => Err(Busy::error(SQS, failed.len(), entry.code.as_str())),
     }
-}
-
-fn incomplete(error: BuildError) -> PlatformError {
-    PlatformError::Invalid(error.to_string())
 }
 
 #[cfg(test)]

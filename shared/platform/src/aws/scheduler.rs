@@ -12,7 +12,7 @@ use aws_sdk_scheduler::types::{
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::Aws;
-use super::failure::{Busy, SCHEDULER, failure};
+use super::failure::{Busy, SCHEDULER, complete, failure};
 use super::names::Schedules;
 use crate::queue::MAX_DELAY;
 use crate::rules::check_wake_up;
@@ -55,13 +55,9 @@ impl Aws {
             .input(wake_up.body)
             .set_dead_letter_config(
                 schedules.dead_letter_arn.as_ref().map(|arn| DeadLetterConfig::builder().arn(arn).build()),
-            )
-            .build()
-            .map_err(|error| PlatformError::Invalid(error.to_string()))?;
-        let window = FlexibleTimeWindow::builder()
-            .mode(FlexibleTimeWindowMode::Off)
-            .build()
-            .map_err(|error| PlatformError::Invalid(error.to_string()))?;
+            );
+        let target = complete(target.build())?;
+        let window = complete(FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build())?;
         for attempt in 0..ROUNDS {
             let created = self
                 .inner

@@ -1,6 +1,6 @@
 //! Transactions, and what they come down to where there is only one write.
 
-use aws_sdk_dynamodb::error::{BuildError, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::expression::{self, Placeholders};
-use super::failure::{Busy, DYNAMODB, failure, refusal};
+use super::failure::{Busy, DYNAMODB, complete, failure, refusal};
 use super::item::{self, is_expired};
 use super::table::{Sent, anew};
 use super::{ATTEMPTS, Aws};
@@ -153,7 +153,7 @@ impl Aws {
                     .set_condition_expression(condition)
                     .set_expression_attribute_names(with.names())
                     .set_expression_attribute_values(with.values());
-                builder.put(put.build().map_err(incomplete)?)
+                builder.put(complete(put.build())?)
             }
             WriteKind::Update(key, changes) if form == Form::Put => {
                 let nothing = expression::nothing_there(now, &mut with);
@@ -163,7 +163,7 @@ impl Aws {
                     .condition_expression(nothing)
                     .set_expression_attribute_names(with.names())
                     .set_expression_attribute_values(with.values());
-                builder.put(put.build().map_err(incomplete)?)
+                builder.put(complete(put.build())?)
             }
             WriteKind::Update(key, changes) => {
                 let condition = expression::update_condition(write.condition.as_ref(), now, &mut with);
@@ -178,7 +178,7 @@ impl Aws {
                     .set_expression_attribute_names(with.names())
                     .set_expression_attribute_values(with.values())
                     .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-                builder.update(update.build().map_err(incomplete)?)
+                builder.update(complete(update.build())?)
             }
             WriteKind::Delete(key) => {
                 let condition = condition();
@@ -188,7 +188,7 @@ impl Aws {
                     .set_condition_expression(condition)
                     .set_expression_attribute_names(with.names())
                     .set_expression_attribute_values(with.values());
-                builder.delete(delete.build().map_err(incomplete)?)
+                builder.delete(complete(delete.build())?)
             }
             WriteKind::Check(key) => {
                 let condition = condition();
@@ -198,7 +198,7 @@ impl Aws {
                     .set_condition_expression(condition)
                     .set_expression_attribute_names(with.names())
                     .set_expression_attribute_values(with.values());
-                builder.condition_check(check.build().map_err(incomplete)?)
+                builder.condition_check(complete(check.build())?)
             }
         };
         Ok(item.build())
@@ -263,10 +263,6 @@ fn token() -> Result<String, PlatformError> {
         source: Box::new(error),
     })?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
-}
-
-fn incomplete(error: BuildError) -> PlatformError {
-    PlatformError::Invalid(error.to_string())
 }
 
 #[cfg(test)]
