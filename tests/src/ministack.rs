@@ -94,8 +94,9 @@ pub struct Ministack {
 /// # Panics
 /// Where it can't be installed or started; the message says what is missing.
 pub async fn shared() -> &'static Ministack {
-    static SHARED: OnceCell<Ministack> = OnceCell::const_new();
-    match SHARED.get_or_try_init(Ministack::start).await {
+    // A failure is kept too: what is missing for one test is missing for the next.
+    static SHARED: OnceCell<anyhow::Result<Ministack>> = OnceCell::const_new();
+    match SHARED.get_or_init(Ministack::start).await {
         Ok(ministack) => ministack,
         Err(error) => panic!("MiniStack, which the tests of the AWS engines run on, is not there: {error:#}"),
     }
@@ -129,6 +130,7 @@ impl Ministack {
         let name = format!("{}-{port}", std::process::id());
         let log = python.parent().and_then(Path::parent).context("it lies in a folder")?.join("logs");
         fs::create_dir_all(&log)?;
+        forget_old(&log)?;
         let log = log.join(format!("{name}.log"));
         let file = File::create(&log)?;
         let process = Command::new(python)
@@ -185,6 +187,19 @@ impl Drop for Ministack {
         drop(self.process.stdin.take());
         drop(self.process.wait());
     }
+}
+
+/// Removes the logs of programs that have ended: the last one's stay until the next starts.
+fn forget_old(logs: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(logs)? {
+        let path = entry?.path();
+        let owner = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('-').next());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
+            // Another program may have been quicker.
+            drop(fs::remove_file(path));
+        }
+    }
+    Ok(())
 }
 
 /// The build folder that this program lies in.

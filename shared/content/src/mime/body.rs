@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use data_encoding::BASE64_MIME;
+use memchr::memchr;
 
 /// The longest line, its line end not counted.
 const LINE: usize = 76;
@@ -10,24 +11,18 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Whether a byte can't stand for itself inside a line. Line feeds, and what stands at a line's ends, are seen to
 /// separately.
-const MUST_ESCAPE: [bool; 256] = {
-    let mut table = [true; 256];
-    let mut byte = b' ';
-    while byte <= b'~' {
-        table[byte as usize] = byte == b'=';
-        byte += 1;
-    }
-    table[b'\t' as usize] = false;
-    table[b'\n' as usize] = false;
-    table
-};
+///
+/// Without a branch or a table, so that a whole text is counted many bytes at a time.
+const fn must_escape(byte: u8) -> bool {
+    (byte == b'=') | (byte > b'~') | ((byte < b' ') & (byte != b'\t') & (byte != b'\n'))
+}
 
 /// Writes a part's header and content, without a line end after it.
 pub(super) fn push_part(out: &mut Vec<u8>, subtype: &str, content: &str) {
     for piece in ["Content-Type: text/", subtype, "; charset=utf-8\r\nContent-Transfer-Encoding: "] {
         out.extend_from_slice(piece.as_bytes());
     }
-    let escapes: usize = content.bytes().map(|byte| usize::from(MUST_ESCAPE[usize::from(byte)])).sum();
+    let escapes: usize = content.bytes().map(|byte| usize::from(must_escape(byte))).sum();
     // Three characters an escape, four for three bytes in base64.
     if content.len() + escapes * 2 <= content.len() / 3 * 4 + 4 {
         out.extend_from_slice(b"quoted-printable\r\n\r\n");
@@ -46,16 +41,17 @@ pub(super) fn push_part(out: &mut Vec<u8>, subtype: &str, content: &str) {
 
 fn push_quoted_printable(out: &mut Vec<u8>, content: &str) {
     out.reserve(content.len() + content.len() / 8);
-    let mut lines = content.split('\n');
-    push_line(out, lines.next().unwrap_or_default());
-    for line in lines {
+    let mut rest = content.as_bytes();
+    while let Some(end) = memchr(b'\n', rest) {
+        push_line(out, &rest[..end]);
         out.extend_from_slice(b"\r\n");
-        push_line(out, line);
+        rest = &rest[end + 1..];
     }
+    push_line(out, rest);
 }
 
-fn push_line(out: &mut Vec<u8>, line: &str) {
-    let line = line.strip_suffix('\r').unwrap_or(line).as_bytes();
+fn push_line(out: &mut Vec<u8>, line: &[u8]) {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     // White space at the end of a line does not survive transport.
     let (mut rest, last) = match line.split_last() {
         Some((last @ (b' ' | b'\t'), before)) => (before, Some(*last)),
@@ -65,7 +61,7 @@ fn push_line(out: &mut Vec<u8>, line: &str) {
     let mut room = LINE - 1;
     while let Some(&first) = rest.first() {
         // A dot at the start of a line may be lost by a relay that forgets to stuff or unstuff it.
-        if MUST_ESCAPE[usize::from(first)] || (first == b'.' && room == LINE - 1) {
+        if must_escape(first) || (first == b'.' && room == LINE - 1) {
             push_escape(out, first, &mut room);
             rest = &rest[1..];
             continue;
@@ -75,7 +71,7 @@ fn push_line(out: &mut Vec<u8>, line: &str) {
             continue;
         }
         let most = &rest[..room.min(rest.len())];
-        let length = most.iter().position(|&byte| MUST_ESCAPE[usize::from(byte)]).unwrap_or(most.len());
+        let length = most.iter().position(|&byte| must_escape(byte)).unwrap_or(most.len());
         out.extend_from_slice(&rest[..length]);
         room -= length;
         rest = &rest[length..];

@@ -12,6 +12,12 @@
 //! of a single check as a strong read, at half the price. `query_due` reads the index eventually (half a unit where nothing
 //! is due) and what is due strongly (one unit an item of 4 KiB). An update of an expired item costs a refused one first.
 //!
+//! **What a role must allow**: on a table `GetItem`, `BatchGetItem`, `PutItem`, `UpdateItem`, `DeleteItem`,
+//! `BatchWriteItem`, `ConditionCheckItem`, `Query` (on `index/due` too), `Scan` and `DescribeTable`, as far as the function
+//! calls them (a transaction needs the rights of its writes); `SendMessage` on queues; for wake-ups `CreateSchedule`,
+//! `UpdateSchedule` and `DeleteSchedule` in the group, `PassRole` on the schedules' role, and `SendMessage` on the wake-up
+//! queue.
+//!
 //! **Doubt**: the SDK repeats a call whose answer was lost. Transactions carry a token and are applied once. A repeated
 //! conditional write may be refused by its own first try: the answer then is that it was refused, and the item shows who
 //! wrote it. An `update` that adds without a condition may then be applied twice: what must be exact is a transaction.
@@ -30,6 +36,7 @@ mod transact;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
@@ -73,7 +80,13 @@ pub async fn sdk_config() -> SdkConfig {
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
+    aws_config::defaults(BehaviorVersion::latest())
+        // Else it would look for a region on the network, and hang where there is none.
+        .region(EnvironmentVariableRegionProvider::new())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .load()
+        .await
 }
 
 impl Aws {
@@ -83,7 +96,11 @@ impl Aws {
     /// [`PlatformError::Invalid`] names a variable that is missing.
     pub async fn from_env() -> Result<Self, PlatformError> {
         let names = Names::from_vars(std::env::vars())?;
-        Ok(Self::connect(&sdk_config().await, names, Arc::new(SystemClock)))
+        let config = sdk_config().await;
+        if config.region().is_none() {
+            return Err(PlatformError::Invalid("the variable AWS_REGION is missing".to_owned()));
+        }
+        Ok(Self::connect(&config, names, Arc::new(SystemClock)))
     }
 
     /// The engine over an account. It sends nothing yet. The clock decides what is expired and which wake-ups are near.
