@@ -57,7 +57,7 @@ impl Verdict {
             };
             match code.outcome() {
                 Outcome::Sent if *code == Code::Sent => {
-                    assert_eq!(taken, 1, "{story}: {} is sent", person.id)
+                    assert_eq!(taken, 1, "{story}: {} is sent", person.id);
                 }
                 Outcome::Sent => assert!((1..=2).contains(&taken), "{story}: {} is sent again", person.id),
                 Outcome::Unknown => {

@@ -83,7 +83,7 @@ impl Aws {
 
     pub(super) async fn write_together(&self, writes: &[Write]) -> Result<(), TransactError> {
         let mut forms = vec![Form::Update; writes.len()];
-        let mut reason = String::new();
+        let mut reason = "its items kept changing".to_owned();
         for attempt in 0..ATTEMPTS {
             let now = self.now_seconds();
             let mut items = Vec::with_capacity(writes.len());
