@@ -10,10 +10,10 @@ use rusqlite::Connection;
 use super::writer::Gate;
 
 /// After so many new frames (4 KiB each) the log is copied; the writer goes on meanwhile.
-const PASSIVE_FRAMES: i32 = 8192;
+const PASSIVE_FRAMES: i32 = 2048;
 /// From so many frames on the writer is held back for a moment, so that the log starts again from its beginning. Under
 /// steady writing it would never be copied whole otherwise, and would grow for ever.
-const RESTART_FRAMES: i32 = 24_576;
+const RESTART_FRAMES: i32 = 8192;
 /// From so many frames on (a reader held things up for long) its file is cut as well, which costs the next writes more.
 const TRUNCATE_FRAMES: i32 = 65_536;
 
