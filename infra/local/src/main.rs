@@ -5,12 +5,6 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
-
-/// A message is a handful of buffers of some kilobytes, made and dropped thousands of times a second: a sixth of the
-/// processor's time with the system's allocator was spent on that.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let command = cli::Envoi::parse();
