@@ -84,11 +84,10 @@ async fn every_fault(options: Options) {
     }
     assert_eq!(met, calls * Fault::ALL.len());
     // Not by a print macro, whose output a test that passes keeps to itself.
-    writeln!(
-        std::io::stderr(),
-        "{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {met} fault points tried over {calls} calls"
-    )
-    .unwrap();
+    let report = format!(
+        "{tenancy:?}, {delivered:?}, {told:?}, {on_unknown:?}: {met} fault points tried over {calls} calls\n"
+    );
+    std::io::stderr().write_all(report.as_bytes()).unwrap();
 }
 
 #[tokio::test]
