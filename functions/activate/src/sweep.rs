@@ -319,3 +319,36 @@ impl Turns {
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(apart_ms: u64, first_ms: u64, until_ms: u64) -> (Vec<u128>, bool) {
+        let mut turns = Turns {
+            apart: Some(Duration::from_millis(apart_ms)),
+            next: Duration::from_millis(first_ms),
+            until: Duration::from_millis(until_ms),
+            refused: false,
+        };
+        let given = std::iter::from_fn(|| turns.next()).take(1000).map(|wait| wait.as_millis()).collect();
+        (given, turns.refused)
+    }
+
+    #[test]
+    fn a_look_gives_the_turns_until_the_next_spaced_as_the_rate_wants_it() {
+        // 200 a second are a chunk each 250 ms: 240 of them in a minute, never a minute's worth at once.
+        let (given, refused) = turns(250, 0, 60_000);
+        assert_eq!((given.len(), given[1], given[239], refused), (240, 250, 59_750, true));
+        // Two shards take turns: the second has its first one between the first shard's.
+        let (given, _) = turns(500, 250, 60_000);
+        assert_eq!((given.len(), given[0], given[1]), (120, 250, 750));
+    }
+
+    #[test]
+    fn a_low_rate_gives_one_turn_a_look_and_no_rate_gives_all() {
+        assert_eq!(turns(50_000, 0, 1_000), (vec![0], true));
+        let mut free = Turns { apart: None, next: Duration::ZERO, until: Duration::ZERO, refused: false };
+        assert!((0..1000).all(|_| free.next() == Some(Duration::ZERO)) && !free.refused);
+    }
+}
