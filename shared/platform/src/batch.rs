@@ -1,13 +1,16 @@
 //! Batches of messages as the event source hands them over, with an answer that says which failed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use serde::de::DeserializeOwned;
 use tracing::error;
 
 use crate::Received;
 
-/// Runs `handle` on the body of each message in turn. A message whose body can't be read or whose handling fails is
-/// reported as failed, so that it alone comes back, and in the end goes to the dead letters.
+/// Runs `handle` on the body of each message in turn. A message whose body can't be read or whose handling fails or panics
+/// is reported as failed, so that it alone comes back, and in the end goes to the dead letters.
 pub async fn each<T, E, F>(event: SqsEvent, mut handle: impl FnMut(T) -> F) -> SqsBatchResponse
 where
     T: DeserializeOwned,
@@ -19,13 +22,19 @@ where
         let id = message.message_id.unwrap_or_default();
         let failed = match serde_json::from_str(message.body.as_deref().unwrap_or_default()) {
             Err(error) => {
-                error!(message_id = %id, %error, "message {id} can't be read");
+                // What the parser says may quote what it read, which may be an address.
+                let (line, column) = (error.line(), error.column());
+                error!(message_id = %id, kind = ?error.classify(), line, column, "message {id} can't be read");
                 true
             }
-            Ok(body) => match handle(body).await {
-                Ok(()) => false,
-                Err(error) => {
+            Ok(body) => match caught(|| handle(body)).await {
+                Some(Ok(())) => false,
+                Some(Err(error)) => {
                     error!(message_id = %id, error = %chain(&error), "message {id} failed");
+                    true
+                }
+                None => {
+                    error!(message_id = %id, "handling message {id} panicked");
                     true
                 }
             },
@@ -37,6 +46,16 @@ where
         }
     }
     response
+}
+
+/// What the future comes to; `None` where making or polling it panics.
+async fn caught<F: Future>(make: impl FnOnce() -> F) -> Option<F::Output> {
+    let mut future = pin!(catch_unwind(AssertUnwindSafe(make)).ok()?);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => std::task::Poll::Ready(None),
+    })
+    .await
 }
 
 /// The event that carries these messages.
@@ -65,4 +84,37 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_can_not_be_read_or_whose_handling_fails_or_panics_comes_back_alone() {
+        let received = |id: &str, body: &str| Received {
+            id: id.to_owned(),
+            receipt: id.to_owned(),
+            body: body.to_owned(),
+            receives: 1,
+        };
+        let messages = [("a", "1"), ("b", "nonsense"), ("c", "2"), ("d", "3"), ("e", "4")]
+            .map(|(id, body)| received(id, body));
+        let mut handled = Vec::new();
+        let response = each(event(messages.to_vec()), |number: u32| {
+            handled.push(number);
+            async move {
+                tokio::task::yield_now().await;
+                match number {
+                    2 => panic!("as the test wants it"),
+                    3 => Err(std::io::Error::other("no")),
+                    _ => Ok(()),
+                }
+            }
+        })
+        .await;
+        let failed: Vec<_> =
+            response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+        assert_eq!((failed, handled), (vec!["b", "c", "d"], vec![1, 2, 3, 4]));
+    }
 }

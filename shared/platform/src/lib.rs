@@ -1,12 +1,13 @@
 //! The ports everything above is written against, and the engines behind them.
 //!
-//! A port is a small trait: [`Table`], [`Queue`], [`Source`], [`Scheduler`], [`Clock`]. Their semantics are those of
+//! A port is a small trait: [`Table`], [`Queue`], [`Source`], [`Scheduler`], [`Blob`], [`Clock`]. Their semantics are those of
 //! DynamoDB, SQS and EventBridge Scheduler, and each engine must pass the one contract suite in `tests/`. This crate
 //! knows nothing of campaigns.
 
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod batch;
+pub mod blob;
 pub mod clock;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -16,9 +17,11 @@ pub mod queue;
 mod rules;
 pub mod scheduler;
 pub mod table;
+pub mod vault;
 
 use std::sync::Arc;
 
+pub use blob::{Blob, BlobName, BlobWriter};
 pub use clock::{Clock, Deadline, SystemClock};
 pub use error::{PlatformError, TransactError};
 pub use queue::{Message, Queue, QueueName, Received, Source};
@@ -27,6 +30,7 @@ pub use table::{
     Change, Condition, Consistency, Due, Item, Key, Page, Query, Range, Scan, Table, TableName, Updated,
     Value, Write, WriteKind,
 };
+pub use vault::{KeyVault, Vault};
 
 /// Every port a handler may need, ready to be cloned into it.
 #[derive(Clone)]

@@ -23,6 +23,7 @@
 //! wrote it. An `update` that adds without a condition may then be applied twice: what must be exact is a transaction.
 
 mod batches;
+mod blob;
 mod expression;
 mod failure;
 mod item;
@@ -30,8 +31,10 @@ mod names;
 mod pages;
 mod queue;
 mod scheduler;
+mod sweep_only;
 mod table;
 mod transact;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +46,11 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
+pub use self::blob::S3;
 pub use self::names::{Names, Schedules};
-use crate::{Clock, Platform, PlatformError, SystemClock};
+use self::sweep_only::SweepOnly;
+pub use self::vault::KmsVault;
+use crate::{Clock, Platform, PlatformError, Scheduler, SystemClock};
 
 /// How long one attempt of a call may take; the services answer in milliseconds, and what hangs is quicker repeated.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -90,17 +96,20 @@ pub async fn sdk_config() -> SdkConfig {
 }
 
 impl Aws {
-    /// The engine that the environment describes: [`sdk_config`] and [`Names::from_vars`]. It sends nothing yet.
+    /// The engine over the account of `config` (of [`sdk_config`]), with the names that the environment gives
+    /// ([`Names::from_vars`]). It sends nothing yet.
     ///
     /// # Errors
     /// [`PlatformError::Invalid`] names a variable that is missing.
-    pub async fn from_env() -> Result<Self, PlatformError> {
-        let names = Names::from_vars(std::env::vars())?;
-        let config = sdk_config().await;
+    pub fn of_environment(config: &SdkConfig) -> Result<Self, PlatformError> {
+        // What is not UTF-8 is none of ours.
+        let vars = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let names = Names::from_vars(vars)?;
         if config.region().is_none() {
             return Err(PlatformError::Invalid("the variable AWS_REGION is missing".to_owned()));
         }
-        Ok(Self::connect(&config, names, Arc::new(SystemClock)))
+        Ok(Self::connect(config, names, Arc::new(SystemClock)))
     }
 
     /// The engine over an account. It sends nothing yet. The clock decides what is expired and which wake-ups are near.
@@ -116,12 +125,16 @@ impl Aws {
         }
     }
 
-    /// All ports of this engine, and its clock.
+    /// All ports of this engine, and its clock. Where no schedule group is named, what is far off is left to the sweep.
     pub fn platform(&self) -> Platform {
+        let scheduler: Arc<dyn Scheduler> = match self.inner.names.has_schedules() {
+            true => Arc::new(self.clone()),
+            false => Arc::new(SweepOnly(self.clone())),
+        };
         Platform {
             table: Arc::new(self.clone()),
             queue: Arc::new(self.clone()),
-            scheduler: Arc::new(self.clone()),
+            scheduler,
             clock: Arc::clone(&self.inner.clock),
         }
     }

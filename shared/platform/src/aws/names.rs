@@ -9,7 +9,8 @@ use crate::{PlatformError, QueueName, TableName};
 const TABLE: &str = "ENVOI_TABLE_";
 /// `ENVOI_QUEUE_WAKE_UP` is the URL of the queue `wake-up`.
 const QUEUE: &str = "ENVOI_QUEUE_";
-/// The schedule group; where it is set, so must be the other variables of schedules.
+/// The schedule group; where it is set, so must be the other variables of schedules. Where it is not, the sweep starts
+/// what is due.
 const GROUP: &str = "ENVOI_SCHEDULE_GROUP";
 /// The role that EventBridge Scheduler sends with.
 const ROLE: &str = "ENVOI_SCHEDULE_ROLE_ARN";
@@ -121,6 +122,11 @@ impl Names {
     /// Where the dead letters of the queue are.
     pub(super) fn dead_letters_url(&self, queue: QueueName) -> Result<&str, PlatformError> {
         self.queue_url(&format!("{}-dlq", queue.0))
+    }
+
+    /// Whether wake-ups are kept anywhere.
+    pub(super) const fn has_schedules(&self) -> bool {
+        self.schedules.is_some()
     }
 
     /// Where wake-ups are kept.

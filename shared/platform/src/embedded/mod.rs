@@ -8,6 +8,7 @@
 //! **In memory** ([`Embedded::in_memory`]) the same SQL runs on the caller, and no future ever waits, so that a
 //! simulation on a paused clock stays deterministic.
 
+mod blob;
 mod catalog;
 mod checkpoint;
 mod codec;
@@ -31,6 +32,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use self::blob::BlobFolder;
 use self::catalog::{Catalog, Entry};
 use self::files::Folder;
 pub use self::files::OpenError;
