@@ -125,6 +125,10 @@ id!(
     /// A channel configuration.
     ConfigurationId
 );
+id!(
+    /// A job: work on a file or on every profile, which takes longer than a call.
+    JobId
+);
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ pub mod status;
 pub mod version;
 
 pub use configuration::{Channel, Configuration};
-pub use id::{CampaignId, ConfigurationId, ExecutionId, ProfileId, SegmentId};
+pub use id::{CampaignId, ConfigurationId, ExecutionId, JobId, ProfileId, SegmentId};
 pub use model::{Campaign, CampaignType, Category};
 pub use outcome::{Code, Outcome};
 pub use profile::Profile;

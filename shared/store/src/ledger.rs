@@ -4,7 +4,7 @@ mod chunk;
 mod counters;
 mod cursor;
 mod head;
-mod lease;
+pub(crate) mod lease;
 
 use campaign::{CampaignId, ExecutionId};
 pub use chunk::{Bookkeeping, Claim, ClaimedChunk, Lost, Next, Part, StoredChunk, Waits};

@@ -1,4 +1,4 @@
-//! Repositories upon the ports: campaigns, profiles, segments, configurations, keys, and the ledger.
+//! Repositories upon the ports: campaigns, profiles, segments, configurations, keys, jobs, and the ledger.
 //!
 //! Here a domain type becomes an item and a rule becomes a condition. Nothing above this crate knows a key or an
 //! attribute; nothing in it knows which engine holds the items.
@@ -7,30 +7,36 @@ pub mod campaigns;
 pub mod configurations;
 pub mod csv;
 mod document;
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "aws", feature = "embedded"))]
 pub mod environment;
 mod error;
 pub mod idempotency;
 pub mod import;
+pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod messages;
 pub mod profiles;
 pub mod rates;
+pub mod secrets;
 pub mod segments;
 pub mod suppression;
 pub mod tables;
+
+use std::sync::Arc;
 
 pub use campaigns::Campaigns;
 pub use configurations::Configurations;
 pub use document::Revised;
 pub use error::StoreError;
 pub use idempotency::Idempotency;
+pub use jobs::Jobs;
 pub use keys::Keys;
 pub use ledger::Ledger;
-use platform::Platform;
+use platform::{KeyVault, Platform, Vault};
 pub use profiles::Profiles;
 pub use rates::Rates;
+pub use secrets::Secrets;
 pub use segments::{Segment, Segments};
 pub use suppression::{HashKey, Suppressions};
 
@@ -45,6 +51,8 @@ pub struct Store {
     pub configurations: Configurations,
     /// Answers kept for repeated calls.
     pub idempotency: Idempotency,
+    /// Imports of files, and counts.
+    pub jobs: Jobs,
     /// API keys.
     pub keys: Keys,
     /// Executions, chunks and counters.
@@ -53,6 +61,8 @@ pub struct Store {
     pub profiles: Profiles,
     /// Rate cells.
     pub rates: Rates,
+    /// What is sealed.
+    pub secrets: Secrets,
     /// Segments and list members.
     pub segments: Segments,
     /// Suppressed addresses.
@@ -60,18 +70,33 @@ pub struct Store {
 }
 
 impl Store {
-    /// The repositories over `platform`; suppressed addresses are hashed under `key`.
+    /// The repositories over `platform`; suppressed addresses are hashed under `key`, and secrets sealed under one that
+    /// is derived from it.
     pub fn new(platform: Platform, key: HashKey) -> Self {
+        let vault = Arc::new(KeyVault::new(&key.0));
+        Self::over(platform, vault, Some(key))
+    }
+
+    /// The repositories over `platform`; secrets are sealed in `vault`, the one that suppressed addresses are hashed under
+    /// among them.
+    pub fn sealed(platform: Platform, vault: Arc<dyn Vault>) -> Self {
+        Self::over(platform, vault, None)
+    }
+
+    fn over(platform: Platform, vault: Arc<dyn Vault>, key: Option<HashKey>) -> Self {
+        let secrets = Secrets::new(platform.clone(), vault);
         Self {
             campaigns: Campaigns::new(platform.clone()),
             configurations: Configurations::new(platform.clone()),
             idempotency: Idempotency::new(platform.clone()),
+            jobs: Jobs::new(platform.clone()),
             keys: Keys::new(platform.clone()),
             ledger: Ledger::new(platform.clone()),
             profiles: Profiles::new(platform.clone()),
             rates: Rates::new(platform.clone()),
             segments: Segments::new(platform.clone()),
-            suppressions: Suppressions::new(platform.clone(), key),
+            suppressions: Suppressions::new(platform.clone(), secrets.clone(), key),
+            secrets,
             platform,
         }
     }

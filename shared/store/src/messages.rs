@@ -1,7 +1,7 @@
 //! What the queues carry: ids only, as JSON.
 
 use campaign::address::EmailAddress;
-use campaign::{CampaignId, Channel, ExecutionId, ProfileId};
+use campaign::{CampaignId, Channel, ExecutionId, JobId, ProfileId};
 use platform::{Message, QueueName};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,13 @@ pub struct ChunkKey {
     pub action: u8,
     /// Its number within shard and action, from 0.
     pub number: u32,
+}
+
+/// A message on the jobs' queue: go on with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoOn {
+    /// Which.
+    pub job: JobId,
 }
 
 /// A message on the proofs' queue: show an action of a version to these addresses, to nobody else and outside any
@@ -103,6 +110,13 @@ impl FanOut {
     /// As a message to be seen at once.
     pub fn message(&self) -> Message {
         Message::new(tables::FAN_OUT, json(self))
+    }
+}
+
+impl GoOn {
+    /// As a message to be seen at once.
+    pub fn message(&self) -> Message {
+        Message::new(tables::JOBS, json(self))
     }
 }
 

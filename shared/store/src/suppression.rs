@@ -1,6 +1,7 @@
 //! The suppression list: addresses nothing may be sent to, kept as keyed hashes.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use campaign::Channel;
 use data_encoding::HEXLOWER;
@@ -8,9 +9,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use platform::{Condition, Consistency, Item, Key, Platform, Write};
 use sha2::Sha256;
+use tokio::sync::OnceCell;
 
 use crate::StoreError;
 use crate::error::refused;
+use crate::secrets::{Purpose, Secrets};
 use crate::tables::{AUDIENCE, CONTROL};
 
 /// The secret that addresses are hashed under, so that the list can't be turned back into addresses by trying them.
@@ -60,13 +63,21 @@ fn keyed_hash(key: &HashKey, text: &[u8]) -> String {
 #[derive(Debug, Clone)]
 pub struct Suppressions {
     platform: Platform,
-    key: HashKey,
+    secrets: Secrets,
+    /// Opened when it is first needed, which is once a process.
+    key: Arc<OnceCell<HashKey>>,
 }
 
 impl Suppressions {
-    /// Over this platform, hashing under this key.
-    pub const fn new(platform: Platform, key: HashKey) -> Self {
-        Self { platform, key }
+    /// Over this platform, hashing under this key; where it is not given, under the sealed one.
+    pub fn new(platform: Platform, secrets: Secrets, key: Option<HashKey>) -> Self {
+        Self { platform, secrets, key: Arc::new(OnceCell::new_with(key)) }
+    }
+
+    async fn key(&self) -> Result<&HashKey, StoreError> {
+        self.key
+            .get_or_try_init(|| async { Ok(HashKey(self.secrets.key(Purpose::Suppression).await?)) })
+            .await
     }
 
     /// Adds an address, with the reason it is there for.
@@ -80,8 +91,9 @@ impl Suppressions {
         reason: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let item =
-            Item::new(self.item_key(channel, address)).with("reason", reason).with("at", at.as_millisecond());
+        let item = Item::new(item_key(self.key().await?, channel, address))
+            .with("reason", reason)
+            .with("at", at.as_millisecond());
         refused(self.platform.table.transact(vec![Write::put(AUDIENCE, item)]).await)?;
         Ok(())
     }
@@ -91,7 +103,7 @@ impl Suppressions {
     /// # Errors
     /// As the engine's.
     pub async fn remove(&self, channel: Channel, address: &str) -> Result<(), StoreError> {
-        let write = Write::delete(AUDIENCE, self.item_key(channel, address));
+        let write = Write::delete(AUDIENCE, item_key(self.key().await?, channel, address));
         refused(self.platform.table.transact(vec![write]).await)?;
         Ok(())
     }
@@ -101,7 +113,8 @@ impl Suppressions {
     /// # Errors
     /// As the engine's.
     pub async fn which(&self, channel: Channel, addresses: &[&str]) -> Result<HashSet<usize>, StoreError> {
-        let keys: Vec<_> = addresses.iter().map(|address| self.item_key(channel, address)).collect();
+        let key = self.key().await?;
+        let keys: Vec<_> = addresses.iter().map(|address| item_key(key, channel, address)).collect();
         let mut there = HashSet::new();
         for some in keys.chunks(platform::table::MAX_BATCH_GET) {
             for item in self.platform.table.batch_get(AUDIENCE, some, Consistency::Strong).await? {
@@ -113,9 +126,9 @@ impl Suppressions {
         }
         Ok(keys.iter().enumerate().filter(|(_, key)| there.contains(key)).map(|(index, _)| index).collect())
     }
+}
 
-    fn item_key(&self, channel: Channel, address: &str) -> Key {
-        let text = format!("{}:{}", channel.name(), address.to_lowercase());
-        Key::new(format!("sup#{}", keyed_hash(&self.key, text.as_bytes())), "S")
-    }
+fn item_key(key: &HashKey, channel: Channel, address: &str) -> Key {
+    let text = format!("{}:{}", channel.name(), address.to_lowercase());
+    Key::new(format!("sup#{}", keyed_hash(key, text.as_bytes())), "S")
 }

@@ -20,6 +20,8 @@ pub const FAN_OUT: QueueName = QueueName("fan-out");
 pub const DELIVER_EMAIL: QueueName = QueueName("deliver-email");
 /// Proofs to send.
 pub const PROOFS: QueueName = QueueName("proofs");
+/// Jobs to go on with: imports of files, counts.
+pub const JOBS: QueueName = QueueName("jobs");
 
 /// How many partitions a list's members are hashed into.
 pub const LIST_PARTITIONS: u32 = 16;
@@ -31,6 +33,10 @@ pub(crate) const CAMPAIGNS: &str = "campaigns";
 pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const CONFIGURATIONS: &str = "configurations";
 pub(crate) const KEYS: &str = "keys";
+/// The partition of all jobs.
+pub(crate) const JOB: &str = "jobs";
+/// Begins the partition of a secret; its purpose follows.
+pub(crate) const SECRET: &str = "secret#";
 
 pub(crate) fn campaign(id: CampaignId) -> Key {
     Key::new(CAMPAIGNS, id.to_string())

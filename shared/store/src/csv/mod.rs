@@ -17,6 +17,8 @@
 //! | a row longer than the header, or over [`Limits::max_row_bytes`], or whose quote never closes | an error for that row |
 //! | header names | trimmed; an empty or a repeated one refuses the file |
 //!
+//! A reading can be broken off at a [`Position`] and gone on with by another reader.
+//!
 //! [`write_row`] quotes what needs it and defuses cells that a spreadsheet would run as formulas.
 
 mod reader;
@@ -30,7 +32,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-pub use reader::{Header, Row, RowReader};
+pub use reader::{Header, Position, Row, RowReader};
 pub use write::{write_row, write_row_verbatim};
 
 /// How much of a file is looked at before its first row is given: its encoding is judged by this much, and its header

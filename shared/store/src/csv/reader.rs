@@ -1,6 +1,7 @@
 //! The reader: one pass over the bytes, which may stop and go on anywhere.
 
 use memchr::{memchr, memchr2_iter, memchr3};
+use serde::{Deserialize, Serialize};
 
 use super::sniff::{sniff, suspect};
 use super::{FileError, Limits, PREVIEW_BYTES, ReadError, RowError, RowProblem};
@@ -33,6 +34,9 @@ pub struct RowReader {
     /// What was pushed and not yet read begins at `at`.
     input: Vec<u8>,
     at: usize,
+    /// Where in the file `input` begins, and where the row began.
+    base: u64,
+    row_at: u64,
     is_finished: bool,
     stage: Stage,
     delimiter: u8,
@@ -58,9 +62,25 @@ enum Stage {
     Over,
 }
 
+/// Where a reading stands, to go on from: behind the last row that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// How many bytes of the file need not be read again.
+    pub offset: u64,
+    /// The line, from 1, where the next byte stands.
+    pub(super) line: u64,
+    /// Whether the byte before is a CR.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_after_cr: bool,
+    /// Within a row that is too long already, of which nothing is kept: the line where it begins, and where in it the next
+    /// byte stands. Such a row may be longer than what can be read at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) too_long: Option<(u64, State)>,
+}
+
 /// Where in a row the next byte stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum State {
     RowStart,
     FieldStart,
     Unquoted,
@@ -86,6 +106,8 @@ impl RowReader {
             limits,
             input: Vec::new(),
             at: 0,
+            base: 0,
+            row_at: 0,
             is_finished: false,
             stage: Stage::Preview,
             delimiter: b',',
@@ -101,12 +123,60 @@ impl RowReader {
         }
     }
 
+    /// A reader that goes on at `position` of a file that another has begun. `preview` is the file's beginning:
+    /// [`PREVIEW_BYTES`] of it, or the whole file where it is shorter. What is pushed is what stands at the position.
+    ///
+    /// # Errors
+    /// [`FileError`] where it is not the file that was begun.
+    pub fn resume(limits: Limits, preview: &[u8], position: Position) -> Result<Self, FileError> {
+        let mut reader = Self::new(limits);
+        reader.input.extend_from_slice(preview);
+        reader.is_finished = preview.len() < PREVIEW_BYTES;
+        reader.begin()?;
+        reader.is_finished = false;
+        reader.input.clear();
+        reader.at = 0;
+        reader.base = position.offset;
+        reader.line = position.line;
+        reader.is_after_cr = position.is_after_cr;
+        // The header was given, so the next byte drops it, but it must not drop what is known of a row that is too long.
+        reader.is_given = false;
+        reader.text.clear();
+        reader.ends.clear();
+        reader.state = State::RowStart;
+        if let Some((row_line, state)) = position.too_long {
+            reader.row_line = row_line;
+            reader.state = state;
+            reader.is_too_long = true;
+        }
+        Ok(reader)
+    }
+
+    /// Where the reading stands, once the header is known: after [`next_row`](Self::next_row) has given `None`.
+    pub fn position(&self) -> Option<Position> {
+        self.header.as_ref()?;
+        let here = self.base + self.at as u64;
+        Some(match self.state {
+            State::RowStart => {
+                Position { offset: here, line: self.line, is_after_cr: self.is_after_cr, too_long: None }
+            }
+            state if self.is_too_long => Position {
+                offset: here,
+                line: self.line,
+                is_after_cr: self.is_after_cr,
+                too_long: Some((self.row_line, state)),
+            },
+            _ => Position { offset: self.row_at, line: self.row_line, is_after_cr: false, too_long: None },
+        })
+    }
+
     /// Takes the file's next bytes. Take the rows they complete before pushing more: what is not read is kept.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.stage == Stage::Over {
             return;
         }
         self.input.drain(..self.at);
+        self.base += self.at as u64;
         self.at = 0;
         self.input.extend_from_slice(bytes);
     }
@@ -163,6 +233,7 @@ impl RowReader {
     /// Drops everything: the file is over.
     fn end(&mut self) {
         self.stage = Stage::Over;
+        self.base += self.at as u64;
         self.input = Vec::new();
         self.at = 0;
     }
@@ -219,6 +290,7 @@ impl RowReader {
                         self.end_line(byte);
                     } else {
                         self.row_line = self.line;
+                        self.row_at = self.base + self.at as u64;
                         self.state = State::FieldStart;
                     }
                 }

@@ -339,3 +339,62 @@ proptest! {
         prop_assert_eq!(pieces.rows, whole.rows);
     }
 }
+
+/// Reads a file up to byte `cut`, and the rest by another reader; how much of the file was read twice, too.
+fn read_in_two(bytes: &[u8], cut: usize, limits: Limits) -> (Table, u64) {
+    let mut rows = Vec::new();
+    let mut drain = |reader: &mut RowReader| {
+        while let Some(row) = reader.next_row() {
+            rows.push(row.map(|row| (row.line(), row.fields().map(str::to_owned).collect())));
+        }
+    };
+    let mut first = RowReader::new(limits);
+    for chunk in bytes[..cut].chunks(10_000) {
+        first.push(chunk);
+        drain(&mut first);
+    }
+    let position = first.position().expect("the header is known");
+    let kept = serde_json::to_string(&position).unwrap();
+    let position: Position = serde_json::from_str(&kept).unwrap();
+    let preview = &bytes[..bytes.len().min(PREVIEW_BYTES)];
+    let mut second = RowReader::resume(limits, preview, position).unwrap();
+    second.push(&bytes[usize::try_from(position.offset).unwrap()..]);
+    drain(&mut second);
+    second.finish();
+    drain(&mut second);
+    assert_eq!(second.position().unwrap().offset, bytes.len() as u64);
+    let header = second.header().unwrap().names().to_vec();
+    (Table { header, rows }, cut as u64 - position.offset)
+}
+
+#[test]
+fn a_reading_goes_on_wherever_it_was_broken_off() {
+    let mut text = String::from("\u{feff}email;name;note\r\n");
+    while text.len() < PREVIEW_BYTES {
+        text.push_str("filler@x.io;\"F\";-\r\n");
+    }
+    let begin = text.len();
+    text.push_str(
+        "a@x.io;\"An\"\"n\";\"line1\nline2\r\nline3\"\r\n\r\n\rb@x.io\nc;c;c;c\r\nd@x.io;\";\";x\n",
+    );
+    text.push_str(&format!(
+        "e@x.io;\"{}\r\n{}\"\"\";-\r\nf@x.io;F;-\r\n;;\"open\r\n",
+        "long ".repeat(30),
+        "x\n".repeat(20)
+    ));
+    let limits = Limits { max_row_bytes: 100 };
+    let whole = read_with(text.as_bytes(), usize::MAX, limits);
+    assert_eq!(whole.rows.iter().filter(|row| row.is_err()).count(), 3, "a long, a too long and an open one");
+    for cut in begin..=text.len() {
+        let (table, twice) = read_in_two(text.as_bytes(), cut, limits);
+        assert_eq!((&table.header, &table.rows), (&whole.header, &whole.rows), "cut at {cut}");
+        assert!(twice <= 110, "no more is read twice than a row that fits: {twice} at {cut}");
+    }
+}
+
+#[test]
+fn a_reading_goes_on_in_its_own_file_only() {
+    let position = Position { offset: 10, line: 2, is_after_cr: false, too_long: None };
+    let other = RowReader::resume(Limits::default(), b"", position);
+    assert_eq!(other.err(), Some(FileError::Empty));
+}

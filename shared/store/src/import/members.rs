@@ -9,7 +9,7 @@ use campaign::{ProfileId, SegmentId};
 use futures::Stream;
 
 use super::rows::{self, Sink};
-use super::{BATCH_ROWS, ImportError, MemberReport, RowFault, columns, note};
+use super::{BATCH_ROWS, Faults, ImportError, MAX_REPORTED, MemberReport, RowFault, columns};
 use crate::{Store, StoreError};
 
 /// The longest external id, in bytes: that of a profile.
@@ -50,13 +50,16 @@ impl MemberName {
     }
 }
 
-struct Importing<'s> {
+pub(super) struct Importing<'s> {
     store: &'s Store,
     segment: SegmentId,
     generation: u32,
     /// Which column names the members, and what kind of name it holds.
     column: (usize, &'static str),
     rows: Vec<(u64, u64, MemberName)>,
+    faults: Faults,
+    /// How many were added that the segment does not count yet.
+    unbooked: u64,
     report: MemberReport,
 }
 
@@ -108,28 +111,64 @@ impl Store {
         B: AsRef<[u8]>,
         S: Stream<Item = Result<B, E>>,
     {
-        let SegmentKind::List { generation, .. } = self.segments.get(segment).await?.value.kind else {
-            return Err(StoreError::invalid("kind", "only a list has members").into());
-        };
-        let mut importing = Importing {
-            store: self,
-            segment,
-            generation,
-            column: (0, "id"),
-            rows: Vec::new(),
-            report: MemberReport::default(),
-        };
+        let mut importing = Importing::new(self, segment, Faults::up_to(MAX_REPORTED)).await?;
         let mut result = rows::read(bytes, &mut importing).await;
         if result.is_ok() {
             result = importing.write().await.map_err(ImportError::from);
         }
-        let added = i64::try_from(importing.report.added).unwrap_or(i64::MAX);
-        if added > 0 {
-            self.segments.count_members(segment, added).await?;
-        }
+        // What was added is booked in any case: the members are there.
+        let booked = importing.book().await;
         result?;
-        importing.report.faults.sort_by_key(|fault| fault.row);
-        Ok(importing.report)
+        booked?;
+        Ok(importing.take_report())
+    }
+}
+
+impl<'s> Importing<'s> {
+    /// Into this list.
+    pub(super) async fn new(
+        store: &'s Store,
+        segment: SegmentId,
+        faults: Faults,
+    ) -> Result<Self, StoreError> {
+        let SegmentKind::List { generation, .. } = store.segments.get(segment).await?.value.kind else {
+            return Err(StoreError::invalid("kind", "only a list has members"));
+        };
+        Ok(Self {
+            store,
+            segment,
+            generation,
+            column: (0, "id"),
+            rows: Vec::new(),
+            faults,
+            unbooked: 0,
+            report: MemberReport::default(),
+        })
+    }
+
+    /// Writes what was read. What was added since the last time is booked, whether or not the writing succeeds.
+    pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
+        let written = self.write().await;
+        let booked = self.book().await;
+        written.and(booked)
+    }
+
+    /// What became of the rows since the last time, once they are settled.
+    pub(super) fn take_report(&mut self) -> MemberReport {
+        MemberReport { faults: self.faults.take(), ..std::mem::take(&mut self.report) }
+    }
+
+    /// How many rows were left out since the last time.
+    pub(super) const fn invalid_rows(&self) -> u64 {
+        self.report.invalid
+    }
+
+    async fn book(&mut self) -> Result<(), StoreError> {
+        let added = i64::try_from(std::mem::take(&mut self.unbooked)).unwrap_or(i64::MAX);
+        if added > 0 {
+            self.store.segments.count_members(self.segment, added).await?;
+        }
+        Ok(())
     }
 }
 
@@ -146,13 +185,14 @@ impl Importing<'_> {
         }
         let added = self.store.segments.add_members(self.segment, self.generation, &members).await?;
         self.report.added += added;
+        self.unbooked += added;
         self.report.unchanged += members.len() as u64 - added;
         Ok(())
     }
 
     fn invalid(&mut self, row: u64, line: u64, message: String) {
         self.report.invalid += 1;
-        note(&mut self.report.faults, RowFault { row, line, field: Some(self.column.1.to_owned()), message });
+        self.faults.note(RowFault { row, line, field: Some(self.column.1.to_owned()), message });
     }
 }
 
@@ -176,7 +216,7 @@ impl<E> Sink<E> for Importing<'_> {
     fn unreadable(&mut self, fault: RowFault) {
         self.report.rows += 1;
         self.report.invalid += 1;
-        note(&mut self.report.faults, fault);
+        self.faults.note(fault);
     }
 
     async fn relieve(&mut self) -> Result<(), ImportError<E>> {

@@ -7,12 +7,15 @@ mod columns;
 mod members;
 mod profiles;
 mod rows;
+mod steps;
 
 #[cfg(test)]
 mod tests;
 
 pub use columns::ColumnError;
 pub use members::MemberName;
+pub use rows::Position;
+pub use steps::{ImportCounts, Step, Steps};
 use thiserror::Error;
 
 use crate::StoreError;
@@ -92,8 +95,27 @@ pub enum ImportError<E> {
     Store(#[from] StoreError),
 }
 
-fn note(faults: &mut Vec<RowFault>, fault: RowFault) {
-    if faults.len() < MAX_REPORTED {
-        faults.push(fault);
+/// The rows that were left out, as many as are asked for.
+struct Faults {
+    most: usize,
+    list: Vec<RowFault>,
+}
+
+impl Faults {
+    fn up_to(most: usize) -> Self {
+        Self { most, list: Vec::new() }
+    }
+
+    fn note(&mut self, fault: RowFault) {
+        if self.list.len() < self.most {
+            self.list.push(fault);
+        }
+    }
+
+    /// Those so far, in the order of the rows.
+    fn take(&mut self) -> Vec<RowFault> {
+        let mut faults = std::mem::take(&mut self.list);
+        faults.sort_by_key(|fault| fault.row);
+        faults
     }
 }

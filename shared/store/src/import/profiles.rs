@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 
 use super::columns::{self, Column};
 use super::rows::{self, Sink};
-use super::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, ImportError, MOST_SEEN, ProfileReport, RowFault, note};
+use super::{
+    BATCH_BYTES, BATCH_ROWS, Faults, IN_FLIGHT, ImportError, MAX_REPORTED, MOST_SEEN, ProfileReport, RowFault,
+};
 use crate::profiles::{Incoming, RowResult, UpsertError, identities_of, patch};
 use crate::{Store, StoreError};
 
@@ -55,17 +57,20 @@ struct List {
     generation: u32,
 }
 
-struct Importing<'s> {
+pub(super) struct Importing<'s> {
     list: Option<List>,
     columns: Vec<Column>,
     batch: Batch,
     /// Whom earlier rows named, as hashes of each of their names.
     seen: HashSet<u64>,
+    /// Those of them that were new since the last time, where somebody is to remember them.
+    newly_seen: Option<Vec<u64>>,
     in_flight: FuturesUnordered<BoxFuture<'s, Result<Written, StoreError>>>,
     /// The names that are being written, by the number of their batch.
     busy: HashMap<u64, HashSet<Identity>>,
     batches: u64,
     added: u64,
+    faults: Faults,
     report: ProfileReport,
     store: &'s Store,
 }
@@ -90,34 +95,13 @@ impl Store {
         B: AsRef<[u8]>,
         S: Stream<Item = Result<B, E>>,
     {
-        let list = match list {
-            None => None,
-            Some(segment) => match self.segments.get(segment).await?.value.kind {
-                SegmentKind::List { generation, .. } => Some(List { segment, generation }),
-                SegmentKind::Rule { .. } => {
-                    return Err(StoreError::invalid("segment", "only a list has members").into());
-                }
-            },
-        };
-        let mut importing = Importing {
-            list,
-            columns: Vec::new(),
-            batch: Batch::default(),
-            seen: HashSet::new(),
-            in_flight: FuturesUnordered::new(),
-            busy: HashMap::new(),
-            batches: 0,
-            added: 0,
-            report: ProfileReport::default(),
-            store: self,
-        };
+        let mut importing = Importing::new(self, list, Faults::up_to(MAX_REPORTED)).await?;
         let result = importing.run(bytes).await;
         // What was added is booked in any case: the members are there.
         let booked = importing.book().await;
         result?;
         booked?;
-        importing.report.faults.sort_by_key(|fault| fault.row);
-        Ok(importing.report)
+        Ok(importing.take_report().0)
     }
 }
 
@@ -148,7 +132,66 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
     Ok(Written { number, people, added })
 }
 
-impl Importing<'_> {
+impl<'s> Importing<'s> {
+    /// Onto this list too, if one is given.
+    pub(super) async fn new(
+        store: &'s Store,
+        list: Option<SegmentId>,
+        faults: Faults,
+    ) -> Result<Self, StoreError> {
+        let list = match list {
+            None => None,
+            Some(segment) => match store.segments.get(segment).await?.value.kind {
+                SegmentKind::List { generation, .. } => Some(List { segment, generation }),
+                SegmentKind::Rule { .. } => {
+                    return Err(StoreError::invalid("segment", "only a list has members"));
+                }
+            },
+        };
+        Ok(Self {
+            list,
+            columns: Vec::new(),
+            batch: Batch::default(),
+            seen: HashSet::new(),
+            newly_seen: None,
+            in_flight: FuturesUnordered::new(),
+            busy: HashMap::new(),
+            batches: 0,
+            added: 0,
+            faults,
+            report: ProfileReport::default(),
+            store,
+        })
+    }
+
+    /// The same, which also knows whom earlier rows named, and gives out whom later ones do.
+    pub(super) fn remembering(mut self, seen: impl IntoIterator<Item = u64>) -> Self {
+        self.seen.extend(seen);
+        self.newly_seen = Some(Vec::new());
+        self
+    }
+
+    /// Writes what was read, and waits for it.
+    pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
+        let mut written = self.send().await;
+        while written.is_ok() && !self.in_flight.is_empty() {
+            written = self.settle_one().await;
+        }
+        let booked = self.book().await;
+        written.and(booked)
+    }
+
+    /// What became of the rows since the last time, once they are settled, and the names that were new among them.
+    pub(super) fn take_report(&mut self) -> (ProfileReport, Vec<u64>) {
+        let report = ProfileReport { faults: self.faults.take(), ..std::mem::take(&mut self.report) };
+        (report, self.newly_seen.as_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// How many rows were left out since the last time.
+    pub(super) const fn invalid_rows(&self) -> u64 {
+        self.report.invalid
+    }
+
     async fn run<B, E, S>(&mut self, bytes: S) -> Result<(), ImportError<E>>
     where
         B: AsRef<[u8]>,
@@ -208,7 +251,7 @@ impl Importing<'_> {
 
     fn invalid(&mut self, fault: RowFault) {
         self.report.invalid += 1;
-        note(&mut self.report.faults, fault);
+        self.faults.note(fault);
     }
 
     async fn book(&mut self) -> Result<(), StoreError> {
@@ -265,8 +308,13 @@ impl Importing<'_> {
             let mut hasher = DefaultHasher::new();
             identity.hash(&mut hasher);
             let hash = hasher.finish();
-            is_new &=
-                if self.seen.len() < MOST_SEEN { self.seen.insert(hash) } else { !self.seen.contains(&hash) };
+            if self.seen.len() >= MOST_SEEN {
+                is_new &= !self.seen.contains(&hash);
+            } else if self.seen.insert(hash) {
+                self.newly_seen.iter_mut().for_each(|new| new.push(hash));
+            } else {
+                is_new = false;
+            }
         }
         is_new
     }

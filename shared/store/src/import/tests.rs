@@ -8,7 +8,8 @@ use futures::stream;
 use platform::SystemClock;
 use platform::embedded::Embedded;
 
-use super::{ImportError, ProfileReport};
+use super::{ImportCounts, ImportError, Position, ProfileReport, RowFault, Steps};
+use crate::csv::PREVIEW_BYTES;
 use crate::{HashKey, Store};
 
 async fn with_store<T>(test: impl AsyncFnOnce(&Store) -> T) -> T {
@@ -81,6 +82,65 @@ async fn what_came_before_a_break_is_written_and_the_break_is_told() {
         let broken = store.import_profiles(stream::iter(pieces), None).await;
         assert!(matches!(broken, Err(ImportError::Source("gone"))), "{broken:?}");
         assert!(store.profiles.find(Namespace::Email, "p0@x.io").await.unwrap().is_some());
+    })
+    .await;
+}
+
+/// Imports in steps, each by an importer of its own that knows only what the one before has left; the sum of them.
+async fn import_in_steps(store: &Store, text: &str, piece: usize) -> (ImportCounts, Vec<RowFault>) {
+    let preview = &text.as_bytes()[..text.len().min(PREVIEW_BYTES)];
+    let (mut position, mut seen) = (None::<Position>, Vec::new());
+    let (mut counts, mut faults) = (ImportCounts::default(), Vec::new());
+    loop {
+        let mut steps = Steps::profiles(store, None).await.unwrap();
+        if let Some(position) = &position {
+            steps = steps.resume(preview, position, seen.iter().copied()).unwrap();
+        }
+        let from = position.map_or(0, |position| usize::try_from(position.bytes.offset).unwrap());
+        let to = text.len().min(from.max(PREVIEW_BYTES) + piece);
+        steps.push(&text.as_bytes()[from..to]).await.unwrap();
+        if to == text.len() {
+            steps.finish().await.unwrap();
+        }
+        let step = steps.step().await.unwrap();
+        counts.add(&step.counts);
+        faults.extend(step.faults);
+        seen.extend(step.seen);
+        position = step.position;
+        if to == text.len() {
+            return (counts, faults);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_in_steps_comes_to_the_same_as_one_at_once() {
+    let mut text = "email,name,age:number\n".to_owned();
+    for n in 0..5000 {
+        // Some twice, near and far; some wrong; some with a line end in them.
+        let name = if n % 100 == 7 { "\"two\nlines\"" } else { "one" };
+        let age = if n % 50 == 3 { "old" } else { "41" };
+        text.push_str(&format!("p{}@x.io,{name},{age}\n", n % 4000));
+    }
+    let whole = with_store(async |store| import(store, &text, 10_000).await).await;
+    let (counts, faults) = with_store(async |store| import_in_steps(store, &text, 9_001).await).await;
+    assert_eq!(whole.created, 3920);
+    assert_eq!(
+        (counts.rows, counts.created, counts.updated, counts.duplicates, counts.invalid),
+        (whole.rows, whole.created, whole.updated, whole.duplicates, whole.invalid)
+    );
+    assert_eq!(faults, whole.faults);
+}
+
+#[tokio::test]
+async fn a_step_taken_twice_changes_nothing_but_how_it_is_counted() {
+    with_store(async |store| {
+        let text = "email,name\na@x.io,Ann\nb@x.io,Bo\n";
+        for (created, updated) in [(2, 0), (0, 2)] {
+            let (counts, _) = import_in_steps(store, text, 100).await;
+            assert_eq!((counts.rows, counts.created, counts.updated), (2, created, updated));
+        }
+        assert_eq!(store.profiles.estimate().await.unwrap(), 2);
     })
     .await;
 }

@@ -5,7 +5,7 @@ use campaign::outcome::OnUnknown;
 use campaign::report::Counts;
 use campaign::{Campaign, CampaignId, Category, Channel, ExecutionId, SegmentId};
 use jiff::Timestamp;
-use platform::{Change, Condition, Consistency, Due, Item, Message, Query, Range, Updated, Write};
+use platform::{Change, Condition, Consistency, Due, Item, Key, Message, Query, Range, Updated, Write};
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
@@ -207,8 +207,20 @@ impl Ledger {
     /// # Errors
     /// As the engine's.
     pub async fn miss(&self, campaign: &Campaign, summary: &ExecutionSummary) -> Result<bool, StoreError> {
-        let writes = vec![campaigns::write(campaign)?, summary.write()?];
+        // Whoever asks for it by its id does not know the campaign, under which summaries stand.
+        let mut by_id = Item::new(missed(summary.id)).with(DOCUMENT, document::encode(WHAT, summary)?);
+        by_id.expires = Some(campaign.modified_at.as_second() + LEDGER_TTL_SECONDS);
+        let writes = vec![campaigns::write(campaign)?, summary.write()?, Write::put(LEDGER, by_id)];
         Ok(refused(self.platform.table.transact(writes).await)?.is_none())
+    }
+
+    /// The summary of an execution that was missed; `None` where it was not, or was long ago.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn missed(&self, id: ExecutionId) -> Result<Option<ExecutionSummary>, StoreError> {
+        let item = self.platform.table.get(LEDGER, &missed(id), Consistency::Strong).await?;
+        item.map(|item| document::decode(WHAT, &item)).transpose()
     }
 
     /// The execution, strongly read; `None` where it was never started or its ledger is gone.
@@ -382,6 +394,10 @@ impl Ledger {
         Write::update(LEDGER, tables::head(id), vec![Change::add(REVISION, 1)])
             .when(Condition::equals(STATE, State::Running.name()))
     }
+}
+
+fn missed(id: ExecutionId) -> Key {
+    Key { sk: "MISSED".to_owned(), ..tables::head(id) }
 }
 
 fn read(item: &Item) -> Result<Head, StoreError> {

@@ -1,11 +1,11 @@
-//! Leases: who works on a cursor or a chunk, and until when nobody else may.
+//! Leases: who works on a cursor, a chunk or a job, and until when nobody else may.
 
 use std::time::Duration;
 
 use campaign::id::random_bytes;
 use platform::{Change, Condition};
 
-pub(super) const LEASE: &str = "l";
+pub(crate) const LEASE: &str = "l";
 pub(super) const OWNER: &str = "o";
 
 /// How far the clocks of two workers may differ.
@@ -38,7 +38,7 @@ impl Worker {
     }
 
     /// Nobody else holds a lease at `now_ms`.
-    pub(super) fn may_take(&self, now_ms: i64) -> Condition {
+    pub(crate) fn may_take(&self, now_ms: i64) -> Condition {
         let skew = i64::try_from(SKEW.as_millis()).unwrap_or(i64::MAX);
         let mut free =
             vec![Condition::Lacks(LEASE.to_owned()), Condition::Below(LEASE.to_owned(), now_ms - skew)];
@@ -49,12 +49,12 @@ impl Worker {
     }
 
     /// Takes the lease until `until_ms`.
-    pub(super) fn take(&self, until_ms: i64) -> [Change; 2] {
+    pub(crate) fn take(&self, until_ms: i64) -> [Change; 2] {
         [Change::set(LEASE, until_ms), Change::set(OWNER, self.id)]
     }
 }
 
 /// Gives a lease back.
-pub(super) fn give_back() -> [Change; 2] {
+pub(crate) fn give_back() -> [Change; 2] {
     [Change::Remove(LEASE.to_owned()), Change::Remove(OWNER.to_owned())]
 }

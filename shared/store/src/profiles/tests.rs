@@ -110,3 +110,18 @@ async fn a_changed_address_frees_the_old_one() {
     assert_eq!(profiles.find(Namespace::Email, "new@x.io").await.unwrap(), None);
     assert!(matches!(profiles.get(ada).await, Err(StoreError::NotFound { .. })));
 }
+
+#[tokio::test]
+async fn large_profiles_are_written_in_as_many_transactions_as_they_need() {
+    let profiles = profiles();
+    let rows = |mark: char| {
+        let notes = mark.to_string().repeat(60_000);
+        (0..100).map(|n| row(json!({ "external_id": format!("C{n}"), "notes": notes }))).collect::<Vec<_>>()
+    };
+    for mark in ['a', 'b'] {
+        let results = profiles.upsert(rows(mark)).await.unwrap();
+        assert!(results.iter().all(Result::is_ok), "{mark}");
+    }
+    let one = profiles.find(Namespace::ExternalId, "C99").await.unwrap().unwrap();
+    assert!(profiles.get(one).await.unwrap().value.text("notes").unwrap().starts_with('b'));
+}

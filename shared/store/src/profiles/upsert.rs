@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use campaign::profile::{Namespace, ProfileError};
 use campaign::{Profile, ProfileId};
 use platform::Write;
-use platform::table::MAX_TRANSACTION;
+use platform::table::{MAX_TRANSACTION, WriteKind};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -56,6 +56,9 @@ struct Candidate {
     profile: Profile,
     before: Option<Revised<Profile>>,
 }
+
+/// The most bytes of a transaction: the ports take 4 MiB, and keys and numbers are only estimated.
+const MOST_BYTES: usize = 3 * 1024 * 1024;
 
 /// A row that is to be written: its place, by which names whose it is may be found, and what it changes.
 type Wanted = (usize, Vec<(Namespace, String)>, Map<String, Value>);
@@ -272,19 +275,30 @@ pub(crate) fn patch(document: &mut Map<String, Value>, changes: Map<String, Valu
 
 /// Runs of candidates whose writes fit one transaction.
 fn grouped(candidates: &[Candidate]) -> Result<Vec<&[Candidate]>, StoreError> {
-    let (mut groups, mut start, mut size) = (Vec::new(), 0, 0);
+    let (mut groups, mut start, mut size, mut bytes) = (Vec::new(), 0, 0, 0);
     for (index, candidate) in candidates.iter().enumerate() {
-        let writes = put_writes(&candidate.profile, candidate.before.as_ref())?.0.len();
-        if size + writes > MAX_TRANSACTION && index > start {
+        let writes = put_writes(&candidate.profile, candidate.before.as_ref())?.0;
+        let more = writes.iter().map(bytes_of).sum::<usize>();
+        if (size + writes.len() > MAX_TRANSACTION || bytes + more > MOST_BYTES) && index > start {
             groups.push(&candidates[start..index]);
-            (start, size) = (index, 0);
+            (start, size, bytes) = (index, 0, 0);
         }
-        size += writes;
+        size += writes.len();
+        bytes += more;
     }
     if start < candidates.len() {
         groups.push(&candidates[start..]);
     }
     Ok(groups)
+}
+
+/// The bytes of a write, near enough: what is not a document is short.
+fn bytes_of(write: &Write) -> usize {
+    const SHORT: usize = 512;
+    match &write.kind {
+        WriteKind::Put(item) => SHORT + item.bytes(crate::document::DOCUMENT).map_or(0, <[u8]>::len),
+        _ => SHORT,
+    }
 }
 
 /// Whether no item is written twice, which no transaction allows.

@@ -1,0 +1,215 @@
+//! Secrets in the control table: sealed there, opened by whoever may.
+
+use std::sync::Arc;
+
+use campaign::Channel;
+use campaign::id::random_bytes;
+use jiff::Timestamp;
+use platform::{Consistency, Item, Key, Platform, PlatformError, Vault, Write};
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::document::at_revision;
+use crate::error::refused;
+use crate::tables::{self, CONTROL};
+
+/// The sealed bytes.
+const SEALED: &str = "sealed";
+/// When they were stored, in milliseconds since the Unix epoch.
+const AT: &str = "at";
+
+/// What a secret is for: it is sealed for that alone, and a function opens only those of its own purposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Hashing suppressed addresses.
+    Suppression,
+    /// A channel's provider.
+    Provider(Channel),
+}
+
+impl Purpose {
+    /// Its name, in storage and in KMS's encryption context.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Suppression => "suppression",
+            Self::Provider(channel) => channel.name(),
+        }
+    }
+}
+
+/// What a channel's provider knows us by.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The name.
+    pub username: String,
+    /// The secret.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// The repository of secrets.
+#[derive(Clone)]
+pub struct Secrets {
+    platform: Platform,
+    vault: Arc<dyn Vault>,
+}
+
+impl Secrets {
+    /// Over this platform, sealed in this vault.
+    pub fn new(platform: Platform, vault: Arc<dyn Vault>) -> Self {
+        Self { platform, vault }
+    }
+
+    /// The key for a purpose; whoever asks first makes it, of random bytes.
+    ///
+    /// # Errors
+    /// As the engines'; [`PlatformError::Corrupt`] where it was sealed under another key.
+    pub async fn key(&self, purpose: Purpose) -> Result<[u8; 32], StoreError> {
+        if let Some(key) = self.read(purpose).await? {
+            return key_of(&key);
+        }
+        let key = [random_bytes(), random_bytes()].concat();
+        let item = self.sealed(purpose, &key).await?;
+        let write = Write::put(CONTROL, item).when(at_revision(0));
+        if refused(self.platform.table.transact(vec![write]).await)?.is_none() {
+            return key_of(&key);
+        }
+        // Another was quicker, and its key is the one.
+        let key = self.read(purpose).await?.ok_or(StoreError::Contended { what: "secret" })?;
+        key_of(&key)
+    }
+
+    /// The credentials of a channel's provider, where some were stored.
+    ///
+    /// # Errors
+    /// As the engines'.
+    pub async fn credentials(&self, channel: Channel) -> Result<Option<Credentials>, StoreError> {
+        let Some(json) = self.read(Purpose::Provider(channel)).await? else {
+            return Ok(None);
+        };
+        let credentials = serde_json::from_slice(&json);
+        credentials.map(Some).map_err(|_| StoreError::Corrupt { what: "credentials", source: None })
+    }
+
+    /// Stores the credentials of a channel's provider in place of those before.
+    ///
+    /// # Errors
+    /// As the engines'; [`PlatformError::TooLarge`] where they are over 4 KB.
+    pub async fn set_credentials(
+        &self,
+        channel: Channel,
+        credentials: &Credentials,
+    ) -> Result<(), StoreError> {
+        let json = serde_json::to_vec(credentials).expect("credentials always serialize");
+        let item = self.sealed(Purpose::Provider(channel), &json).await?;
+        refused(self.platform.table.transact(vec![Write::put(CONTROL, item)]).await)?;
+        Ok(())
+    }
+
+    /// When the credentials of a channel's provider were stored; they themselves are not opened.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn credentials_set_at(&self, channel: Channel) -> Result<Option<Timestamp>, StoreError> {
+        let key = key(Purpose::Provider(channel));
+        let item = self.platform.table.get(CONTROL, &key, Consistency::Strong).await?;
+        Ok(item.and_then(|item| Timestamp::from_millisecond(item.number(AT)?).ok()))
+    }
+
+    /// Forgets the credentials of a channel's provider; where there are none that is no error.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn delete_credentials(&self, channel: Channel) -> Result<(), StoreError> {
+        let write = Write::delete(CONTROL, key(Purpose::Provider(channel)));
+        refused(self.platform.table.transact(vec![write]).await)?;
+        Ok(())
+    }
+
+    async fn read(&self, purpose: Purpose) -> Result<Option<Vec<u8>>, StoreError> {
+        let item = self.platform.table.get(CONTROL, &key(purpose), Consistency::Strong).await?;
+        let Some(item) = item else {
+            return Ok(None);
+        };
+        let sealed = item.bytes(SEALED).ok_or(StoreError::Corrupt { what: "secret", source: None })?;
+        Ok(Some(self.vault.open(purpose.name(), sealed).await?))
+    }
+
+    async fn sealed(&self, purpose: Purpose, secret: &[u8]) -> Result<Item, PlatformError> {
+        let sealed = self.vault.seal(purpose.name(), secret).await?;
+        let now = self.platform.clock.now().as_millisecond();
+        Ok(Item::new(key(purpose)).with(SEALED, sealed).with(AT, now))
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+/// A partition a purpose, so that a role can be held to its own.
+fn key(purpose: Purpose) -> Key {
+    Key::new(format!("{}{}", tables::SECRET, purpose.name()), "S")
+}
+
+fn key_of(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt { what: "secret", source: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::embedded::Embedded;
+    use platform::{KeyVault, SystemClock};
+
+    use super::*;
+
+    fn secrets(engine: &Embedded, key: [u8; 32]) -> Secrets {
+        Secrets::new(engine.platform(), Arc::new(KeyVault::new(&key)))
+    }
+
+    fn smtp() -> Credentials {
+        Credentials { username: "envoi".to_owned(), password: "open sesame".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_made_once_for_all_who_ask() {
+        let engine = Embedded::in_memory(Arc::new(SystemClock));
+        let secrets = secrets(&engine, [7; 32]);
+        let asked = (0..8).map(|_| secrets.key(Purpose::Suppression));
+        let keys = futures::future::join_all(asked).await;
+        let first = *keys[0].as_ref().unwrap();
+        assert!(keys.into_iter().all(|key| key.unwrap() == first));
+        assert_ne!(first, [0; 32]);
+    }
+
+    #[tokio::test]
+    async fn credentials_are_stored_sealed_and_forgotten_when_told() {
+        let engine = Embedded::in_memory(Arc::new(SystemClock));
+        let secrets = secrets(&engine, [7; 32]);
+        assert!(secrets.credentials(Channel::Email).await.unwrap().is_none());
+        secrets.set_credentials(Channel::Email, &smtp()).await.unwrap();
+        assert_eq!(secrets.credentials(Channel::Email).await.unwrap().unwrap(), smtp());
+        assert!(secrets.credentials(Channel::Sms).await.unwrap().is_none());
+        assert!(secrets.credentials_set_at(Channel::Email).await.unwrap().is_some());
+        let key = key(Purpose::Provider(Channel::Email));
+        let item = engine.platform().table.get(CONTROL, &key, Consistency::Strong).await.unwrap().unwrap();
+        let stored = item.bytes(SEALED).unwrap();
+        assert!(!stored.windows(6).any(|part| part == b"sesame"));
+        secrets.delete_credentials(Channel::Email).await.unwrap();
+        assert!(secrets.credentials(Channel::Email).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn another_key_opens_nothing_and_makes_no_new_secret() {
+        let engine = Embedded::in_memory(Arc::new(SystemClock));
+        let key = secrets(&engine, [7; 32]).key(Purpose::Suppression).await.unwrap();
+        assert!(secrets(&engine, [8; 32]).key(Purpose::Suppression).await.is_err());
+        assert_eq!(secrets(&engine, [7; 32]).key(Purpose::Suppression).await.unwrap(), key);
+    }
+}
