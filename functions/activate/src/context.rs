@@ -11,13 +11,13 @@ pub struct Context {
     pub sweep_every: Duration,
 }
 
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "aws", feature = "embedded"))]
 impl Context {
     /// From the function's environment ([`store::environment`]); the sweep comes each minute, as a schedule sends it.
     ///
     /// # Errors
     /// Where a variable is missing or wrong, or the data can't be opened.
-    pub fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
-        Ok(Self { store: store::environment::store()?, sweep_every: Duration::from_secs(60) })
+    pub async fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
+        Ok(Self { store: store::environment::store().await?, sweep_every: Duration::from_secs(60) })
     }
 }

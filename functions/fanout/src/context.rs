@@ -10,13 +10,16 @@ pub struct Context {
     pub worker: Worker,
 }
 
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "aws", feature = "embedded"))]
 impl Context {
     /// From the function's environment ([`store::environment`]).
     ///
     /// # Errors
     /// Where a variable is missing or wrong, or the data can't be opened.
-    pub fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
-        Ok(Self { store: store::environment::store()?, worker: Worker::new(store::ledger::Tenancy::Shared) })
+    pub async fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
+        Ok(Self {
+            store: store::environment::store().await?,
+            worker: Worker::new(store::ledger::Tenancy::Shared),
+        })
     }
 }

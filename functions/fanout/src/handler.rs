@@ -9,6 +9,7 @@ use platform::{Deadline, Message, batch};
 use store::StoreError;
 use store::ledger::{Cursor, CursorClaim, Head, SKEW, State};
 use store::messages::{ChunkKey, FanOut};
+use tracing::{debug, info};
 
 use crate::Context;
 use crate::audience::Reader;
@@ -60,6 +61,7 @@ pub async fn fan_out(context: &Context, shard: FanOut, deadline: Deadline) -> Re
         }
         if deadline.remaining(clock) < RESERVE {
             store.ledger.release_cursor(&cursor, vec![shard.message()]).await?;
+            debug!(execution = %shard.execution, shard = shard.shard, "the fan-out of shard {} of execution {} goes on by a message", shard.shard, shard.execution);
             return Ok(());
         }
         let chunks = read_some(&reader, &mut cursor, &head, clock, deadline).await?;
@@ -73,6 +75,10 @@ pub async fn fan_out(context: &Context, shard: FanOut, deadline: Deadline) -> Re
     }
     cursor.done = true;
     store.ledger.release_cursor(&cursor, Vec::new()).await?;
+    let chunks: u32 = cursor.actions.iter().map(|action| action.written).sum();
+    let recipients: u64 = cursor.actions.iter().map(|action| action.members).sum();
+    let undecided = cursor.undecided;
+    info!(execution = %shard.execution, campaign = %head.campaign, shard = shard.shard, chunks, recipients, undecided, "shard {} of execution {} is fanned out: {recipients} recipients in {chunks} chunks", shard.shard, shard.execution);
     Ok(())
 }
 

@@ -22,11 +22,13 @@ use store::{Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::{info, warn};
 
+use crate::metrics::{Decided, Meter};
 use crate::outcome::{
     Ended, OUTAGE_WAIT, Plan, QUOTA_WAIT, Situation, THROTTLE_WAIT, Tally, UNKNOWN_WAIT, plan,
 };
+use crate::report;
 use crate::templates::{Compiled, Templates};
-use crate::{Cause, Job, MemberId, Sender};
+use crate::{Cause, Job, MemberId, Metrics, Sender};
 
 /// After so many claims in which nothing was handed over, members are prepared one by one: one of them kills us.
 const STUCK: u32 = 3;
@@ -94,9 +96,12 @@ impl<S: Sender> Delivery<S> {
         &self.sender
     }
 
-    /// Delivers the chunks that a batch of messages names, in turn.
-    pub async fn handle(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
-        batch::each(event, |chunk: ChunkKey| self.deliver(chunk, deadline)).await
+    /// Delivers the chunks that a batch of messages names, in turn, and says what that came to.
+    pub async fn handle(&self, event: SqsEvent, deadline: Deadline) -> (SqsBatchResponse, Metrics) {
+        let meter = Meter::new(S::CHANNEL);
+        let response =
+            batch::each(event, |chunk: ChunkKey| self.deliver_metered(chunk, deadline, &meter)).await;
+        (response, meter.read())
     }
 
     /// Delivers what is still to be delivered of one chunk, as far as the time goes. Being asked twice does no harm.
@@ -104,6 +109,15 @@ impl<S: Sender> Delivery<S> {
     /// # Errors
     /// Only where the ledger is out of reach: the message is to come back.
     pub async fn deliver(&self, chunk: ChunkKey, deadline: Deadline) -> Result<(), StoreError> {
+        self.deliver_metered(chunk, deadline, &Meter::new(S::CHANNEL)).await
+    }
+
+    async fn deliver_metered(
+        &self,
+        chunk: ChunkKey,
+        deadline: Deadline,
+        meter: &Meter,
+    ) -> Result<(), StoreError> {
         let clock = &*self.store.platform.clock;
         let lease = deadline.remaining(clock) + LEASE_MARGIN;
         let ledger = &self.store.ledger;
@@ -120,18 +134,22 @@ impl<S: Sender> Delivery<S> {
             Claim::Leased(until_ms) => return self.come_back(chunk, until_ms, SKEW).await,
         };
         let Some(head) = self.store.ledger.head(chunk.execution).await? else { return Ok(()) };
+        let age = clock.now().duration_since(head.occurrence);
+        let age = Duration::try_from(age).unwrap_or_default();
         if matches!(head.state, State::Stopping | State::Stopped) {
+            meter.claimed(&claimed.members, age);
             claimed.members.close_pending(Code::Stopped);
-            return self.settle_stopped(claimed).await;
+            return self.settle_stopped(claimed, meter).await;
         }
         self.resume(&mut claimed, &head);
+        meter.claimed(&claimed.members, age);
         let name = (head.campaign, head.version, chunk.action);
         let compiled = self.templates.get(&self.store, &self.sender, name).await?;
         let configuration = self.configuration(&compiled).await?;
         let template = match (&compiled.template, &configuration) {
             (Ok(template), Some(configuration)) => Some((template, configuration)),
             (Err(why), _) => {
-                warn!(campaign = %head.campaign, version = head.version, why, "a content of campaign {} does not compile", head.campaign);
+                warn!(campaign = %head.campaign, version = head.version, action = chunk.action, execution = %head.id, why, "action {} of version {} of campaign {} does not compile", chunk.action, head.version, head.campaign);
                 claimed.members.close_pending(Code::RenderFailed);
                 None
             }
@@ -153,13 +171,13 @@ impl<S: Sender> Delivery<S> {
                     Ok(ended) => (run.tally, ended),
                     Err(Lost) => {
                         let known = std::mem::take(&mut run.tally.known);
-                        return self.lost(chunk, &known).await;
+                        return self.lost(chunk, &known, meter).await;
                     }
                 }
             }
             None => (without_configuration(&claimed.members), Ended::Through),
         };
-        self.settle(claimed, &head, tally, ended, configuration.as_deref()).await
+        self.settle(claimed, &head, tally, ended, configuration.as_deref(), meter).await
     }
 
     /// Puts a claimed chunk where the last claim left it: a member that killed its process has failed, and doubt that
@@ -205,11 +223,12 @@ impl<S: Sender> Delivery<S> {
         Ok(self.store.platform.queue.send(vec![message]).await?)
     }
 
-    async fn settle_stopped(&self, mut claimed: ClaimedChunk) -> Result<(), StoreError> {
-        let details = BTreeMap::new();
+    async fn settle_stopped(&self, mut claimed: ClaimedChunk, meter: &Meter) -> Result<(), StoreError> {
+        let (details, decided) = (BTreeMap::new(), Decided::of(&claimed.members));
         // Where the claim was lost, whoever took the chunk over stops it in turn.
-        let _: Result<(), Lost> =
-            self.store.ledger.settle(&mut claimed, Next::Close, &details, Vec::new()).await?;
+        if self.store.ledger.settle(&mut claimed, Next::Close, &details, Vec::new()).await?.is_ok() {
+            meter.settled(&decided, 0);
+        }
         Ok(())
     }
 
@@ -220,6 +239,7 @@ impl<S: Sender> Delivery<S> {
         tally: Tally,
         ended: Ended,
         configuration: Option<&Configuration>,
+        meter: &Meter,
     ) -> Result<(), StoreError> {
         let now_ms = self.store.platform.clock.now().as_millisecond();
         let jitter = u64::from_be_bytes(random_bytes()[..8].try_into().unwrap_or_default());
@@ -234,9 +254,13 @@ impl<S: Sender> Delivery<S> {
         };
         let Plan { next, message } = plan(&mut chunk.members, &mut chunk.book, &tally, situation);
         let messages = message.map(|wait| head.message(&chunk.key).after(wait)).into_iter().collect();
+        let decided = Decided::of(&chunk.members);
         if self.store.ledger.settle(&mut chunk, next, &tally.details, messages).await?.is_err() {
-            return self.lost(chunk.key, &tally.known).await;
+            return self.lost(chunk.key, &tally.known, meter).await;
         }
+        let retried = tally.deferred.iter().filter(|index| chunk.members.codes[**index].is_pending()).count();
+        meter.settled(&decided, retried);
+        report::put_back(&chunk.key, next, &tally, ended, chunk.members.pending().count(), now_ms);
         let shard = store::messages::FanOut { execution: chunk.key.execution, shard: chunk.key.shard };
         match next {
             Next::Park(at_ms) if message.is_none() => self.store.ledger.look_by(shard, at_ms).await,
@@ -246,12 +270,15 @@ impl<S: Sender> Delivery<S> {
     }
 
     /// The claim was lost, but what the provider said is known: it settles what the next worker had to doubt.
-    async fn lost(&self, chunk: ChunkKey, known: &[(usize, Code)]) -> Result<(), StoreError> {
-        info!(execution = %chunk.execution, shard = chunk.shard, chunk = chunk.number, "lost the lease on chunk {} of shard {}", chunk.number, chunk.shard);
+    async fn lost(&self, chunk: ChunkKey, known: &[(usize, Code)], meter: &Meter) -> Result<(), StoreError> {
+        let ChunkKey { execution, shard, action, number } = chunk;
+        info!(%execution, shard, action, chunk = number, known = known.len(), "lost the lease on chunk {number} of shard {shard} of execution {execution}");
         if known.is_empty() {
             return Ok(());
         }
-        self.store.ledger.amend(chunk, known).await
+        self.store.ledger.amend(chunk, known).await?;
+        meter.settled(&Decided::among(known.iter().map(|(_, code)| *code)), 0);
+        Ok(())
     }
 }
 
@@ -318,7 +345,7 @@ impl<S: Sender> Run<'_, S> {
                         self.chunk.members.close_pending(Code::Stopped);
                         return Ok(Ok(Ended::Through));
                     }
-                    Err(error) => return Ok(Ok(trouble(&error))),
+                    Err(error) => return Ok(Ok(trouble(&self.chunk.key, &error))),
                 }
             }
             if self.deadline.remaining(clock) < delivery.settings.send_timeout {
@@ -340,7 +367,7 @@ impl<S: Sender> Run<'_, S> {
                 Ok(None) => {}
                 Ok(Some(_)) if !self.has_sent => return Ok(Ok(Ended::OutOfRate)),
                 Ok(Some(wait)) => return Ok(Ok(Ended::Paced(wait))),
-                Err(error) => return Ok(Ok(trouble(&error))),
+                Err(error) => return Ok(Ok(trouble(&self.chunk.key, &error))),
             }
             if let Err(Lost) = ledger.open_window(self.chunk, window.range.clone()).await? {
                 return Ok(Err(Lost));
@@ -513,13 +540,14 @@ impl<S: Sender> Run<'_, S> {
             .as_microsecond()
             .saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
         if let Err(error) = store.rates.hold(self.configuration.id, until_us).await {
-            trouble(&error);
+            trouble(&self.chunk.key, &error);
         }
     }
 }
 
 /// The store is in trouble in the middle of a chunk: what is known is settled, and the rest comes back.
-fn trouble(error: &StoreError) -> Ended {
-    warn!(error = %batch::chain(error), "the store is in trouble");
+fn trouble(chunk: &ChunkKey, error: &StoreError) -> Ended {
+    let ChunkKey { execution, shard, action, number } = chunk;
+    warn!(%execution, shard, action, chunk = number, error = %batch::chain(error), "the store is in trouble, at chunk {number} of shard {shard} of execution {execution}");
     Ended::Trouble
 }

@@ -5,10 +5,13 @@
 
 mod answer;
 mod deliver;
+mod metrics;
 mod outcome;
+mod report;
 mod sender;
 mod templates;
 
 pub use answer::{Answer, Cause};
 pub use deliver::{Delivery, Settings};
+pub use metrics::Metrics;
 pub use sender::{Job, MemberId, Sender};
