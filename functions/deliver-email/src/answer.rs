@@ -33,7 +33,7 @@ pub enum Answer {
     },
 }
 
-#[cfg(any(feature = "outbox", feature = "smtp"))]
+#[cfg(any(feature = "outbox", feature = "ses", feature = "smtp"))]
 impl Answer {
     /// A [`Answer::NotAccepted`] that names no wait.
     pub(crate) fn not_accepted(cause: NotAccepted, detail: impl Into<String>) -> Self {

@@ -19,17 +19,16 @@ impl Context {
     }
 }
 
-#[cfg(all(feature = "embedded", feature = "smtp", feature = "outbox"))]
+#[cfg(any(feature = "aws", feature = "embedded"))]
 impl Context {
-    /// From the function's environment: [`store::environment`], and either `ENVOI_OUTBOX` (a folder) or `ENVOI_SMTP_HOST`,
-    /// with `ENVOI_SMTP_PORT` (587), `ENVOI_SMTP_TLS` (`starttls`, `implicit`, `none`), `ENVOI_SMTP_USER` and
-    /// `ENVOI_SMTP_PASSWORD`.
+    /// From the function's environment: [`store::environment`] for the data, [`crate::environment`] for the provider.
     ///
     /// # Errors
     /// Where a variable is missing or wrong, or the data can't be opened.
-    pub fn from_environment() -> anyhow::Result<Self> {
+    pub async fn from_environment() -> anyhow::Result<Self> {
         let worker = Worker::new(store::ledger::Tenancy::Shared);
-        let provider = crate::environment::provider()?;
-        Ok(Self::new(store::environment::store()?, worker, provider, Settings::default()))
+        let store = store::environment::store().await?;
+        let provider = crate::environment::provider(&store.secrets).await?;
+        Ok(Self::new(store, worker, provider, Settings::default()))
     }
 }

@@ -5,17 +5,25 @@
 
 pub mod answer;
 mod context;
-#[cfg(all(feature = "embedded", feature = "smtp", feature = "outbox"))]
+#[cfg(all(
+    any(feature = "aws", feature = "embedded"),
+    any(feature = "outbox", feature = "ses", feature = "smtp")
+))]
 mod environment;
 mod handler;
+mod letter;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 mod proof;
 mod sender;
+#[cfg(feature = "ses")]
+pub mod ses;
 #[cfg(feature = "smtp")]
 pub mod smtp;
+pub mod tags;
 
 pub use answer::{Answer, NotAccepted, Refusal};
 pub use context::Context;
 pub use handler::{handle, handle_event, handle_proofs};
-pub use sender::{EmailSender, Letter, Provider};
+pub use letter::{Letter, LetterId};
+pub use sender::{EmailSender, Provider};

@@ -12,7 +12,8 @@ use store::{Store, StoreError};
 use tracing::{info, warn};
 
 use crate::Answer;
-use crate::sender::{Draft, EmailSender};
+use crate::letter::{Draft, LetterId};
+use crate::sender::EmailSender;
 
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -47,7 +48,7 @@ pub(crate) async fn send(store: &Store, sender: &EmailSender, proof: &Proof) -> 
     let now_seconds = store.platform.clock.now().as_second();
     let mut letters = Vec::with_capacity(proof.addresses.len());
     for (index, address) in proof.addresses.iter().enumerate() {
-        let id = format!("proof-{}-{index}", proof.id);
+        let id = LetterId::Proof { proof: proof.id.clone(), index };
         let draft = Draft {
             template: &template,
             from,

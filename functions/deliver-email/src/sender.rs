@@ -1,22 +1,25 @@
 //! What email brings to the delivery loop: templates compiled, messages built, and handed to a provider.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use campaign::address::EmailAddress;
-use campaign::configuration::{EmailSender as From, Sender as SenderSettings};
-use campaign::content::{Content, OnMissing};
+use campaign::configuration::Sender as SenderSettings;
+use campaign::content::Content;
 use campaign::{Channel, Code, Configuration, Profile};
-use content::{CompileOptions, EmailTemplate, Mailbox, MessageHeaders, RenderError, build_message};
+use content::{CompileOptions, EmailTemplate};
 use delivery::{Cause, Job, Sender};
 use serde_json::{Map, Value};
 
+use crate::letter::{Draft, Letter, LetterId};
 use crate::{Answer, NotAccepted, Refusal};
 
 /// Where messages go.
 #[derive(Debug)]
 pub enum Provider {
+    /// To Amazon SES.
+    #[cfg(feature = "ses")]
+    Ses(crate::ses::Ses),
     /// To an SMTP server.
     #[cfg(feature = "smtp")]
     Smtp(crate::smtp::SmtpPool),
@@ -31,60 +34,6 @@ pub struct EmailSender {
     provider: Provider,
 }
 
-/// An email ready to be handed over.
-#[derive(Debug)]
-pub struct Letter {
-    id: String,
-    from: Arc<str>,
-    to: String,
-    message: Vec<u8>,
-}
-
-/// What a letter is made from.
-pub(crate) struct Draft<'a> {
-    pub(crate) template: &'a EmailTemplate,
-    pub(crate) from: &'a From,
-    pub(crate) to: &'a str,
-    /// What templates see as `profile`.
-    pub(crate) profile: Map<String, Value>,
-    /// What templates see as `context`.
-    pub(crate) context: &'a Value,
-    pub(crate) on_missing: OnMissing,
-    /// Names the logical message: the left part of the Message-ID.
-    pub(crate) id: String,
-    pub(crate) now_seconds: i64,
-    /// Goes before the subject.
-    pub(crate) subject_prefix: &'a str,
-}
-
-impl Draft<'_> {
-    /// Renders and builds the email.
-    ///
-    /// # Errors
-    /// The `failed` or `excluded` code, and why.
-    pub(crate) fn letter(self) -> Result<Letter, (Code, String)> {
-        let Self { from, to, id, .. } = self;
-        let mut rendered = self
-            .template
-            .render(&Value::Object(self.profile), self.context, self.on_missing)
-            .map_err(|error| (code_of(&error), error.to_string()))?;
-        rendered.subject.insert_str(0, self.subject_prefix);
-        let message_id = format!("{id}@{}", from.from.domain());
-        let headers = MessageHeaders {
-            from: Mailbox { name: from.from_name.as_deref(), address: from.from.as_str() },
-            to: Mailbox { name: None, address: to },
-            reply_to: from.reply_to.as_ref().map(|address| Mailbox { name: None, address: address.as_str() }),
-            message_id: &message_id,
-            date_unix_seconds: self.now_seconds,
-            list_unsubscribe: None,
-            extra: Vec::new(),
-        };
-        let message =
-            build_message(&headers, &rendered).map_err(|error| (Code::RenderFailed, error.to_string()))?;
-        Ok(Letter { id, from: from.from.as_str().into(), to: to.to_owned(), message })
-    }
-}
-
 impl EmailSender {
     /// Email through this provider.
     pub const fn new(provider: Provider) -> Self {
@@ -97,8 +46,25 @@ impl EmailSender {
     }
 
     /// Hands letters over, within `time`.
+    #[cfg_attr(
+        not(any(feature = "ses", feature = "smtp")),
+        expect(unused_variables, reason = "a folder answers at once")
+    )]
     pub(crate) async fn hand_over(&self, letters: &[Letter], time: Duration) -> Vec<Answer> {
         match &self.provider {
+            #[cfg(feature = "ses")]
+            Provider::Ses(ses) => {
+                let window: Vec<_> = letters
+                    .iter()
+                    .map(|letter| crate::ses::Outgoing {
+                        id: &letter.id,
+                        from: &letter.from,
+                        to: &letter.to,
+                        message: &letter.message,
+                    })
+                    .collect();
+                ses.send(&window, time).await
+            }
             #[cfg(feature = "smtp")]
             Provider::Smtp(pool) => {
                 let window: Vec<_> = letters
@@ -115,7 +81,7 @@ impl EmailSender {
             Provider::Outbox(outbox) => {
                 let mut answers = Vec::with_capacity(letters.len());
                 for letter in letters {
-                    answers.push(outbox.write(&letter.id, &letter.message).await);
+                    answers.push(outbox.write(&letter.id.to_string(), &letter.message).await);
                 }
                 answers
             }
@@ -150,7 +116,7 @@ impl Sender for EmailSender {
             profile: profile.into_document(),
             context: &Value::Object(Map::new()),
             on_missing: job.on_missing,
-            id: job.member.to_string(),
+            id: LetterId::Member(job.member),
             now_seconds: job.now_seconds,
             subject_prefix: "",
         };
@@ -159,13 +125,6 @@ impl Sender for EmailSender {
 
     async fn send(&self, _: &Configuration, letters: Vec<Letter>, time: Duration) -> Vec<delivery::Answer> {
         self.hand_over(&letters, time).await.into_iter().map(translate).collect()
-    }
-}
-
-fn code_of(error: &RenderError) -> Code {
-    match error {
-        RenderError::MissingValue { .. } => Code::MissingValue,
-        _ => Code::RenderFailed,
     }
 }
 

@@ -1,0 +1,19 @@
+//! Under which names a message carries what it is to its provider, whose events bring them back: by them an event finds
+//! its member in the ledger.
+//!
+//! A member's message carries all of [`EXECUTION`], [`SHARD`], [`ACTION`], [`CHUNK`] and [`MEMBER`]; a proof's carries
+//! [`PROOF`] alone, and its events are nobody's. Names and values are of ASCII letters, digits, `-` and `_`, which is all
+//! that SES takes.
+
+/// The execution's id, as it is shown: 26 characters of base32.
+pub const EXECUTION: &str = "envoi-execution";
+/// The shard, in decimal.
+pub const SHARD: &str = "envoi-shard";
+/// The action, by its number, in decimal.
+pub const ACTION: &str = "envoi-action";
+/// The chunk's number within shard and action, in decimal.
+pub const CHUNK: &str = "envoi-chunk";
+/// The member's place in the chunk, in decimal.
+pub const MEMBER: &str = "envoi-member";
+/// The proof's id.
+pub const PROOF: &str = "envoi-proof";
