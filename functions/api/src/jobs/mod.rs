@@ -1,0 +1,43 @@
+//! Jobs: what takes longer than a call. Imports of files that are too large for one, and counts over everybody.
+
+mod count;
+mod create;
+mod errors;
+mod get;
+mod list;
+mod out;
+mod start;
+mod upload;
+
+use campaign::JobId;
+use store::jobs::{Import, Job};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Context;
+use crate::error::{Problem, Result};
+
+pub(crate) fn routes() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_import))
+        .routes(routes!(upload::put_import_file))
+        .routes(routes!(start::start_import))
+        .routes(routes!(count::create_count_job))
+        .routes(routes!(list::list_jobs))
+        .routes(routes!(get::get_job))
+        .routes(routes!(errors::get_job_errors))
+}
+
+/// What an uploaded file is.
+const CSV: &str = "text/csv";
+
+/// A job that is an import.
+async fn import(context: &Context, id: JobId) -> Result<Job> {
+    let job = context.store.jobs.get(id).await?;
+    if job.import().is_some() { Ok(job) } else { Err(Problem::not_found("import", id)) }
+}
+
+/// Where the row errors of a job can be fetched, if it is over and has any.
+fn errors_of(job: &Job) -> Option<&Import> {
+    job.import().filter(|import| job.state.is_over() && !import.errors.is_empty())
+}
