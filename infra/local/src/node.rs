@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use campaign::Channel;
 use deliver_email::Provider;
 use deliver_email::outbox::{Outbox, OutboxError};
-use deliver_email::smtp::{ConfigError, SmtpPool};
+use deliver_email::smtp::{ConfigError, Credentials, SmtpPool};
 use delivery::Settings;
-use platform::embedded::{Embedded, OpenError};
+use platform::embedded::{BlobFolder, Embedded, OpenError};
 use platform::{Clock, Deadline, SystemClock, batch};
+use store::jobs::KEEP_SECONDS;
 use store::keys::Role;
 use store::ledger::{Tenancy, Worker};
 use store::{Store, StoreError, tables};
@@ -28,6 +30,12 @@ use crate::secret::{self, SecretError};
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many shards are fanned out at once: more would only take the processor from the delivery.
 const FAN_OUTS: usize = 2;
+/// How long one slice of a job may take: a stop waits for it.
+const JOB_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many jobs are worked on at once: more would only take the processor from the delivery.
+const JOBS: usize = 2;
+/// For how long files are kept that no job removes: as long as the jobs themselves, and a day.
+const KEEP_FILES: Duration = Duration::from_secs(KEEP_SECONDS.unsigned_abs() + 24 * 3600);
 /// How many expired items one round of tidying removes.
 const EXPIRED: usize = 1000;
 
@@ -72,6 +80,7 @@ fn why(error: &io::Error) -> &'static str {
 /// A running node.
 pub struct Node {
     engine: Embedded,
+    files: BlobFolder,
     store: Store,
     address: SocketAddr,
     first_key: Option<String>,
@@ -87,10 +96,16 @@ impl Node {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let engine = Embedded::open(&config.data, clock)?;
+        let files = BlobFolder::open(&config.data.join("files"))?;
         let key = secret::hash_key(&config.data, &engine.platform()).await?;
         let store = Store::new(engine.platform(), key);
         let provider = match config.email {
-            Email::Smtp(smtp) => Provider::Smtp(SmtpPool::new(*smtp)?),
+            Email::Smtp(mut smtp) => {
+                if smtp.credentials.is_none() {
+                    smtp.credentials = stored_credentials(&store).await?;
+                }
+                Provider::Smtp(SmtpPool::new(*smtp)?)
+            }
             Email::Outbox(folder) => Provider::Outbox(Outbox::new(folder)?),
         };
         let listener = TcpListener::bind(config.listen)
@@ -100,7 +115,7 @@ impl Node {
             listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
         let first_key = first_key(&store).await?;
         let (stop, stopped) = watch::channel(false);
-        let mut node = Self { engine, store, address, first_key, stop, tasks: JoinSet::new() };
+        let mut node = Self { engine, files, store, address, first_key, stop, tasks: JoinSet::new() };
         node.consume(provider, config.concurrency, config.sweep_every, &stopped).await?;
         node.serve(listener, stopped);
         Ok(node)
@@ -145,8 +160,14 @@ impl Node {
         let deliver =
             Arc::new(deliver_email::Context::new(store.clone(), worker, provider, Settings::default()));
         let how = |queue, concurrency| Consume { queue, concurrency, timeout: FUNCTION_TIMEOUT };
+        let jobs = Arc::new(jobs::Context {
+            store: store.clone(),
+            blob: Arc::new(self.files.clone()),
+            worker,
+            pace: jobs::Pace::default(),
+        });
         // Whoever held these is gone: the folder's lock says that no other process lives.
-        for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::DELIVER_EMAIL, tables::PROOFS] {
+        for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::DELIVER_EMAIL, tables::PROOFS, tables::JOBS] {
             self.engine.recover(queue).await.map_err(StoreError::from)?;
         }
         let context = Arc::clone(&activate);
@@ -171,9 +192,15 @@ impl Node {
             async move { deliver_email::handle_proofs(&context, event).await }
         };
         self.source(how(tables::PROOFS, 1), proofs, stopped);
+        let slices = move |event, deadline| {
+            let context = Arc::clone(&jobs);
+            async move { jobs::handle(&context, event, deadline).await }
+        };
+        let how = Consume { queue: tables::JOBS, concurrency: JOBS, timeout: JOB_TIMEOUT };
+        self.source(how, slices, stopped);
         self.tasks.spawn(fire(self.engine.clone(), stopped.clone()));
         self.tasks.spawn(sweep(activate, sweep_every, stopped.clone()));
-        self.tasks.spawn(tidy(self.engine.clone(), stopped.clone()));
+        self.tasks.spawn(tidy(self.engine.clone(), self.files.clone(), stopped.clone()));
         Ok(())
     }
 
@@ -189,7 +216,7 @@ impl Node {
     }
 
     fn serve(&mut self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
-        let router = api::router(api::Context::new(self.store.clone()));
+        let router = api::router(api::Context::new(self.store.clone(), Arc::new(self.files.clone())));
         self.tasks.spawn(async move {
             let until = async move {
                 // An error means that the node itself is gone.
@@ -215,6 +242,12 @@ async fn first_key(store: &Store) -> Result<Option<String>, StoreError> {
         return Ok(None);
     }
     Ok(Some(store.keys.create("first admin", Role::Admin).await?.0))
+}
+
+/// The credentials that were given to the API.
+async fn stored_credentials(store: &Store) -> Result<Option<Credentials>, StoreError> {
+    let stored = store.secrets.credentials(Channel::Email).await?;
+    Ok(stored.map(|stored| Credentials { username: stored.username, password: stored.password }))
 }
 
 /// Waits for `duration` or the stop; true for the stop.
@@ -264,8 +297,11 @@ async fn sweep(context: Arc<activate::Context>, every: Duration, mut stopped: wa
 }
 
 /// Removes what has expired, now and then.
-async fn tidy(engine: Embedded, mut stopped: watch::Receiver<bool>) {
+async fn tidy(engine: Embedded, files: BlobFolder, mut stopped: watch::Receiver<bool>) {
     while !wait(Duration::from_secs(60), &mut stopped).await {
+        if let Err(error) = files.remove_older_than(KEEP_FILES, &SystemClock).await {
+            error!(error = %batch::chain(&error), "old files can't be removed");
+        }
         loop {
             match engine.remove_expired(EXPIRED).await {
                 Ok(EXPIRED) => {}

@@ -2,17 +2,25 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use runtime::logs;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use super::Envoi;
 
 /// Starts logging. `ENVOI_LOG` says what (`info`, `warn,delivery=debug`...).
 pub(crate) fn start(command: &Envoi) {
-    let filter = EnvFilter::try_from_env("ENVOI_LOG").unwrap_or_else(|_| EnvFilter::new(command.log_level()));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        builder.init();
+    let (filter, problem) = logs::from_environment(command.log_level());
+    let lines = fmt::layer::<Registry>().with_writer(std::io::stderr);
+    let lines = if std::io::stderr().is_terminal() {
+        lines.boxed()
     } else {
-        builder.json().flatten_event(true).init();
+        lines.json().flatten_event(true).boxed()
+    };
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    logs::panics();
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
     }
 }
