@@ -3,9 +3,7 @@
 use campaign::model::Severity;
 use campaign::status::Command;
 use campaign::{Campaign, CampaignId, Status};
-use platform::WakeUp as Alarm;
 use store::StoreError;
-use store::messages::WakeUp;
 use tracing::info;
 
 use crate::{Context, start};
@@ -32,8 +30,10 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
         });
         return superseded(failed.await.map(|_| ()));
     }
-    let first =
-        version.schedule.first(now).map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
+    let first = version.first(campaign.asked_at(now), now);
+    let first = first.map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
+    // The last slot may have passed since the checks: the next ones say so.
+    let first = first.ok_or_else(|| StoreError::invalid("schedule", "no occurrence is left"))?;
     let command = if first > now { Command::BecomeScheduled } else { Command::BecomeLive };
     let activated = store.campaigns.command(id, command, |campaign| {
         campaign.live_version = Some(draft);
@@ -46,14 +46,10 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
         return superseded(Err(error));
     }
     info!(campaign = %id, version = draft, "campaign {id} was activated with version {draft}");
-    let occurrence_ms = first.as_millisecond();
     if first <= now {
-        return start::start(context, id, occurrence_ms).await;
+        return start::start(context, id, first.as_millisecond()).await;
     }
-    // If this is lost, the sweep starts the campaign all the same, up to a minute late.
-    let body = WakeUp::Start { campaign: id, occurrence_ms }.body();
-    store.platform.scheduler.put(Alarm { name: format!("start-{id}"), at: first, body }).await?;
-    Ok(())
+    start::wake_at(context, id, first).await
 }
 
 /// What was checked is what is decided about: a campaign that changed meanwhile is checked anew, by the message or the

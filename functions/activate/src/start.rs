@@ -5,6 +5,7 @@ use std::time::Duration;
 use campaign::segment::SegmentKind;
 use campaign::{Campaign, CampaignId, Status, Version};
 use jiff::Timestamp;
+use platform::WakeUp as Alarm;
 use store::StoreError;
 use store::ledger::{Audience, ExecutionSummary, Head, State, execution_id};
 use store::messages::WakeUp;
@@ -18,46 +19,78 @@ const SHARD: u64 = 50_000;
 const MOST_SHARDS: u64 = 16;
 /// A wake-up that is earlier than this is not the one that was meant.
 const EARLY: Duration = Duration::from_secs(60);
+/// How many occurrences one wake-up decides: after a long time down there may be many, each of them missed.
+const MOST_AT_ONCE: usize = 50;
 /// How often a start is tried anew when others change the campaign at the same time.
 const TRIES: usize = 10;
 
 /// Starts the occurrence, if it is still the campaign's next one and its time has come. One found too late is recorded
-/// as missed.
+/// as missed, and so are those after it, until one is found in time or lies ahead: that one wakes us next.
 pub(crate) async fn start(context: &Context, id: CampaignId, occurrence_ms: i64) -> Result<(), StoreError> {
+    let mut occurrence_ms = occurrence_ms;
+    for _ in 0..MOST_AT_ONCE {
+        let Some(next) = decide(context, id, occurrence_ms).await? else { return Ok(()) };
+        if next > context.store.platform.clock.now() {
+            return wake_at(context, id, next).await;
+        }
+        occurrence_ms = next.as_millisecond();
+    }
+    // Others have their turn before the rest.
+    let message = WakeUp::Start { campaign: id, occurrence_ms }.message();
+    Ok(context.store.platform.queue.send(vec![message]).await?)
+}
+
+/// Asks to be woken for an occurrence. If this is lost, the sweep starts it all the same, up to a minute late.
+pub(crate) async fn wake_at(context: &Context, id: CampaignId, at: Timestamp) -> Result<(), StoreError> {
+    let occurrence_ms = at.as_millisecond();
+    let body = WakeUp::Start { campaign: id, occurrence_ms }.body();
+    // Each has a name of its own: under one name the next could be removed together with the one that has just fired.
+    let name = format!("start-{id}-{occurrence_ms}");
+    Ok(context.store.platform.scheduler.put(Alarm { name, at, body }).await?)
+}
+
+/// Starts one occurrence or records it as missed; the one after it, where this call did either and there is one.
+async fn decide(
+    context: &Context,
+    id: CampaignId,
+    occurrence_ms: i64,
+) -> Result<Option<Timestamp>, StoreError> {
     let store = &context.store;
     for _ in 0..TRIES {
         let now = store.platform.clock.now();
         let mut campaign = match store.campaigns.get(id).await {
-            Err(StoreError::NotFound { .. }) => return Ok(()),
+            Err(StoreError::NotFound { .. }) => return Ok(None),
             campaign => campaign?,
         };
         let next = campaign.next_occurrence.filter(|next| next.as_millisecond() == occurrence_ms);
         let (Status::Scheduled | Status::Live, Some(occurrence), Some(live)) =
             (campaign.status, next, campaign.live_version)
         else {
-            return Ok(());
+            return Ok(None);
         };
         if occurrence > now {
             let wait = occurrence.duration_since(now).unsigned_abs();
-            if wait > EARLY {
-                return Ok(());
+            if wait <= EARLY {
+                // By another machine's clock it was time.
+                let message = WakeUp::Start { campaign: id, occurrence_ms }.message().after(wait);
+                store.platform.queue.send(vec![message]).await?;
             }
-            // By another machine's clock it was time.
-            let message = WakeUp::Start { campaign: id, occurrence_ms }.message().after(wait);
-            return Ok(store.platform.queue.send(vec![message]).await?);
+            return Ok(None);
         }
         let version = store.campaigns.version(id, live).await?;
-        campaign.next_occurrence = version.schedule.following(occurrence);
+        let closes = version.closes().map_err(|error| StoreError::invalid("ends", error.to_string()))?;
+        let following = version.schedule.following(occurrence, closes);
+        campaign.next_occurrence = following;
         campaign.modified_at = now;
         let lateness = now.duration_since(occurrence).unsigned_abs();
-        let audience =
-            if lateness > version.misfire_grace() { None } else { audience(context, &version).await? };
+        let is_over = lateness > version.misfire_grace() || closes.is_some_and(|closes| closes <= now);
+        let audience = if is_over { None } else { audience(context, &version).await? };
         let done = match audience {
             Some((audience, size)) => run(context, campaign, &version, occurrence, audience, size).await?,
             None => miss(context, campaign, live, occurrence).await?,
         };
         if done {
-            return Ok(());
+            return Ok(following);
         }
     }
     Err(StoreError::Contended { what: "campaign" })
@@ -91,12 +124,13 @@ async fn run(
     };
     let started = context.store.ledger.start(&campaign, &head).await?;
     if started {
-        info!(execution = %head.id, campaign = %campaign.id, shards, "execution {} of campaign {} started", head.id, campaign.id);
+        info!(execution = %head.id, campaign = %campaign.id, version = head.version, occurrence = %occurrence, shards, "execution {} of campaign {} started", head.id, campaign.id);
     }
     Ok(started)
 }
 
-/// Records an occurrence that will not run: found later than the grace allows, or its segment is gone.
+/// Records an occurrence that will not run: found later than the grace or the campaign's end allows, or its segment is
+/// gone.
 async fn miss(
     context: &Context,
     mut campaign: Campaign,
@@ -119,7 +153,7 @@ async fn miss(
     };
     let missed = context.store.ledger.miss(&campaign, &summary).await?;
     if missed {
-        warn!(execution = %id, campaign = %campaign.id, "an occurrence of campaign {} was missed", campaign.id);
+        warn!(execution = %id, campaign = %campaign.id, version, occurrence = %occurrence, "the occurrence of campaign {} at {occurrence} was missed", campaign.id);
     }
     Ok(missed)
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use campaign::version::Action;
-use campaign::{Campaign, ExecutionId, Status};
+use campaign::{Campaign, ExecutionId, Outcome, Status};
 use platform::{Deadline, Message, batch};
 use store::StoreError;
 use store::ledger::{Cursor, Head, Overdue, Part, SKEW, Seen, State, StoredChunk};
@@ -42,20 +42,28 @@ pub async fn sweep(context: &Context, deadline: Deadline) -> Result<usize, Store
     let mut looked_at = 0;
     for found in store.campaigns.due(now).await? {
         looked_at += 1;
-        let looked = match found {
-            Ok(due) => campaign(context, &due).await,
-            Err(error) => Err(error),
-        };
-        log_failure("a campaign", looked);
+        match found {
+            Ok(due) => log_failure(&format!("campaign {}", due.id), campaign(context, &due).await),
+            Err(error) => log_failure("a campaign", Err(error)),
+        }
         if deadline.remaining(clock) < RESERVE {
             return Ok(looked_at);
         }
     }
+    for job in store.jobs.overdue(now.as_millisecond(), LIMIT).await? {
+        looked_at += 1;
+        log_failure(&format!("job {job}"), store.jobs.enqueue_again(job).await);
+    }
     for overdue in store.ledger.overdue(now.as_millisecond(), LIMIT).await? {
         looked_at += 1;
         match overdue {
-            Ok(Overdue::Execution(id)) => log_failure("an execution", execution(context, id).await),
-            Ok(Overdue::Shard(shard)) => log_failure("a shard", look(context, shard).await),
+            Ok(Overdue::Execution(id)) => {
+                log_failure(&format!("execution {id}"), execution(context, id).await);
+            }
+            Ok(Overdue::Shard(shard)) => {
+                let what = format!("shard {} of execution {}", shard.shard, shard.execution);
+                log_failure(&what, look(context, shard).await);
+            }
             Err(error) => log_failure("an item of the ledger", Err(error)),
         }
         if deadline.remaining(clock) < RESERVE {
@@ -65,9 +73,9 @@ pub async fn sweep(context: &Context, deadline: Deadline) -> Result<usize, Store
     Ok(looked_at)
 }
 
-fn log_failure(what: &'static str, looked: Result<(), StoreError>) {
+fn log_failure(what: &str, looked: Result<(), StoreError>) {
     if let Err(failure) = looked {
-        error!(error = %batch::chain(&failure), "{what} can't be looked at");
+        error!(what, error = %batch::chain(&failure), "{what} can't be looked at");
     }
 }
 
@@ -125,8 +133,13 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
         campaign.status = Status::Completed;
     }
     // Where something changed meanwhile, the execution is still due and the next sweep sees it.
-    if store.ledger.end(&head, ended, tally.counts(), Some(&campaign)).await? {
-        info!(execution = %id, campaign = %head.campaign, state = ended.name(), "execution {id} is {}", ended.name());
+    let counts = tally.counts();
+    let of = |outcome| counts.iter().map(|action| action.outcome(outcome)).sum::<u64>();
+    let (sent, failed) = (of(Outcome::Sent), of(Outcome::Failed));
+    let (excluded, unknown) = (of(Outcome::Excluded), of(Outcome::Unknown));
+    if store.ledger.end(&head, ended, counts, Some(&campaign)).await? {
+        let (campaign, state) = (head.campaign, ended.name());
+        info!(execution = %id, %campaign, state, sent, failed, excluded, unknown, "execution {id} of campaign {campaign} is {state}");
     }
     Ok(())
 }
@@ -172,7 +185,7 @@ async fn look(context: &Context, shard: FanOut) -> Result<(), StoreError> {
     // Others may be ahead in the queue: each time it takes twice as long until messages are taken to be lost.
     let patience_ms = millis(STALLED).saturating_mul(1 << seen.helped.min(10));
     if !view.idle.is_empty() && now_ms - seen.at_ms >= patience_ms {
-        warn!(execution = %shard.execution, shard = shard.shard, chunks = view.idle.len(), "shard {} stands still: {} chunks are handed out again", shard.shard, view.idle.len());
+        warn!(execution = %shard.execution, shard = shard.shard, chunks = view.idle.len(), "shard {} of execution {} stands still: {} chunks are handed out again", shard.shard, shard.execution, view.idle.len());
         messages.extend(view.idle.iter().map(|chunk| head.message(&chunk.key)));
         seen = Seen { at_ms: now_ms, helped: seen.helped + 1, ..seen };
     }

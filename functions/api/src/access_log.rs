@@ -6,16 +6,41 @@ use std::sync::Arc;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use campaign::id::random_bytes;
 use futures::FutureExt;
 use http::header::CONTENT_TYPE;
 use platform::Clock;
-use tracing::{error, info};
+use tracing::{Instrument, error, error_span, info};
 
+use crate::auth::Caller;
 use crate::error::{PROBLEM_JSON, Problem};
 
+/// What a request is called in the log: as whoever hands it to the router called it, by an extension of this type, or by a
+/// random name. Never by what the request says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    fn random() -> Self {
+        Self(format!("{:032x}", u128::from_be_bytes(random_bytes())))
+    }
+}
+
+impl From<String> for RequestId {
+    fn from(name: String) -> Self {
+        Self(name)
+    }
+}
+
 /// Runs a request, answers a panic with a problem, and logs a line. Never a body, a query or an address: the path is the
-/// pattern it matched.
-pub(crate) async fn watch(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
+/// pattern it matched, the key its id. Whatever else is logged meanwhile stands in a span with the request's id.
+pub(crate) async fn watch(clock: State<Arc<dyn Clock>>, mut request: Request, next: Next) -> Response {
+    let RequestId(id) = request.extensions_mut().remove().unwrap_or_else(RequestId::random);
+    let span = error_span!("request", request_id = id);
+    log(clock, request, next).instrument(span).await
+}
+
+async fn log(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
     let began = clock.monotonic();
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().cloned();
@@ -24,6 +49,8 @@ pub(crate) async fn watch(State(clock): State<Arc<dyn Clock>>, request: Request,
         error!(%method, path, "{method} {path} panicked");
         Problem::internal().into_response()
     });
+    let key =
+        response.extensions().get::<Caller>().map_or_else(|| "none".to_owned(), |caller| caller.0.clone());
     let status = response.status();
     let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON);
     let response = if (status.is_client_error() || status.is_server_error()) && !is_problem {
@@ -35,9 +62,9 @@ pub(crate) async fn watch(State(clock): State<Arc<dyn Clock>>, request: Request,
     } else {
         response
     };
-    let duration_ms = (clock.monotonic() - began).as_millis();
+    let duration_ms = u64::try_from((clock.monotonic() - began).as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
-    info!(%method, path, status, duration_ms, "{method} {path} -> {status} in {duration_ms} ms");
+    info!(%method, path, status, duration_ms, key, "{method} {path} -> {status} in {duration_ms} ms");
     response
 }
 

@@ -101,12 +101,17 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
         }
         Err(error) => return Problem::from(error).into_response(),
     };
-    if key.role < needed {
+    let caller = Caller(key.id);
+    let mut response = if key.role < needed {
         let detail = format!("this takes the role {}, the key has {}", name(needed), name(key.role));
-        return Problem::new(Kind::Forbidden, detail).into_response();
-    }
-    request.extensions_mut().insert(Caller(key.id));
-    next.run(request).await
+        Problem::new(Kind::Forbidden, detail).into_response()
+    } else {
+        request.extensions_mut().insert(caller.clone());
+        next.run(request).await
+    };
+    // For the log, which is further out.
+    response.extensions_mut().insert(caller);
+    response
 }
 
 /// The id of the key that a request came with.

@@ -91,6 +91,12 @@ kinds! {
     InUse = (2102, CONFLICT, "in_use", "It is in use"),
     /// Only a list has members.
     NotAList = (2103, CONFLICT, "not_a_list", "The segment is not a list"),
+    /// The file of an import is not there.
+    FileMissing = (2201, CONFLICT, "file_missing", "The file has not been uploaded yet"),
+    /// The import has begun, so that its file is no longer taken.
+    ImportStarted = (2202, CONFLICT, "import_started", "The import has been started already"),
+    /// Files are not brought here.
+    UploadElsewhere = (2203, CONFLICT, "upload_elsewhere", "The file is to be brought to the URL that the import was answered with"),
     /// The campaign's status does not allow it.
     StatusNotAllowed = (3001, CONFLICT, "status_not_allowed", "The campaign's status does not allow this"),
     /// The content is larger than allowed.
@@ -238,6 +244,12 @@ impl From<StoreError> for Problem {
                 Self::internal()
             }
         }
+    }
+}
+
+impl From<PlatformError> for Problem {
+    fn from(error: PlatformError) -> Self {
+        StoreError::Platform(error).into()
     }
 }
 

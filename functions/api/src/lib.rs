@@ -1,4 +1,4 @@
-//! The HTTP API: campaigns, profiles, segments, configurations, executions, API keys.
+//! The HTTP API: campaigns, profiles, segments, configurations, executions, jobs, API keys.
 //!
 //! [`router`] is the whole of it, over a [`Context`]; the function's main and the local server both serve it.
 #![allow(
@@ -11,6 +11,7 @@ mod auth;
 mod campaigns;
 mod configurations;
 mod context;
+mod credentials;
 mod cursor;
 mod error;
 mod executions;
@@ -18,6 +19,7 @@ mod extract;
 mod handler;
 mod health;
 mod idempotency;
+mod jobs;
 mod keys;
 mod openapi;
 mod page;
@@ -26,5 +28,6 @@ mod schema;
 mod segments;
 mod usage;
 
+pub use access_log::RequestId;
 pub use context::Context;
 pub use handler::{openapi, router};

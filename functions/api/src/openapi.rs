@@ -23,6 +23,7 @@ use utoipa::OpenApi;
         (name = "configurations", description = "How a channel sends"),
         (name = "campaigns", description = "What is sent, to whom and when"),
         (name = "executions", description = "The runs of a campaign, and what became of each recipient"),
+        (name = "jobs", description = "Imports of files of any size, counts over everybody: work that takes longer than a call"),
         (name = "keys", description = "API keys"),
         (name = "service", description = "The service itself"),
     ),
@@ -72,7 +73,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         ("503", "A part of the service is not available; try again"),
     ];
     let has_body = operation["requestBody"].is_object();
-    let is_import = path.ends_with("/import");
+    let is_import = path.ends_with("/import") || path.ends_with("/file");
     if has_body && !is_import {
         common.push(("413", "The body has more than 6 MiB"));
         common.push(("415", "The body is not application/json"));

@@ -111,6 +111,17 @@ pub(crate) enum ConsentValue {
     Pending,
 }
 
+/// Where a job stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum JobState {
+    AwaitingUpload,
+    Queued,
+    Running,
+    Completed,
+    Failed,
+}
+
 /// Where an execution stands.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]

@@ -70,6 +70,13 @@ pub struct Campaign {
     pub open_executions: i64,
 }
 
+impl Campaign {
+    /// From when on its schedule counts, were it activated at `now`: from when that was asked for, where it was.
+    pub fn asked_at(&self, now: Timestamp) -> Timestamp {
+        if self.status == Status::Activating { self.modified_at.min(now) } else { now }
+    }
+}
+
 const fn draft() -> Status {
     Status::Draft
 }

@@ -4,15 +4,14 @@
 
 mod audience;
 mod contents;
+mod schedule;
 
 use std::time::Duration;
 
 use campaign::content::Content;
 use campaign::model::Finding;
-use campaign::schedule::Schedule;
 use campaign::version::Action;
 use campaign::{Campaign, Version};
-use jiff::Timestamp;
 use store::{Store, StoreError};
 
 /// Everything that is to be said of a version, in the order of its fields.
@@ -26,9 +25,13 @@ use store::{Store, StoreError};
 /// | `no_actions` | error | nothing is to be sent |
 /// | `no_configuration`, `configuration_missing` | error | an action does not say how to send |
 /// | `configuration_channel`, `configuration_category` | error | the configuration is of another channel or category |
-/// | `unknown_time_zone`, `invalid_time` | error | the schedule names no instant |
+/// | `unknown_time_zone`, `invalid_time` | error | the schedule or the campaign's end names no instant |
 /// | `start_in_past` | error | the start is further back than the misfire grace |
+/// | `no_occurrence_left` | error | the last occurrence of a recurring schedule has passed |
+/// | `ends_in_past` | error | the campaign's end has passed |
+/// | `ends_before_start` | error | the campaign ends before its next start |
 /// | `rate_slow` | warning | the audience takes longer than a day at the configuration's rate |
+/// | `occurrences_overlap` | warning | it takes longer than from one occurrence to the next |
 /// | `render_failed` | error | the content can't be rendered for a sample profile |
 /// | `missing_value` | warning | a sample profile would be left out for a missing value |
 /// | `undefined_variable` | warning | a variable has no value in any sample profile |
@@ -43,15 +46,18 @@ pub async fn validate(
     contents: &[Content],
 ) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
+    let now = store.platform.clock.now();
+    let shortest_interval = schedule::shortest_interval(version, now);
     let audience = audience::check(store, version, &mut findings).await?;
     if version.actions.is_empty() {
         findings.push(Finding::error("no_actions", "actions", "there is nothing to send: add an action"));
     }
     for (index, (action, content)) in version.actions.iter().zip(contents).enumerate() {
-        configuration(store, campaign, action, index, audience.size, &mut findings).await?;
+        configuration(store, campaign, action, index, audience.size, shortest_interval, &mut findings)
+            .await?;
         contents::check(content, index, version.on_missing, &audience.samples, &mut findings);
     }
-    schedule(version, store.platform.clock.now(), &mut findings);
+    schedule::check(campaign, version, now, &mut findings);
     Ok(findings)
 }
 
@@ -61,6 +67,7 @@ async fn configuration(
     action: &Action,
     index: usize,
     audience: u64,
+    shortest_interval: Option<Duration>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
     let field = format!("actions[{index}].configuration_id");
@@ -90,36 +97,16 @@ async fn configuration(
         findings.push(Finding::error("configuration_category", field.clone(), message));
     }
     if let Some(rate) = configuration.rate_per_second {
-        let hours = audience / u64::from(rate.max(1)) / 3600;
-        if hours >= 24 {
-            let message = format!("about {audience} recipients at {rate} a second take about {hours} hours");
-            findings.push(Finding::warning("rate_slow", field, message));
+        let takes = Duration::from_secs(audience / u64::from(rate.max(1)));
+        let hours = takes.as_secs() / 3600;
+        let estimate = format!("about {audience} recipients at {rate} a second take about {hours} hours");
+        if let Some(interval) = shortest_interval.filter(|interval| takes > *interval) {
+            let apart = interval.as_secs() / 3600;
+            let message = format!("{estimate}, and occurrences are {apart} hours apart: they would overlap");
+            findings.push(Finding::warning("occurrences_overlap", field, message));
+        } else if hours >= 24 {
+            findings.push(Finding::warning("rate_slow", field, estimate));
         }
     }
     Ok(())
-}
-
-fn schedule(version: &Version, now: Timestamp, findings: &mut Vec<Finding>) {
-    let grace: Duration = version.misfire_grace();
-    match version.schedule.first(now) {
-        Err(error) => {
-            let (code, field) = match error {
-                campaign::schedule::ScheduleError::UnknownZone(_) => {
-                    ("unknown_time_zone", "schedule.time_zone")
-                }
-                campaign::schedule::ScheduleError::OutOfRange(_) => ("invalid_time", "schedule.date_time"),
-            };
-            findings.push(Finding::error(code, field, error.to_string()));
-        }
-        Ok(first)
-            if matches!(version.schedule, Schedule::At { .. }) && now.duration_since(first).as_secs() > 0 =>
-        {
-            let late = now.duration_since(first).unsigned_abs();
-            if late > grace {
-                let message = format!("the start, {first}, has passed");
-                findings.push(Finding::error("start_in_past", "schedule.date_time", message));
-            }
-        }
-        Ok(_) => {}
-    }
 }

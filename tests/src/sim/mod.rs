@@ -17,4 +17,4 @@ pub use faults::{Fault, Faults};
 pub use people::{Fate, Person};
 pub use provider::{Provider, Trouble};
 pub use verdict::Verdict;
-pub use world::{Delivered, Options, Told, World, furnish};
+pub use world::{Delivered, Options, Post, Told, World, furnish};

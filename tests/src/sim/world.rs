@@ -1,5 +1,7 @@
 //! The world of a simulation: an engine, a provider, a process that may die, and what wakes it.
 
+mod days;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use platform::{Clock, Deadline, Platform, QueueName, Source, batch};
 use store::ledger::{Tenancy, Worker};
 use store::{HashKey, Segment, Store, tables};
 
+pub use self::days::Post;
 use super::ports::{Commits, FaultyPorts};
 use super::provider::Postman;
 use super::{Faults, JumpClock, Person, Provider, Trouble};
@@ -113,7 +116,12 @@ struct Process {
 impl World {
     /// A world in which a campaign to these people is ready to be activated.
     pub async fn new(people: Vec<Person>, options: Options, faults: Faults) -> Self {
-        let clock = Arc::new(JumpClock::at(Timestamp::constant(1_780_315_200, 0)));
+        Self::at(Timestamp::constant(1_780_315_200, 0), people, options, faults).await
+    }
+
+    /// The same, beginning at an instant.
+    pub async fn at(begins: Timestamp, people: Vec<Person>, options: Options, faults: Faults) -> Self {
+        let clock = Arc::new(JumpClock::at(begins));
         let engine = Embedded::in_memory(clock.clone());
         let store = Store::new(engine.platform(), HashKey([7; 32]));
         let campaign = CampaignId::ordered(clock.now().as_millisecond());
@@ -311,7 +319,7 @@ impl Process {
         let response = match queue {
             tables::WAKE_UP => activate::handle(&self.activate, event, deadline).await,
             tables::FAN_OUT => fanout::handle(&self.fanout, event, deadline).await,
-            _ => self.deliver.handle(event, deadline).await,
+            _ => self.deliver.handle(event, deadline).await.0,
         };
         response.batch_item_failures.is_empty()
     }

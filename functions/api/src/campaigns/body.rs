@@ -3,14 +3,12 @@
 use campaign::content::{Content, EmailBody, EmailContent, MAX_CONTENT_BYTES, OnMissing};
 use campaign::model::{Campaign, MAX_NAME, MAX_TAGS};
 use campaign::outcome::OnUnknown;
-use campaign::schedule::{Schedule, instant};
 use campaign::version::{Action, MAX_ACTIONS, default_misfire_grace};
 use campaign::{Channel, ConfigurationId, SegmentId, Version};
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::schedule::{EndBody, ScheduleBody};
 use crate::configurations::EmailChannel;
 use crate::error::{FieldError, Kind, Problem, Result};
 use crate::schema;
@@ -71,36 +69,13 @@ pub(crate) enum MailBody {
     Mjml(String),
 }
 
-/// When a campaign starts: as soon as it is activated, or at a local time in a zone.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ScheduleBody {
-    kind: ScheduleKind,
-    /// The local time, without an offset. One that a clock change skips moves forward by the gap; one that comes twice
-    /// counts once, the first time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2027-03-14T09:00:00")]
-    date_time: Option<String>,
-    /// An IANA zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "Europe/Paris")]
-    time_zone: Option<String>,
-}
-
-/// `at_activation`, or `at` a local time, which needs `date_time` and `time_zone`.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ScheduleKind {
-    AtActivation,
-    At,
-}
-
 /// What is to change of a version; `Some(None)` sets a field back.
 #[derive(Debug, Clone, Default)]
 pub(super) struct VersionPatch {
     pub(super) segment_id: Option<Option<SegmentId>>,
     pub(super) actions: Option<Vec<ActionBody>>,
     pub(super) schedule: Option<Option<ScheduleBody>>,
+    pub(super) ends: Option<Option<EndBody>>,
     pub(super) on_unknown: Option<Option<OnUnknown>>,
     pub(super) on_missing: Option<Option<OnMissing>>,
     pub(super) misfire_grace_seconds: Option<Option<u32>>,
@@ -111,6 +86,7 @@ impl VersionPatch {
         self.segment_id.is_none()
             && self.actions.is_none()
             && self.schedule.is_none()
+            && self.ends.is_none()
             && self.on_unknown.is_none()
             && self.on_missing.is_none()
             && self.misfire_grace_seconds.is_none()
@@ -130,6 +106,9 @@ impl VersionPatch {
         }
         if let Some(schedule) = self.schedule {
             version.schedule = schedule.map(ScheduleBody::parse).transpose()?.unwrap_or_default();
+        }
+        if let Some(ends) = self.ends {
+            version.ends = ends.map(|ends| ends.parse(&version.schedule)).transpose()?;
         }
         if let Some(on_unknown) = self.on_unknown {
             version.on_unknown = on_unknown;
@@ -202,53 +181,6 @@ fn check_sizes(contents: &[Content]) -> Result<()> {
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::ContentTooLarge, errors)) }
-}
-
-impl ScheduleBody {
-    fn parse(self) -> Result<Schedule> {
-        let (date_time, zone) = match (self.kind, self.date_time, self.time_zone) {
-            (ScheduleKind::AtActivation, None, None) => return Ok(Schedule::AtActivation),
-            (ScheduleKind::AtActivation, Some(_), _) => {
-                return Err(Problem::field("schedule.date_time", "at_activation has none"));
-            }
-            (ScheduleKind::AtActivation, None, Some(_)) => {
-                return Err(Problem::field("schedule.time_zone", "at_activation has none"));
-            }
-            (ScheduleKind::At, None, _) => return Err(Problem::field("schedule.date_time", "is missing")),
-            (ScheduleKind::At, Some(_), None) => {
-                return Err(Problem::field("schedule.time_zone", "is missing"));
-            }
-            (ScheduleKind::At, Some(date_time), Some(zone)) => (date_time, zone),
-        };
-        let is_local = date_time.bytes().all(|byte| byte.is_ascii_digit() || b"-:T.".contains(&byte))
-            && date_time.split_once('T').is_some_and(|(_, time)| !time.contains('-'));
-        let date_time = date_time.parse::<DateTime>().ok().filter(|_| is_local).ok_or_else(|| {
-            let message = "must be a local time without an offset, such as 2027-03-14T09:00:00";
-            Problem::field("schedule.date_time", message)
-        })?;
-        let found = TimeZone::get(&zone).ok();
-        let Some(time_zone) = found.as_ref().and_then(TimeZone::iana_name).map(str::to_owned) else {
-            return Err(Problem::field("schedule.time_zone", "is no IANA time zone"));
-        };
-        instant(date_time, &time_zone)
-            .map_err(|error| Problem::field("schedule.date_time", error.to_string()))?;
-        Ok(Schedule::At { date_time, time_zone })
-    }
-}
-
-impl From<Schedule> for ScheduleBody {
-    fn from(schedule: Schedule) -> Self {
-        match schedule {
-            Schedule::AtActivation => {
-                Self { kind: ScheduleKind::AtActivation, date_time: None, time_zone: None }
-            }
-            Schedule::At { date_time, time_zone } => Self {
-                kind: ScheduleKind::At,
-                date_time: Some(date_time.to_string()),
-                time_zone: Some(time_zone),
-            },
-        }
-    }
 }
 
 /// Checks what is for people.

@@ -6,8 +6,9 @@ use campaign::{Campaign, CampaignId, Category, SegmentId, Status, Version};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::body::{ActionBody, ScheduleBody, VersionPatch, check};
+use super::body::{ActionBody, VersionPatch, check};
 use super::out::CampaignOut;
+use super::schedule::{EndBody, ScheduleBody};
 use crate::error::{ProblemSchema, Result};
 use crate::extract::{Body, Tagged};
 use crate::{Context, schema};
@@ -39,11 +40,13 @@ pub(crate) struct CampaignIn {
     actions: Vec<ActionBody>,
     /// When; at activation where absent.
     schedule: Option<ScheduleBody>,
+    /// Until when it starts at all; for ever where absent.
+    ends: Option<EndBody>,
     #[schema(value_type = Option<schema::OnUnknown>)]
     on_unknown: Option<OnUnknown>,
     #[schema(value_type = Option<schema::OnMissing>)]
     on_missing: Option<OnMissing>,
-    /// How late a start may be and still happen, in seconds; one hour where absent.
+    /// How late a start may be and still happen, in seconds; one hour where absent. Two minutes are always on time.
     #[schema(maximum = 604_800)]
     misfire_grace_seconds: Option<u32>,
 }
@@ -93,6 +96,7 @@ pub(crate) async fn create_campaign(
         segment_id: Some(body.segment_id),
         actions: Some(body.actions),
         schedule: Some(body.schedule),
+        ends: Some(body.ends),
         on_unknown: Some(body.on_unknown),
         on_missing: Some(body.on_missing),
         misfire_grace_seconds: Some(body.misfire_grace_seconds),

@@ -6,10 +6,12 @@ mod create;
 mod delete;
 mod get;
 mod list;
+mod occurrences;
 mod out;
 mod patch;
 mod preview;
 mod proof;
+mod schedule;
 mod stop;
 mod validate;
 
@@ -25,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(create::create_campaign, list::list_campaigns))
         .routes(routes!(get::get_campaign, patch::patch_campaign, delete::delete_campaign))
+        .routes(routes!(occurrences::list_occurrences))
         .routes(routes!(validate::validate_campaign))
         .routes(routes!(preview::preview_campaign))
         .routes(routes!(proof::proof_campaign))

@@ -3,12 +3,14 @@
 use campaign::content::OnMissing;
 use campaign::model::{CampaignType, Finding};
 use campaign::outcome::OnUnknown;
+use campaign::schedule::{CampaignEnd, Schedule};
 use campaign::{Campaign, CampaignId, Category, SegmentId, Status};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::{ActionBody, ScheduleBody};
+use super::body::ActionBody;
+use super::schedule::{EndOut, ScheduleBody};
 use crate::error::Result;
 use crate::extract::Tagged;
 use crate::{Context, schema};
@@ -84,7 +86,11 @@ pub(crate) struct VersionOut {
     segment_id: Option<SegmentId>,
     /// What is sent; all actions run at the same time.
     actions: Vec<ActionBody>,
-    schedule: ScheduleBody,
+    #[schema(value_type = ScheduleBody)]
+    schedule: Schedule,
+    /// Until when it starts at all; `null`: for ever.
+    #[schema(value_type = EndOut, nullable)]
+    ends: Option<CampaignEnd>,
     /// What to do in doubt; `null`: as the category says.
     #[schema(value_type = schema::OnUnknown, nullable)]
     on_unknown: Option<OnUnknown>,
@@ -123,7 +129,8 @@ async fn version(context: &Context, campaign: &Campaign, number: Option<u32>) ->
         number,
         segment_id: version.segment,
         actions,
-        schedule: version.schedule.into(),
+        schedule: version.schedule,
+        ends: version.ends,
         on_unknown: version.on_unknown,
         on_missing: version.on_missing,
         misfire_grace_seconds: version.misfire_grace_seconds,

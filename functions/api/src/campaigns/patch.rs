@@ -7,8 +7,9 @@ use serde::Deserialize;
 use store::StoreError;
 use utoipa::ToSchema;
 
-use super::body::{ActionBody, ScheduleBody, VersionPatch, check};
+use super::body::{ActionBody, VersionPatch, check};
 use super::out::CampaignOut;
+use super::schedule::{EndBody, ScheduleBody};
 use crate::error::{Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id, IfMatch, Tagged, given};
 use crate::{Context, schema};
@@ -41,6 +42,9 @@ pub(crate) struct CampaignPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<ScheduleBody>)]
     schedule: Option<Option<ScheduleBody>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<EndBody>)]
+    ends: Option<Option<EndBody>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<schema::OnUnknown>)]
     on_unknown: Option<Option<OnUnknown>>,
@@ -82,6 +86,7 @@ pub(crate) async fn patch_campaign(
             segment_id: patch.segment_id,
             actions: patch.actions.map(Option::unwrap_or_default),
             schedule: patch.schedule,
+            ends: patch.ends,
             on_unknown: patch.on_unknown,
             on_missing: patch.on_missing,
             misfire_grace_seconds: patch.misfire_grace_seconds,

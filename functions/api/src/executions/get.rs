@@ -1,9 +1,10 @@
 use axum::Json;
 use axum::extract::State;
+use campaign::report::Counts;
 use campaign::{CampaignId, Channel, ExecutionId};
 use jiff::Timestamp;
 use serde::Serialize;
-use store::ledger::State as ExecutionState;
+use store::ledger::{ExecutionSummary, State as ExecutionState};
 use utoipa::ToSchema;
 
 use super::out::{CountsOut, total};
@@ -25,8 +26,9 @@ pub(crate) struct ExecutionOut {
     occurrence: Timestamp,
     #[schema(value_type = schema::State)]
     state: ExecutionState,
-    #[schema(value_type = schema::Instant)]
-    started_at: Timestamp,
+    /// When it started; `null` where it was missed.
+    #[schema(value_type = schema::Instant, nullable)]
+    started_at: Option<Timestamp>,
     #[schema(value_type = schema::Instant, nullable)]
     ended_at: Option<Timestamp>,
     /// Whether the whole audience has been read; until then `targeted` grows.
@@ -68,7 +70,10 @@ pub(crate) async fn get_execution(
     Id(id): Id<ExecutionId>,
 ) -> Result<Json<ExecutionOut>> {
     let ledger = &context.store.ledger;
-    let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
+    let Some(head) = ledger.head(id).await? else {
+        let missed = ledger.missed(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
+        return missed_execution(&context, missed).await.map(Json);
+    };
     let ended_at = match head.state {
         ExecutionState::Completed | ExecutionState::Stopped => {
             ledger.summary(&head).await?.and_then(|summary| summary.ended_at)
@@ -77,24 +82,42 @@ pub(crate) async fn get_execution(
     };
     let tally = ledger.tally(&head).await?;
     let counts = tally.counts();
-    let actions = head
-        .actions
-        .iter()
-        .zip(&counts)
-        .enumerate()
-        .map(|(action, (channel, counts))| ActionOut { action, channel: *channel, counts: counts.into() })
-        .collect();
+    let actions = actions(head.actions.iter().copied(), &counts);
     Ok(Json(ExecutionOut {
         id,
         campaign_id: head.campaign,
         version: head.version,
         occurrence: head.occurrence,
         state: head.state,
-        started_at: head.started_at,
+        started_at: Some(head.started_at),
         ended_at,
         audience_read: tally.fanned_out,
         undecided: tally.undecided,
         total: total(&counts),
         actions,
     }))
+}
+
+/// One that was never started: nobody was targeted.
+async fn missed_execution(context: &Context, missed: ExecutionSummary) -> Result<ExecutionOut> {
+    let version = context.store.campaigns.version(missed.campaign, missed.version).await?;
+    let counts = vec![Counts::default(); version.actions.len()];
+    Ok(ExecutionOut {
+        id: missed.id,
+        campaign_id: missed.campaign,
+        version: missed.version,
+        occurrence: missed.occurrence,
+        state: missed.state,
+        started_at: missed.started_at,
+        ended_at: missed.ended_at,
+        audience_read: false,
+        undecided: 0,
+        total: total(&counts),
+        actions: actions(version.actions.iter().map(|action| action.channel), &counts),
+    })
+}
+
+fn actions(channels: impl Iterator<Item = Channel>, counts: &[Counts]) -> Vec<ActionOut> {
+    let action = |(action, (channel, counts))| ActionOut { action, channel, counts: CountsOut::from(counts) };
+    channels.zip(counts).enumerate().map(action).collect()
 }

@@ -1,23 +1,20 @@
 use axum::Json;
 use axum::extract::State;
 use campaign::SegmentId;
-use campaign::segment::{Match, Rule, SegmentKind};
-use futures::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
-use platform::{Deadline, Scan};
+use campaign::segment::SegmentKind;
+use platform::Deadline;
 use serde::Serialize;
+use store::Segment;
+use store::jobs::Counting;
 use utoipa::ToSchema;
 
-use super::{LONGEST_READ, PAGE, compile};
+use super::{LONGEST_READ, compile};
 use crate::error::{ProblemSchema, Result};
 use crate::extract::Id;
 use crate::{Context, schema};
 
-/// In how many parts, read at the same time, profiles are judged.
-const PARTS: u32 = 4;
-
 /// How many are in a segment.
-#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct CountOut {
     /// How many are in it.
     members: u64,
@@ -25,24 +22,26 @@ pub(crate) struct CountOut {
     undecided: u64,
     /// How many profiles or members were looked at.
     scanned: u64,
-    /// Whether that was all of them; else the numbers are those of what could be looked at in 20 seconds.
+    /// Whether that was all of them; else the numbers are those of whom could be looked at so far.
     complete: bool,
 }
 
-impl CountOut {
-    fn add(self, other: Self) -> Self {
+impl From<&Counting> for CountOut {
+    fn from(counting: &Counting) -> Self {
         Self {
-            members: self.members + other.members,
-            undecided: self.undecided + other.undecided,
-            scanned: self.scanned + other.scanned,
-            complete: self.complete && other.complete,
+            members: counting.members,
+            undecided: counting.undecided,
+            scanned: counting.scanned,
+            complete: counting.is_complete(),
         }
     }
 }
 
 /// Count who is in a segment
 ///
-/// As it stands now. An execution judges each profile when it comes by it.
+/// As it stands now. An execution judges each profile when it comes by it. Where everybody can't be looked at within 20
+/// seconds, `complete` is false and the numbers are those of whom could be: then `POST /segments/{id}/count-jobs` counts
+/// to the end.
 #[utoipa::path(
     post, path = "/segments/{id}/count", tag = "segments",
     params(("id" = schema::Id, Path)),
@@ -58,78 +57,16 @@ pub(crate) async fn count_segment(
     Id(id): Id<SegmentId>,
 ) -> Result<Json<CountOut>> {
     let segment = context.store.segments.get(id).await?.value;
-    let deadline = Deadline::after(&*context.store.platform.clock, LONGEST_READ);
-    let count = match segment.kind {
-        SegmentKind::Rule { expression } => {
-            let (rule, now) = (compile(&expression)?, context.now());
-            futures::stream::iter(0..PARTS)
-                .map(|part| count_part(&context, &rule, now, part, deadline))
-                .buffer_unordered(PARTS as usize)
-                .try_fold(CountOut { complete: true, ..CountOut::default() }, async |all, part| {
-                    Ok(all.add(part))
-                })
-                .await?
-        }
-        SegmentKind::List { generation, partitions, .. } => {
-            count_members(&context, id, generation, partitions, deadline).await?
-        }
-    };
-    Ok(Json(count))
+    let mut counting = begin(&context, &segment)?;
+    let until = Deadline::after(&*context.store.platform.clock, LONGEST_READ);
+    context.store.count(&mut counting, until).await?;
+    Ok(Json(CountOut::from(&counting)))
 }
 
-async fn count_part(
-    context: &Context,
-    rule: &Rule,
-    now: Timestamp,
-    part: u32,
-    deadline: Deadline,
-) -> Result<CountOut> {
-    let mut count = CountOut::default();
-    let mut after = None;
-    while !deadline.remaining(&*context.store.platform.clock).is_zero() {
-        let scan = Scan { bucket: part, of: PARTS, after, limit: PAGE };
-        let (profiles, next) = context.store.profiles.scan(scan).await?;
-        for profile in &profiles {
-            count.scanned += 1;
-            match rule.matches(profile.document(), now) {
-                Match::Yes => count.members += 1,
-                Match::Undecided => count.undecided += 1,
-                Match::No => {}
-            }
-        }
-        if next.is_none() {
-            count.complete = true;
-            break;
-        }
-        after = next;
-        // Judging a page keeps the thread busy for milliseconds: let others have it in between.
-        tokio::task::yield_now().await;
+/// A count of a segment whose rule can be judged.
+pub(crate) fn begin(context: &Context, segment: &Segment) -> Result<Counting> {
+    if let SegmentKind::Rule { expression } = &segment.kind {
+        compile(expression)?;
     }
-    Ok(count)
-}
-
-async fn count_members(
-    context: &Context,
-    id: SegmentId,
-    generation: u32,
-    partitions: u32,
-    deadline: Deadline,
-) -> Result<CountOut> {
-    let mut count = CountOut { complete: true, ..CountOut::default() };
-    for partition in 0..partitions {
-        let mut after = None;
-        loop {
-            if deadline.remaining(&*context.store.platform.clock).is_zero() {
-                return Ok(CountOut { complete: false, ..count });
-            }
-            let page = context.store.segments.members(id, generation, partition, after, PAGE).await?;
-            count.scanned += page.members.len() as u64;
-            count.members += page.members.len() as u64;
-            if page.next.is_none() {
-                break;
-            }
-            after = page.next;
-        }
-    }
-    Ok(count)
+    Ok(Counting::begin(segment.id, &segment.kind, context.now()))
 }

@@ -45,7 +45,8 @@ impl From<MemberReport> for MemberImportOut {
 /// Add members to a list from CSV
 ///
 /// The file has a column `id`, `external_id`, `email` or `phone`; the first of these that is there counts, and others are
-/// not looked at. It is read as it comes, whatever its size.
+/// not looked at. It is read as it comes. On AWS a body has at most 6 MB: import a file of more than 5 MB by a job (`POST
+/// /imports`), which also lists every bad row.
 #[utoipa::path(
     post, path = "/segments/{id}/members/import", tag = "segments",
     params(("id" = schema::Id, Path)),

@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 
 use crate::error::{FieldError, Kind, Problem, Result};
 use crate::{Context, schema};
+pub(crate) use count::{CountOut, begin as begin_count};
 
 pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
@@ -119,7 +120,7 @@ fn compile(expression: &str) -> Result<Rule> {
 }
 
 /// The generation and the partitions of a list.
-fn list_of(kind: &SegmentKind) -> Result<(u32, u32)> {
+pub(crate) fn list_of(kind: &SegmentKind) -> Result<(u32, u32)> {
     match kind {
         SegmentKind::List { generation, partitions, .. } => Ok((*generation, *partitions)),
         SegmentKind::Rule { .. } => Err(Problem::new(Kind::NotAList, "only a list has members")),

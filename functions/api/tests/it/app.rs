@@ -10,11 +10,12 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
-use platform::embedded::Embedded;
+use platform::embedded::{BlobFolder, Embedded};
 use platform::{Clock, QueueName, Source};
 use serde_json::Value;
 use store::keys::Role;
 use store::{HashKey, Store};
+use tempfile::TempDir;
 use tower::ServiceExt;
 
 /// A clock that stands still until it is moved; whoever sleeps on it moves it.
@@ -49,6 +50,8 @@ pub struct TestApp {
     pub store: Store,
     pub engine: Embedded,
     pub clock: Arc<TestClock>,
+    pub blob: Arc<BlobFolder>,
+    _files: TempDir,
     viewer: String,
     manager: String,
     publisher: String,
@@ -141,13 +144,17 @@ impl TestApp {
         let clock = Arc::new(TestClock(Mutex::new("2026-11-25T09:00:00Z".parse().unwrap())));
         let engine = Embedded::in_memory(clock.clone());
         let store = Store::new(engine.platform(), HashKey([7; 32]));
+        let files = tempfile::tempdir().unwrap();
+        let blob = Arc::new(BlobFolder::open(files.path()).unwrap());
         let key = async |role| store.keys.create("test", role).await.unwrap().0;
         Self {
             viewer: key(Role::Viewer).await,
             manager: key(Role::Manager).await,
             publisher: key(Role::Publisher).await,
             admin: key(Role::Admin).await,
-            router: router(Context::new(store.clone())),
+            router: router(Context::new(store.clone(), blob.clone())),
+            blob,
+            _files: files,
             store,
             engine,
             clock,

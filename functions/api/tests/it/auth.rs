@@ -49,7 +49,7 @@ async fn a_viewer_changes_nothing() {
     let app = TestApp::new().await;
     for (method, path, _) in operations() {
         let is_mutating = method != Method::GET && !READING.iter().any(|end| path.ends_with(end));
-        let is_admin = path.starts_with("/keys");
+        let is_admin = path.starts_with("/keys") || path.ends_with("/credentials");
         let answer = app.as_role(Role::Viewer, method.clone(), &path).send().await;
         if is_mutating || is_admin {
             assert_eq!(answer.status, 403, "{method} {path}");
@@ -68,6 +68,13 @@ async fn each_role_may_do_what_its_name_says() {
     for (method, path, least) in [
         (Method::POST, "/profiles".to_owned(), manager),
         (Method::PATCH, format!("/campaigns/{id}"), manager),
+        (Method::POST, "/imports".to_owned(), manager),
+        (Method::PUT, format!("/imports/{id}/file"), manager),
+        (Method::POST, format!("/imports/{id}/start"), manager),
+        (Method::POST, format!("/segments/{id}/count-jobs"), manager),
+        (Method::GET, "/jobs".to_owned(), Role::Viewer),
+        (Method::GET, format!("/jobs/{id}"), Role::Viewer),
+        (Method::GET, format!("/jobs/{id}/errors"), Role::Viewer),
         (Method::POST, format!("/campaigns/{id}/activate"), publisher),
         (Method::POST, format!("/campaigns/{id}/stop"), publisher),
         (Method::POST, format!("/campaigns/{id}/proof"), publisher),

@@ -99,7 +99,7 @@ async fn while_the_table_is_out_of_reach_callers_are_told_to_come_back() {
     let mut platform = app.engine.platform();
     let table = Arc::new(CutOff { table: platform.table.clone(), is_cut: AtomicBool::new(false) });
     platform.table = table.clone();
-    app.router = api::router(api::Context::new(Store::new(platform, HashKey([7; 32]))));
+    app.router = api::router(api::Context::new(Store::new(platform, HashKey([7; 32])), app.blob.clone()));
     app.get("/health").send().await.expect(200);
     app.get("/segments").send().await.expect(200);
 
