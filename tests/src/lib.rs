@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod deployed;
 pub mod lambda;
 pub mod ministack;
 pub mod process;

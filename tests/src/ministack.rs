@@ -57,8 +57,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How often another port is tried.
 const PORTS: usize = 5;
 
-/// Runs it in a folder of its own until standard input ends, then takes along whatever it has started. Its scheduler
-/// looks once a second rather than every ten, so that tests need not wait for it.
+/// Runs it in a folder of its own until standard input ends, then takes along whatever it has started. Its schedules and
+/// rules are looked at once a second rather than every ten, so that tests need not wait for it.
 const LAUNCHER: &str = r#"
 import os, shutil, signal, sys, tempfile, threading
 
@@ -71,9 +71,9 @@ def end_with_the_owner():
 
 threading.Thread(target=end_with_the_owner, daemon=True).start()
 
-from ministack.services import scheduler
-assert scheduler._SCHEDULE_TICK_INTERVAL == 10
-scheduler._SCHEDULE_TICK_INTERVAL = 1
+from ministack.services import eventbridge, scheduler
+assert scheduler._SCHEDULE_TICK_INTERVAL == eventbridge._SCHEDULER_TICK_INTERVAL == 10
+scheduler._SCHEDULE_TICK_INTERVAL = eventbridge._SCHEDULER_TICK_INTERVAL = 1
 
 from ministack.app import main
 sys.argv = ["ministack"]
@@ -85,6 +85,8 @@ main()
 pub struct Ministack {
     process: Child,
     port: u16,
+    /// The Python that it runs in.
+    pub python: PathBuf,
     /// Its standard output and error.
     pub log: PathBuf,
 }
@@ -108,12 +110,22 @@ impl Ministack {
     /// # Errors
     /// Says what is missing where it can't be installed, and where the log is if it does not start.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[], "").await
+    }
+
+    /// As [`Ministack::start`], with these environment variables on top, which the functions that it runs have too, and
+    /// with a piece of Python that runs before it.
+    ///
+    /// # Errors
+    /// As [`Ministack::start`].
+    pub async fn start_with(variables: &[(&str, String)], prelude: &str) -> anyhow::Result<Self> {
+        let program = format!("{prelude}\n{LAUNCHER}");
         let target = target()?;
         let python = tokio::task::spawn_blocking(move || installed(&target)).await??;
         for _ in 0..PORTS {
             // Free now; whoever takes it before the emulator does, makes it end at once.
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-            if let Some(ministack) = Self::start_on(&python, port).await? {
+            if let Some(ministack) = Self::start_on(&python, &program, port, variables).await? {
                 return Ok(ministack);
             }
         }
@@ -122,11 +134,16 @@ impl Ministack {
 
     /// Where it listens.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        endpoint(self.port)
     }
 
     /// `None` where the port was taken.
-    async fn start_on(python: &Path, port: u16) -> anyhow::Result<Option<Self>> {
+    async fn start_on(
+        python: &Path,
+        program: &str,
+        port: u16,
+        variables: &[(&str, String)],
+    ) -> anyhow::Result<Option<Self>> {
         let name = format!("{}-{port}", std::process::id());
         let log = python.parent().and_then(Path::parent).context("it lies in a folder")?.join("logs");
         fs::create_dir_all(&log)?;
@@ -134,13 +151,21 @@ impl Ministack {
         let log = log.join(format!("{name}.log"));
         let file = File::create(&log)?;
         let process = Command::new(python)
-            .args(["-c", LAUNCHER])
+            .args(["-c", program])
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("LOG_LEVEL", "WARNING")
             // By which is seen that it is this one that answers.
             .env("MINISTACK_EDITION", &name)
+            // It and its functions have nothing to do with an account that this machine may know.
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("AWS_PROFILE")
+            // Functions are told to call it, and not AWS itself.
+            .env("AWS_ENDPOINT_URL", endpoint(port))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             // A group of its own, so that it can end together with the functions that it runs.
             .process_group(0)
             .stdin(Stdio::piped())
@@ -148,7 +173,7 @@ impl Ministack {
             .stderr(file)
             .spawn()
             .context("it does not start")?;
-        let mut ministack = Self { process, port, log };
+        let mut ministack = Self { process, port, python: python.to_owned(), log };
         let until = SystemClock.monotonic() + START;
         loop {
             if ministack.answers_as(&name).await {
@@ -179,6 +204,10 @@ impl Ministack {
         };
         health["edition"] == name
     }
+}
+
+fn endpoint(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }
 
 impl Drop for Ministack {

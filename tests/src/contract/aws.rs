@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
@@ -14,8 +15,8 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use jiff::Timestamp;
-use platform::aws::{Aws, Names, Schedules, sdk_config};
-use platform::{Clock, Queue, QueueName, Scheduler, Source, SystemClock, Table, TableName};
+use platform::aws::{Aws, Names, S3, Schedules, sdk_config};
+use platform::{Blob, Clock, Queue, QueueName, Scheduler, Source, SystemClock, Table, TableName};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -29,9 +30,11 @@ const NEAR: Duration = Duration::from_secs(4);
 /// How many checks run side by side.
 const SIDE_BY_SIDE: usize = 16;
 
-/// Tables, queues and a schedule group of its own, on the emulator.
+/// Tables, queues, a schedule group and, once it is asked for, a bucket of its own, on the emulator.
 pub struct AwsEngine {
     aws: Aws,
+    config: SdkConfig,
+    bucket: String,
 }
 
 impl AwsEngine {
@@ -73,12 +76,16 @@ impl AwsEngine {
             dead_letter_arn: Some(arn(&prefix, &format!("{}-dlq", WAKE_UPS.0))),
             near: NEAR,
         });
-        Self { aws: Aws::connect(&config, names, Arc::new(SystemClock)) }
+        Self {
+            aws: Aws::connect(&config, names, Arc::new(SystemClock)),
+            config,
+            bucket: format!("{prefix}files"),
+        }
     }
 }
 
 /// Makes a table as the template does.
-async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, prefix: &str, table: TableName) -> String {
+pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, prefix: &str, table: TableName) -> String {
     let attribute = |name: &str, kind| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().expect("complete")
     };
@@ -117,7 +124,7 @@ async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, prefix: &str, table: 
 }
 
 /// Makes a queue and the one of its dead letters; their URLs.
-async fn create_queues(sqs: &aws_sdk_sqs::Client, prefix: &str, queue: QueueName) -> (String, String) {
+pub async fn create_queues(sqs: &aws_sdk_sqs::Client, prefix: &str, queue: QueueName) -> (String, String) {
     let name = format!("{prefix}{}", queue.0);
     sqs.create_queue().queue_name(format!("{name}-dlq")).send().await.expect("a queue");
     let redrive = format!(
@@ -158,6 +165,13 @@ impl Engine for AwsEngine {
 
     fn scheduler(&self) -> Arc<dyn Scheduler> {
         Arc::new(self.aws.clone())
+    }
+
+    async fn blob(&self) -> Arc<dyn Blob> {
+        let path_style = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(true).build();
+        let s3 = aws_sdk_s3::Client::from_conf(path_style);
+        s3.create_bucket().bucket(&self.bucket).send().await.expect("a bucket");
+        Arc::new(S3::new(&self.config, self.bucket.as_str()))
     }
 
     fn now(&self) -> Timestamp {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use platform::embedded::Embedded;
-use platform::{Clock, Queue, Scheduler, Source, Table};
+use platform::embedded::{BlobFolder, Embedded};
+use platform::{Blob, Clock, Queue, Scheduler, Source, Table};
 use tempfile::TempDir;
 
 use super::{Engine, WAKE_UPS};
@@ -18,15 +18,20 @@ pub struct EmbeddedEngine {
     pub embedded: Embedded,
     /// Its clock.
     pub clock: Arc<TestClock>,
+    /// Where its blobs are, in memory too.
+    files: TempDir,
     /// Removed after the engine is closed.
     _folder: Option<TempDir>,
 }
 
 impl EmbeddedEngine {
-    /// One that lives in memory and never waits.
+    /// One that lives in memory and never waits, but for its blobs.
+    ///
+    /// # Panics
+    /// Where no folder can be made.
     pub fn in_memory() -> Self {
         let clock = Arc::new(TestClock::default());
-        Self { embedded: Embedded::in_memory(clock.clone()), clock, _folder: None }
+        Self { embedded: Embedded::in_memory(clock.clone()), clock, files: folder(), _folder: None }
     }
 
     /// One in a folder of its own.
@@ -35,10 +40,14 @@ impl EmbeddedEngine {
     /// Where no folder can be made.
     pub fn in_a_folder() -> Self {
         let clock = Arc::new(TestClock::default());
-        let folder = TempDir::new().expect("a temporary folder");
-        let embedded = Embedded::open(folder.path(), clock.clone()).expect("a new folder opens");
-        Self { embedded, clock, _folder: Some(folder) }
+        let data = folder();
+        let embedded = Embedded::open(data.path(), clock.clone()).expect("a new folder opens");
+        Self { embedded, clock, files: folder(), _folder: Some(data) }
     }
+}
+
+fn folder() -> TempDir {
+    TempDir::new().expect("a temporary folder")
 }
 
 #[async_trait]
@@ -57,6 +66,10 @@ impl Engine for EmbeddedEngine {
 
     fn scheduler(&self) -> Arc<dyn Scheduler> {
         Arc::new(self.embedded.clone())
+    }
+
+    async fn blob(&self) -> Arc<dyn Blob> {
+        Arc::new(BlobFolder::open(self.files.path()).expect("a new folder opens"))
     }
 
     fn now(&self) -> Timestamp {

@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod batches;
+pub mod blobs;
 pub mod commits;
 pub mod concurrency;
 pub mod conditions;
@@ -25,8 +26,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use platform::{
-    Consistency, Item, Key, Message, PlatformError, Queue, QueueName, Scheduler, Source, Table, TableName,
-    TransactError, Write,
+    Blob, Consistency, Item, Key, Message, PlatformError, Queue, QueueName, Scheduler, Source, Table,
+    TableName, TransactError, Write,
 };
 
 /// A table of the checks.
@@ -55,6 +56,8 @@ pub trait Engine: Send + Sync {
     fn source(&self) -> Arc<dyn Source>;
     /// The scheduler, whose wake-ups arrive on [`WAKE_UPS`].
     fn scheduler(&self) -> Arc<dyn Scheduler>;
+    /// The blob port; there are no blobs.
+    async fn blob(&self) -> Arc<dyn Blob>;
     /// How far off a wake-up must at least be so that it can still be replaced or deleted. On AWS a nearer one is a message
     /// on its way.
     fn far(&self) -> Duration {
@@ -144,6 +147,11 @@ macro_rules! for_each_check {
                 it_arrives_once_its_instant_has_come, it_fires_once, another_of_the_name_replaces_it, a_nearer_one_replaces_it,
                 a_deleted_one_never_fires, deleting_what_is_absent_is_fine, one_in_the_past_fires_at_once,
                 bad_names_are_invalid,
+            ],
+            blobs: [
+                a_client_brings_one, a_signed_url_is_for_its_own_blob_and_kind, a_client_fetches_one, ranges_are_read,
+                an_empty_one_is_there, another_in_its_place_is_told_apart, a_large_one_is_written_bit_by_bit,
+                one_that_is_not_finished_was_never_there, a_deleted_one_is_gone_and_others_stay,
             ],
             concurrency: [
                 a_hundred_conditional_increments_lose_none, a_hundred_additions_lose_none,

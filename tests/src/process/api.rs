@@ -57,6 +57,62 @@ impl Api {
         self.call(request, path).await
     }
 
+    /// Makes the request that the `upload` of a new import describes, with `file` as its body.
+    ///
+    /// # Errors
+    /// Where it is not taken.
+    pub async fn upload(&self, upload: &Value, file: impl Into<Body>) -> anyhow::Result<()> {
+        let (method, url) = (text(upload, "method")?.parse()?, text(upload, "url")?);
+        let mut request = match url.strip_prefix('/') {
+            Some(_) => self.request(method, url),
+            None => self.http.request(method, url),
+        };
+        for (name, value) in upload["headers"].as_object().context("it names its headers")? {
+            request = request.header(name, value.as_str().context("a header has a value")?);
+        }
+        let response = request.body(file).send().await?;
+        let status = response.status();
+        if !status.is_success() {
+            bail!("the upload is answered by {status}: {}", response.text().await?);
+        }
+        Ok(())
+    }
+
+    /// Waits until a job is over; the job as it is then.
+    ///
+    /// # Errors
+    /// As [`Api::get`]; where nothing moves for very long.
+    pub async fn job(&self, id: &str, poll: Duration) -> anyhow::Result<Value> {
+        let (mut last, mut since) = (Value::Null, SystemClock.monotonic());
+        loop {
+            let job = self.get(&format!("/jobs/{id}")).await?;
+            if matches!(text(&job, "state")?, "completed" | "failed") {
+                return Ok(job);
+            }
+            if job != last {
+                (last, since) = (job, SystemClock.monotonic());
+            }
+            if SystemClock.monotonic() - since > GUARD {
+                bail!("nothing moves any more: {last}");
+            }
+            SystemClock.sleep(poll).await;
+        }
+    }
+
+    /// GETs what is no JSON, following where it leads.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn download(&self, path: &str) -> anyhow::Result<String> {
+        let response = self.request(Method::GET, path).send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        if !status.is_success() {
+            bail!("the API answers {status} on {path}: {text}");
+        }
+        Ok(text)
+    }
+
     /// Creates what `body` says at `path`; its id.
     ///
     /// # Errors

@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 use anyhow::{Context, anyhow, ensure};
 
 /// What is built.
-const PROGRAMS: [&str; 6] = ["envoi", "smtp-sink", "activate", "api", "deliver-email", "fanout"];
+const PROGRAMS: [&str; 7] = ["envoi", "smtp-sink", "activate", "api", "deliver-email", "fanout", "jobs"];
 /// The packages they belong to.
-const PACKAGES: [&str; 6] = ["envoi-local", "envoi-tests", "activate", "api", "deliver-email", "fanout"];
+const PACKAGES: [&str; 7] =
+    ["envoi-local", "envoi-tests", "activate", "api", "deliver-email", "fanout", "jobs"];
 /// What cargo tells the program it runs about its package. Passed on to another cargo, these make build scripts that
 /// watch them run again.
 const ABOUT_THE_PACKAGE: [&str; 5] =

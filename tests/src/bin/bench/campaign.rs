@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use crate::machine::busy_seconds;
 use crate::report::{Report, mib, per};
 
-const SUBJECT: &str = "{{profile.person.name.firstName}}, {{profile.points}} points and a new roast";
+/// Its subject.
+pub(crate) const SUBJECT: &str =
+    "{{profile.person.name.firstName}}, {{profile.points}} points and a new roast";
 /// A letter of 5.7 KB with a dozen variables, conditions and a list.
-const HTML: &str = include_str!("letter.html");
+pub(crate) const HTML: &str = include_str!("letter.html");
 /// How often is asked whether it is through.
 const POLL: Duration = Duration::from_millis(50);
 

@@ -1,0 +1,42 @@
+//! Vaults: that of one key in memory, and KMS, under the same checks.
+
+use aws_sdk_kms::config::{Credentials, Region, SharedCredentialsProvider};
+use campaign::id::random_bytes;
+use envoi_tests::ministack;
+use platform::aws::{KmsVault, sdk_config};
+use platform::vault::MAX_SECRET_BYTES;
+use platform::{KeyVault, PlatformError, Vault};
+
+async fn a_secret_opens_for_its_purpose_alone(vault: &dyn Vault, other: &dyn Vault) {
+    let secret = [random_bytes(), random_bytes()].concat();
+    let sealed = vault.seal("email", &secret).await.unwrap();
+    assert!(!sealed.windows(secret.len()).any(|part| part == secret));
+    assert_eq!(vault.open("email", &sealed).await.unwrap(), secret);
+    assert!(matches!(vault.open("sms", &sealed).await, Err(PlatformError::Corrupt(_))));
+    assert!(vault.seal("email", &[1; MAX_SECRET_BYTES]).await.is_ok());
+    let too_large = vault.seal("email", &[1; MAX_SECRET_BYTES + 1]).await;
+    assert!(matches!(too_large, Err(PlatformError::TooLarge { .. })));
+    assert!(matches!(vault.seal("email", b"").await, Err(PlatformError::Invalid(_))));
+    assert!(matches!(other.open("email", &sealed).await, Err(PlatformError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn of_a_key_in_memory() {
+    a_secret_opens_for_its_purpose_alone(&KeyVault::new(&[7; 32]), &KeyVault::new(&[8; 32])).await;
+}
+
+#[tokio::test]
+async fn of_kms() {
+    let credentials = Credentials::new("test", "test", None, None, "the emulator takes any");
+    let config = sdk_config()
+        .await
+        .into_builder()
+        .endpoint_url(ministack::shared().await.endpoint())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    let kms = aws_sdk_kms::Client::new(&config);
+    let key = async || kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
+    let (key, other) = (KmsVault::new(&config, key().await), KmsVault::new(&config, key().await));
+    a_secret_opens_for_its_purpose_alone(&key, &other).await;
+}
