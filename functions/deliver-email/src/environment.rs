@@ -106,8 +106,12 @@ async fn ses(configuration_set: Option<String>) -> anyhow::Result<Provider> {
     if config.region().is_none() {
         bail!("the provider is Amazon SES, as no other is named, and the variable AWS_REGION is missing");
     }
+    let mut builder = aws_sdk_sesv2::config::Builder::from(&config);
+    if let Some(endpoint) = platform::aws::endpoint("AWS_ENDPOINT_URL_SESV2") {
+        builder.set_endpoint_url(Some(endpoint));
+    }
     let clock = Arc::new(platform::SystemClock);
-    Ok(Provider::Ses(crate::ses::Ses::new((&config).into(), configuration_set, clock)))
+    Ok(Provider::Ses(crate::ses::Ses::new(builder, configuration_set, clock)))
 }
 
 #[cfg(not(feature = "ses"))]

@@ -39,9 +39,12 @@ mod vault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::meta::region::ProvideRegion;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -80,19 +83,31 @@ struct Inner {
 
 /// What the standard AWS variables say, with our HTTP client and timeouts: for this engine and for other clients of the
 /// same process, which then share its connections.
+///
+/// Region (`AWS_REGION`), credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`) and, where it is
+/// set, `AWS_ENDPOINT_URL`: what Lambda gives a function. Profiles, instance metadata and web identities, which the SDK
+/// would look for besides, make every function a tenth larger and slower to start.
 pub async fn sdk_config() -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
-    aws_config::defaults(BehaviorVersion::latest())
-        // Else it would look for a region on the network, and hang where there is none.
-        .region(EnvironmentVariableRegionProvider::new())
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(EnvironmentVariableRegionProvider::new().region().await)
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .retry_config(RetryConfig::standard())
         .http_client(http)
-        .timeout_config(timeouts)
-        .load()
-        .await
+        .timeout_config(timeouts);
+    config.set_endpoint_url(endpoint("AWS_ENDPOINT_URL"));
+    config.build()
+}
+
+/// An endpoint that a variable names; an empty one names none. That of a single service, such as `AWS_ENDPOINT_URL_SESV2`, goes
+/// before that of all, and is for the client of that service to ask for.
+pub fn endpoint(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|url| !url.is_empty())
 }
 
 impl Aws {
