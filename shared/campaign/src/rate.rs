@@ -25,6 +25,12 @@ pub fn duration_us(rate: u32, count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(1_000_000) / i64::from(rate.max(1))
 }
 
+/// How many messages at `rate` a second pass within [`FARTHEST_SLOT_US`]; at least one.
+pub fn nearby(rate: u32) -> usize {
+    let messages = i64::from(rate).saturating_mul(FARTHEST_SLOT_US) / 1_000_000;
+    usize::try_from(messages).unwrap_or(usize::MAX).max(1)
+}
+
 /// How many messages to hand over at once, so that a burst stays below a twentieth of a second's worth.
 pub fn burst(rate: u32, window: usize) -> usize {
     usize::try_from(rate / 20).unwrap_or(window).clamp(1, window)
@@ -40,6 +46,11 @@ mod tests {
             [duration_us(14, 1), duration_us(200, 10), duration_us(0, 1)],
             [71_428, 50_000, 1_000_000]
         );
+    }
+
+    #[test]
+    fn half_a_second_has_half_the_rate() {
+        assert_eq!([nearby(0), nearby(1), nearby(14), nearby(200)], [1, 1, 7, 100]);
     }
 
     #[test]

@@ -76,6 +76,16 @@ struct Run<'a, S: Sender> {
     deadline: Deadline,
     /// Whether anything was handed over in this claim.
     has_sent: bool,
+    slots: Slots,
+}
+
+/// Slots of the configuration's rate that were taken and not used yet.
+#[derive(Default)]
+struct Slots {
+    /// When the next one is, in microseconds since the Unix epoch.
+    next_us: i64,
+    /// For how many messages there are slots.
+    left: usize,
 }
 
 /// A window whose messages are ready.
@@ -166,6 +176,7 @@ impl<S: Sender> Delivery<S> {
                     tally: Tally::default(),
                     deadline,
                     has_sent: false,
+                    slots: Slots::default(),
                 };
                 match run.deliver().await? {
                     Ok(ended) => (run.tally, ended),
@@ -363,7 +374,7 @@ impl<S: Sender> Run<'_, S> {
                 from = window.range.end;
                 continue;
             }
-            match self.await_rate(window.messages.len()).await {
+            match self.await_rate(window.messages.len(), profiles).await {
                 Ok(None) => {}
                 Ok(Some(_)) if !self.has_sent => return Ok(Ok(Ended::OutOfRate)),
                 Ok(Some(wait)) => return Ok(Ok(Ended::Paced(wait))),
@@ -387,8 +398,13 @@ impl<S: Sender> Run<'_, S> {
         let store = &self.delivery.store;
         let wanted: Vec<usize> = self.chunk.members.pending().collect();
         let ids: Vec<_> = wanted.iter().map(|index| self.chunk.members.profiles[*index]).collect();
-        let mut found: HashMap<_, _> =
-            store.profiles.get_many(&ids).await?.into_iter().map(|profile| (profile.id(), profile)).collect();
+        let mut found: HashMap<_, _> = store
+            .profiles
+            .get_many_lately(&ids)
+            .await?
+            .into_iter()
+            .map(|profile| (profile.id(), profile))
+            .collect();
         let mut profiles: Vec<Option<Profile>> = Vec::new();
         profiles.resize_with(self.chunk.members.len(), || None);
         for (index, id) in wanted.iter().zip(&ids) {
@@ -406,6 +422,7 @@ impl<S: Sender> Run<'_, S> {
         let suppressed = store.suppressions.which(S::CHANNEL, &addresses).await?;
         for position in suppressed {
             self.chunk.members.close(members[position], Code::Suppressed);
+            profiles[members[position]] = None;
         }
         Ok(profiles)
     }
@@ -465,9 +482,7 @@ impl<S: Sender> Run<'_, S> {
     ) -> Result<S::Message, (Code, String)> {
         let sender = &self.delivery.sender;
         let profile = profile.ok_or((Code::ProfileGone, String::new()))?;
-        if self.head.category == Category::Marketing
-            && matches!(profile.consent(S::CHANNEL), Some(Consent::Out | Consent::Pending))
-        {
+        if self.has_opted_out(&profile) {
             return Err((Code::NoConsent, String::new()));
         }
         sender.address(&profile).map_err(|code| (code, String::new()))?;
@@ -483,20 +498,42 @@ impl<S: Sender> Run<'_, S> {
             .unwrap_or_else(|_| Err((Code::RenderFailed, "rendering panicked".to_owned())))
     }
 
-    /// Waits for the slot of the next `count` messages; how far it is, where that is too far.
-    async fn await_rate(&self, count: usize) -> Result<Option<Duration>, StoreError> {
+    fn has_opted_out(&self, profile: &Profile) -> bool {
+        self.head.category == Category::Marketing
+            && matches!(profile.consent(S::CHANNEL), Some(Consent::Out | Consent::Pending))
+    }
+
+    /// Waits for the slot of the next `count` messages; how far it is, where that is too far. `waiting` are the profiles
+    /// of those behind them.
+    ///
+    /// Slots are taken for the rest of the chunk at once, since each taking is a write, but for no more than pass in the
+    /// time that a slot may be ahead.
+    async fn await_rate(
+        &mut self,
+        count: usize,
+        waiting: &[Option<Profile>],
+    ) -> Result<Option<Duration>, StoreError> {
         let Some(rate) = self.configuration.rate_per_second else { return Ok(None) };
         let store = &self.delivery.store;
-        match store.rates.reserve(self.configuration.id, rate, count).await? {
-            Slot::Later { wait_us } => Ok(Some(Duration::from_micros(wait_us.unsigned_abs()))),
-            Slot::At { start_us, .. } => {
-                let wait_us = start_us - store.platform.clock.now().as_microsecond();
-                if let Ok(wait_us @ 1..) = u64::try_from(wait_us) {
-                    store.platform.clock.sleep(Duration::from_micros(wait_us)).await;
+        if self.slots.left < count {
+            let behind = waiting.iter().flatten().filter(|profile| !self.has_opted_out(profile)).count();
+            let wanted = (count + behind).min(rate::nearby(rate)).max(count) - self.slots.left;
+            match store.rates.reserve(self.configuration.id, rate, wanted).await? {
+                Slot::Later { wait_us } => return Ok(Some(Duration::from_micros(wait_us.unsigned_abs()))),
+                // What is left of the slots before goes first: their time was reserved, too.
+                Slot::At { start_us } => {
+                    let next_us = start_us - rate::duration_us(rate, self.slots.left);
+                    self.slots = Slots { next_us, left: self.slots.left + wanted };
                 }
-                Ok(None)
             }
         }
+        let wait_us = self.slots.next_us - store.platform.clock.now().as_microsecond();
+        self.slots.next_us += rate::duration_us(rate, count);
+        self.slots.left -= count;
+        if let Ok(wait_us @ 1..) = u64::try_from(wait_us) {
+            store.platform.clock.sleep(Duration::from_micros(wait_us)).await;
+        }
+        Ok(None)
     }
 
     /// Hands a recorded window over and books the answers. If the lease would not outlive the hand-over, nothing is

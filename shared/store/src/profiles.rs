@@ -4,6 +4,8 @@
 mod tests;
 mod upsert;
 
+use std::collections::HashSet;
+
 use campaign::profile::Namespace;
 use campaign::{Profile, ProfileId};
 use platform::{Condition, Consistency, Item, Platform, Scan, Write};
@@ -48,6 +50,24 @@ impl Profiles {
         let keys: Vec<_> = ids.iter().map(|id| tables::profile(*id)).collect();
         let items = self.platform.table.batch_get(PROFILES, &keys, Consistency::Strong).await?;
         items.iter().map(read).collect()
+    }
+
+    /// As [`Self::get_many`], at half the price on AWS: a profile that was changed within the last second or so may be as
+    /// it was before. One that is there is never missing.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn get_many_lately(&self, ids: &[ProfileId]) -> Result<Vec<Profile>, StoreError> {
+        let keys: Vec<_> = ids.iter().map(|id| tables::profile(*id)).collect();
+        let items = self.platform.table.batch_get(PROFILES, &keys, Consistency::Eventual).await?;
+        let mut profiles = items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if profiles.len() < ids.len() {
+            // Perhaps they were made just now.
+            let found: HashSet<_> = profiles.iter().map(Profile::id).collect();
+            let missing: Vec<_> = ids.iter().copied().filter(|id| !found.contains(id)).collect();
+            profiles.extend(self.get_many(&missing).await?);
+        }
+        Ok(profiles)
     }
 
     /// The profile known by this name.
