@@ -1,8 +1,11 @@
 //! How fast a configuration may send: the generic cell rate algorithm, whose whole state is one instant.
 
-/// A slot farther away than this is refused without being taken: a function is paid for while it waits, and slots
+/// A slot farther away than this is refused without being taken. Being refused costs more than waiting so long, since the
+/// chunk goes back and is claimed again; but a function is paid for while it waits, and slots
 /// taken far ahead would stay empty where a campaign is stopped or a rate is raised.
-pub const FARTHEST_SLOT_US: i64 = 500_000;
+pub const FARTHEST_SLOT_US: i64 = 1_500_000;
+/// The most time whose slots are taken at once: what one has taken, the others wait for.
+const MOST_AT_ONCE_US: i64 = 500_000;
 
 /// What asking for a slot gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +28,9 @@ pub fn duration_us(rate: u32, count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(1_000_000) / i64::from(rate.max(1))
 }
 
-/// How many messages at `rate` a second pass within [`FARTHEST_SLOT_US`]; at least one.
-pub fn nearby(rate: u32) -> usize {
-    let messages = i64::from(rate).saturating_mul(FARTHEST_SLOT_US) / 1_000_000;
+/// For how many messages at `rate` a second slots may be taken at once: those of half a second, at least one.
+pub fn at_once(rate: u32) -> usize {
+    let messages = i64::from(rate).saturating_mul(MOST_AT_ONCE_US) / 1_000_000;
     usize::try_from(messages).unwrap_or(usize::MAX).max(1)
 }
 
@@ -49,8 +52,8 @@ mod tests {
     }
 
     #[test]
-    fn half_a_second_has_half_the_rate() {
-        assert_eq!([nearby(0), nearby(1), nearby(14), nearby(200)], [1, 1, 7, 100]);
+    fn half_the_rate_is_taken_at_once() {
+        assert_eq!([at_once(0), at_once(1), at_once(14), at_once(200)], [1, 1, 7, 100]);
     }
 
     #[test]

@@ -517,7 +517,7 @@ impl<S: Sender> Run<'_, S> {
         let store = &self.delivery.store;
         if self.slots.left < count {
             let behind = waiting.iter().flatten().filter(|profile| !self.has_opted_out(profile)).count();
-            let wanted = (count + behind).min(rate::nearby(rate)).max(count) - self.slots.left;
+            let wanted = (count + behind).min(rate::at_once(rate)).max(count) - self.slots.left;
             match store.rates.reserve(self.configuration.id, rate, wanted).await? {
                 Slot::Later { wait_us } => return Ok(Some(Duration::from_micros(wait_us.unsigned_abs()))),
                 // What is left of the slots before goes first: their time was reserved, too.
