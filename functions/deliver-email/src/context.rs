@@ -21,7 +21,8 @@ impl Context {
 
 #[cfg(any(feature = "aws", feature = "embedded"))]
 impl Context {
-    /// From the function's environment: [`store::environment`] for the data, [`crate::environment`] for the provider.
+    /// From the function's environment: [`store::environment`] for the data; for the provider `ENVOI_OUTBOX`, or
+    /// `ENVOI_SMTP_HOST` with its port, TLS and credentials, or else Amazon SES with `ENVOI_SES_CONFIGURATION_SET`.
     ///
     /// # Errors
     /// Where a variable is missing or wrong, or the data can't be opened.

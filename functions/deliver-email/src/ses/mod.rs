@@ -2,7 +2,7 @@
 //!
 //! SES has no idempotency token, so what a failed call means is settled here and nowhere else: the SDK's retries are off,
 //! and a call that ended without an answer is in doubt from the moment its request began to be written, and surely not
-//! taken before ([`handover`]).
+//! taken before.
 
 mod call;
 mod classify;
