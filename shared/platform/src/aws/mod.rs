@@ -67,7 +67,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The AWS engine: [`Table`](crate::Table), [`Queue`](crate::Queue), [`Source`](crate::Source) and
-/// [`Scheduler`](crate::Scheduler) in one. Clones are cheap and share its connections.
+/// [`Scheduler`] in one. Clones are cheap and share its connections.
 #[derive(Clone)]
 pub struct Aws {
     inner: Arc<Inner>,
