@@ -11,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use platform::{Clock, SystemClock};
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -130,6 +132,18 @@ impl Ministack {
             }
         }
         bail!("it found no free port in {PORTS} attempts")
+    }
+
+    /// How to call it, as the account whose number is the access key's id; any other is the default one.
+    pub async fn sdk_config(&self, access_key: &str) -> SdkConfig {
+        let credentials = Credentials::new(access_key, "test", None, None, "the emulator takes any");
+        platform::aws::sdk_config()
+            .await
+            .into_builder()
+            .endpoint_url(self.endpoint())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build()
     }
 
     /// Where it listens.

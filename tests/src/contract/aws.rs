@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use jiff::Timestamp;
-use platform::aws::{Aws, Names, S3, Schedules, sdk_config};
+use platform::aws::{Aws, Names, S3, Schedules};
 use platform::{Blob, Clock, Queue, QueueName, Scheduler, Source, SystemClock, Table, TableName};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -45,14 +44,7 @@ impl AwsEngine {
     pub async fn fresh() -> Self {
         static ENGINES: AtomicU32 = AtomicU32::new(0);
         let ministack = ministack::shared().await;
-        let credentials = Credentials::new("test", "test", None, None, "the emulator takes any");
-        let config = sdk_config()
-            .await
-            .into_builder()
-            .endpoint_url(ministack.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
+        let config = ministack.sdk_config("test").await;
         let prefix = format!("c{}-", ENGINES.fetch_add(1, Ordering::Relaxed));
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
         let sqs = aws_sdk_sqs::Client::new(&config);

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use futures::FutureExt;
-use platform::aws::{Aws, Names, sdk_config};
+use platform::aws::{Aws, Names};
 use platform::{Clock, Message, QueueName, SystemClock};
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
@@ -21,7 +20,7 @@ use store::keys::Role;
 use store::messages::WakeUp;
 use store::tables::CONTROL;
 
-use super::calls::{ACCOUNT, Calls, REGION};
+use super::calls::{ACCOUNT, Calls};
 use super::cloud::Cloud;
 use super::gate::Gate;
 use super::stack::Stack;
@@ -390,14 +389,7 @@ pub enum Sweeps {
 
 /// Writes a first key into the control table, with an operator's rights.
 async fn first_key(cloud: &Cloud, control: &str) -> anyhow::Result<String> {
-    let credentials = Credentials::new(ACCOUNT, "test", None, None, "the emulator takes any");
-    let config = sdk_config()
-        .await
-        .into_builder()
-        .endpoint_url(cloud.ministack.endpoint())
-        .region(Region::new(REGION))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build();
+    let config = cloud.ministack.sdk_config(ACCOUNT).await;
     let engine = Aws::connect(&config, Names::default().table(CONTROL, control), Arc::new(SystemClock));
     let (key, _) = Keys::new(engine.platform()).create("first", Role::Admin).await?;
     Ok(key)

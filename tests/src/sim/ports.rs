@@ -8,6 +8,7 @@ use platform::{
     Change, Condition, Consistency, Item, Key, Message, Page, PlatformError, Query, Queue, Scan, Scheduler,
     Table, TableName, TransactError, Updated, WakeUp, Write,
 };
+use store::tables::PROFILES;
 
 use super::Faults;
 
@@ -44,7 +45,16 @@ impl Table for FaultyPorts {
         keys: &[Key],
         how: Consistency,
     ) -> Result<Vec<Item>, PlatformError> {
-        self.faults.call(self.engine.batch_get(table, keys, how)).await
+        let mut items = self.faults.call(self.engine.batch_get(table, keys, how)).await?;
+        if table == PROFILES && how == Consistency::Eventual {
+            // A replica that lags lacks what was made just now: every third profile.
+            let mut place = 0;
+            items.retain(|_| {
+                place += 1;
+                place % 3 != 0
+            });
+        }
+        Ok(items)
     }
 
     async fn query(&self, table: TableName, query: Query) -> Result<Page, PlatformError> {

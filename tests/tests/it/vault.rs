@@ -1,9 +1,8 @@
 //! Vaults: that of one key in memory, and KMS, under the same checks.
 
-use aws_sdk_kms::config::{Credentials, Region, SharedCredentialsProvider};
 use campaign::id::random_bytes;
 use envoi_tests::ministack;
-use platform::aws::{KmsVault, sdk_config};
+use platform::aws::KmsVault;
 use platform::vault::MAX_SECRET_BYTES;
 use platform::{KeyVault, PlatformError, Vault};
 
@@ -28,14 +27,7 @@ async fn of_a_key_in_memory() {
 
 #[tokio::test]
 async fn of_kms() {
-    let credentials = Credentials::new("test", "test", None, None, "the emulator takes any");
-    let config = sdk_config()
-        .await
-        .into_builder()
-        .endpoint_url(ministack::shared().await.endpoint())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build();
+    let config = ministack::shared().await.sdk_config("test").await;
     let kms = aws_sdk_kms::Client::new(&config);
     let key = async || kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
     let (key, other) = (KmsVault::new(&config, key().await), KmsVault::new(&config, key().await));

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use campaign::address::EmailAddress;
 use campaign::configuration::{EmailSender as From, Sender as SenderSettings, default_retry_period};
 use campaign::content::{Content, EmailBody, EmailContent};
@@ -21,7 +20,7 @@ use delivery::{Delivery, Settings};
 use envoi_tests::contract::aws::{create_queues, create_table};
 use envoi_tests::ministack::Ministack;
 use futures::stream;
-use platform::aws::{Aws, Names, sdk_config};
+use platform::aws::{Aws, Names};
 use platform::{Clock, Deadline, Received, SystemClock, batch};
 use store::ledger::{Tenancy, Worker};
 use store::messages::WakeUp;
@@ -69,14 +68,7 @@ pub(crate) struct World {
 impl World {
     /// Makes the tables and the campaign.
     pub(crate) async fn new(ministack: &Ministack, options: &Options) -> anyhow::Result<Self> {
-        let credentials = Credentials::new("test", "test", None, None, "the emulator takes any");
-        let config = sdk_config()
-            .await
-            .into_builder()
-            .endpoint_url(ministack.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
+        let config = ministack.sdk_config("test").await;
         let names = names(&config).await;
         let clock = Arc::new(ModelClock::at(SystemClock.now()));
         let mailroom = Arc::new(Mailroom::default());
