@@ -21,6 +21,7 @@ pub async fn wake(context: &Context, wake_up: &WakeUp, deadline: Deadline) -> Re
     match *wake_up {
         WakeUp::Activate { campaign } => check::activate(context, campaign).await,
         WakeUp::Start { campaign, occurrence_ms } => start::start(context, campaign, occurrence_ms).await,
+        WakeUp::Call { schedule } => context.store.make_call(schedule).await,
         WakeUp::Sweep => sweep(context, deadline).await.map(|_| ()),
     }
 }

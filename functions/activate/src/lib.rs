@@ -3,6 +3,7 @@
 mod check;
 mod context;
 mod handler;
+mod release;
 mod start;
 mod sweep;
 

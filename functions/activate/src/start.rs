@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use campaign::segment::SegmentKind;
 use campaign::{Campaign, CampaignId, Status, Version};
 use jiff::Timestamp;
 use platform::WakeUp as Alarm;
@@ -13,10 +12,6 @@ use tracing::{info, warn};
 
 use crate::Context;
 
-/// How many profiles a shard has, about.
-const SHARD: u64 = 50_000;
-/// The most shards of an execution.
-const MOST_SHARDS: u64 = 16;
 /// A wake-up that is earlier than this is not the one that was meant.
 const EARLY: Duration = Duration::from_secs(60);
 /// How many occurrences one wake-up decides: after a long time down there may be many, each of them missed.
@@ -81,13 +76,19 @@ async fn decide(
         let closes = version.closes().map_err(|error| StoreError::invalid("ends", error.to_string()))?;
         let following = version.schedule.following(occurrence, closes);
         campaign.next_occurrence = following;
-        campaign.modified_at = now;
-        let lateness = now.duration_since(occurrence).unsigned_abs();
-        let is_over = lateness > version.misfire_grace() || closes.is_some_and(|closes| closes <= now);
+        campaign.last_occurrence = Some(occurrence);
+        // In recipients' own time, some have their hour before them while others' has passed.
+        let last_hour = version.last_hour(occurrence);
+        let last_hour = last_hour.map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
+        let lateness = now.duration_since(last_hour.unwrap_or(occurrence));
+        let is_late = lateness.is_positive() && lateness.unsigned_abs() > version.misfire_grace();
+        let is_over = is_late || closes.is_some_and(|closes| closes <= now);
         let audience = if is_over { None } else { audience(context, &version).await? };
         let done = match audience {
-            Some((audience, size)) => run(context, campaign, &version, occurrence, audience, size).await?,
-            None => miss(context, campaign, live, occurrence).await?,
+            Some((audience, size)) => {
+                run(context, campaign, &version, occurrence, audience, size, now).await?
+            }
+            None => miss(context, campaign, live, occurrence, now).await?,
         };
         if done {
             return Ok(following);
@@ -103,26 +104,20 @@ async fn run(
     occurrence: Timestamp,
     audience: Audience,
     size: u64,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
-    campaign.status = Status::Live;
+    // That it starts changes it for its users once.
+    if campaign.status != Status::Live {
+        campaign.status = Status::Live;
+        campaign.touch(now);
+    }
     campaign.open_executions += 1;
-    let shards = size.div_ceil(SHARD).clamp(1, MOST_SHARDS);
-    let head = Head {
-        id: execution_id(campaign.id, occurrence.as_millisecond()),
-        campaign: campaign.id,
-        version: version.number,
-        occurrence,
-        category: campaign.category,
-        shards: u16::try_from(shards).unwrap_or(1),
-        actions: version.actions.iter().map(|action| action.channel).collect(),
-        audience,
-        on_unknown: version.on_unknown(campaign.category),
-        on_missing: version.on_missing,
-        started_at: campaign.modified_at,
-        state: State::Running,
-        revision: 1,
-    };
-    let started = context.store.ledger.start(&campaign, &head).await?;
+    let id = execution_id(campaign.id, occurrence.as_millisecond());
+    let plan =
+        version.plan(occurrence, now).map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
+    let head = Head { occurrence, plan, ..Head::new(id, &campaign, version, audience, size, now) };
+    let shards = head.shards;
+    let started = context.store.ledger.start(&campaign, &head, Vec::new()).await?;
     if started {
         info!(execution = %head.id, campaign = %campaign.id, version = head.version, occurrence = %occurrence, shards, "execution {} of campaign {} started", head.id, campaign.id);
     }
@@ -136,9 +131,11 @@ async fn miss(
     mut campaign: Campaign,
     version: u32,
     occurrence: Timestamp,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
     if campaign.next_occurrence.is_none() && campaign.open_executions == 0 {
-        campaign.status = Status::Completed;
+        campaign.touch(now);
+        campaign.complete();
     }
     let id = execution_id(campaign.id, occurrence.as_millisecond());
     let summary = ExecutionSummary {
@@ -148,7 +145,8 @@ async fn miss(
         occurrence,
         state: State::Missed,
         started_at: None,
-        ended_at: Some(campaign.modified_at),
+        paused_at: None,
+        ended_at: Some(now),
         counts: Vec::new(),
     };
     let missed = context.store.ledger.miss(&campaign, &summary).await?;
@@ -160,17 +158,8 @@ async fn miss(
 
 /// Who the version is for, as the segment stands now, and about how many they are; `None` where the segment is gone.
 async fn audience(context: &Context, version: &Version) -> Result<Option<(Audience, u64)>, StoreError> {
-    let Some(segment) = version.segment else { return Ok(None) };
-    let found = match context.store.segments.get(segment).await {
-        Err(StoreError::NotFound { .. }) => return Ok(None),
-        found => found?.value,
-    };
-    Ok(Some(match found.kind {
-        SegmentKind::Rule { expression } => {
-            (Audience::Rule { segment, expression }, context.store.profiles.estimate().await?)
-        }
-        SegmentKind::List { generation, partitions, members } => {
-            (Audience::List { segment, generation, partitions }, members)
-        }
-    }))
+    match version.segment {
+        Some(segment) => context.store.audience(segment).await,
+        None => Ok(None),
+    }
 }

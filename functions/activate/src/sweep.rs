@@ -3,15 +3,17 @@
 
 use std::time::Duration;
 
+use campaign::model::Actor;
+use campaign::plan::Lane;
 use campaign::version::Action;
-use campaign::{Campaign, ExecutionId, Outcome, Status};
+use campaign::{Campaign, Command, ExecutionId, Outcome, Status};
 use platform::{Deadline, Message, batch};
 use store::StoreError;
-use store::ledger::{Cursor, Head, Overdue, Part, SKEW, Seen, State, StoredChunk};
+use store::ledger::{Audience, Cursor, Head, Lanes, Overdue, Part, SKEW, Seen, State, StoredChunk};
 use store::messages::FanOut;
 use tracing::{error, info, warn};
 
-use crate::{Context, check, start};
+use crate::{Context, check, release, start};
 
 /// How many items of each due bucket one sweep looks at.
 const LIMIT: usize = 100;
@@ -23,10 +25,14 @@ const STALLED: Duration = Duration::from_secs(300);
 const FARTHEST_LOOK: Duration = STALLED;
 /// How many chunks are read at once.
 const PAGE: usize = 500;
+/// How soon a call is looked at again.
+const CALL_LOOK: Duration = Duration::from_secs(15);
 /// What must be left of the time to look at another thing.
 const RESERVE: Duration = Duration::from_secs(5);
 /// How long after its instant a waiting chunk is taken to have lost its message.
 const LATE: Duration = Duration::from_secs(15);
+/// How long an execution may be paused in all before it is stopped: its ledger must outlive its end by 90 days.
+const LONGEST_PAUSE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// How often the chunks of an execution that is being stopped are handed out again.
 const NUDGE: Duration = Duration::from_secs(60);
 
@@ -49,6 +55,10 @@ pub async fn sweep(context: &Context, deadline: Deadline) -> Result<usize, Store
         if deadline.remaining(clock) < RESERVE {
             return Ok(looked_at);
         }
+    }
+    for call in store.due_calls(now, LIMIT).await? {
+        looked_at += 1;
+        log_failure(&format!("call {call}"), store.make_call(call).await);
     }
     for job in store.jobs.overdue(now.as_millisecond(), LIMIT).await? {
         looked_at += 1;
@@ -79,20 +89,29 @@ fn log_failure(what: &str, looked: Result<(), StoreError>) {
     }
 }
 
-/// Goes on with an activation that hangs, or starts what is overdue.
+/// Starts what is overdue, or goes on with an activation that hangs. The start comes first: its time was set before.
 async fn campaign(context: &Context, campaign: &Campaign) -> Result<(), StoreError> {
-    match (campaign.status, campaign.next_occurrence) {
-        (Status::Activating, _) => {
-            context.store.campaigns.postpone(campaign).await?;
-            check::activate(context, campaign.id).await
-        }
-        (_, Some(next)) => {
+    let store = &context.store;
+    let now = store.platform.clock.now();
+    match campaign.next_occurrence.filter(|next| *next <= now) {
+        Some(next) if matches!(campaign.status, Status::Scheduled | Status::Live) => {
             let started = start::start(context, campaign.id, next.as_millisecond()).await;
             if started.is_err() {
                 // Others are looked at before this one is again.
-                context.store.campaigns.postpone(campaign).await?;
+                store.campaigns.postpone(campaign).await?;
             }
             started
+        }
+        _ if campaign.closes.is_some_and(|closes| closes <= now) => {
+            let by = Actor::envoi();
+            match store.campaigns.command(campaign.id, Command::Complete, &by, |_| Ok(())).await {
+                Err(StoreError::NotAllowed(_)) => Ok(()),
+                completed => completed.map(|_| ()),
+            }
+        }
+        _ if campaign.activating_since.is_some() => {
+            store.campaigns.postpone(campaign).await?;
+            check::activate(context, campaign.id).await
         }
         _ => Ok(()),
     }
@@ -103,9 +122,11 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
     let store = &context.store;
     let Some(mut head) = store.ledger.head(id).await? else { return Ok(()) };
     let now_ms = store.platform.clock.now().as_millisecond();
-    if head.state == State::Running && store.campaigns.get(head.campaign).await?.status == Status::Stopped {
-        // Whoever stopped the campaign may have died before it came to its executions.
-        match store.ledger.turn(id, &[State::Running], State::Stopping).await? {
+    if matches!(head.audience, Audience::Call { .. }) {
+        return call(context, &head, now_ms).await;
+    }
+    if State::OPEN.contains(&head.state) && is_to_stop(context, &head, now_ms).await? {
+        match store.ledger.turn(id, &State::OPEN, State::Stopping).await? {
             Some(turned) => head = turned,
             None => return Ok(()),
         }
@@ -127,10 +148,9 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
     let ended = if head.state == State::Stopping { State::Stopped } else { State::Completed };
     let mut campaign = store.campaigns.get(head.campaign).await?;
     campaign.open_executions = (campaign.open_executions - 1).max(0);
-    campaign.modified_at = store.platform.clock.now();
-    if campaign.status == Status::Live && campaign.open_executions == 0 && campaign.next_occurrence.is_none()
-    {
-        campaign.status = Status::Completed;
+    if campaign.is_through() {
+        campaign.touch(store.platform.clock.now());
+        campaign.complete();
     }
     // Where something changed meanwhile, the execution is still due and the next sweep sees it.
     let counts = tally.counts();
@@ -142,6 +162,59 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
         info!(execution = %id, %campaign, state, sent, failed, excluded, unknown, "execution {id} of campaign {campaign} is {state}");
     }
     Ok(())
+}
+
+/// Whether an execution that runs or is paused is to be stopped.
+async fn is_to_stop(context: &Context, head: &Head, now_ms: i64) -> Result<bool, StoreError> {
+    if head.state == State::Paused && head.paused_ms(now_ms) >= millis(LONGEST_PAUSE) {
+        warn!(execution = %head.id, campaign = %head.campaign, "execution {} of campaign {} was paused for too long: it is stopped", head.id, head.campaign);
+        return Ok(true);
+    }
+    // Whoever stopped the campaign may have died before it came to its executions.
+    let campaign = context.store.campaigns.get(head.campaign).await?;
+    Ok(matches!(campaign.status, Status::Stopped | Status::Archived))
+}
+
+/// Sees to a call that is still open: whatever of it nobody holds and nothing is known to bring back gets its message
+/// again.
+async fn call(context: &Context, head: &Head, now_ms: i64) -> Result<(), StoreError> {
+    let ledger = &context.store.ledger;
+    let age_ms = (now_ms - head.started_at.as_millisecond()).max(0);
+    // Others may be ahead in the queue, or the provider down: the older, the less often.
+    let mut next_ms = now_ms + age_ms.clamp(millis(CALL_LOOK), millis(FARTHEST_LOOK));
+    let is_over = is_over(context, head).await?;
+    let (mut messages, mut is_through) = (Vec::new(), true);
+    for key in head.call_chunks() {
+        let chunk = ledger.chunk(key).await?;
+        if chunk.as_ref().is_some_and(|chunk| chunk.closed) {
+            continue;
+        }
+        is_through = false;
+        let leased = chunk.as_ref().and_then(|chunk| chunk.leased_until_ms);
+        let waits = chunk.as_ref().and_then(|chunk| chunk.not_before_ms);
+        match (leased.map(|until| until + millis(SKEW)), waits.map(|at| at + millis(LATE))) {
+            (Some(until), _) if until >= now_ms => {}
+            // Where there is nothing to wait for any more, nobody waits.
+            (_, Some(late)) if late > now_ms && !is_over => next_ms = next_ms.min(late),
+            _ => messages.push(head.message(&key)),
+        }
+    }
+    if is_through && ledger.finish_call(head.id).await? {
+        return Ok(());
+    }
+    if !messages.is_empty() {
+        context.store.platform.queue.send(messages).await?;
+    }
+    ledger.look_at_execution(head, next_ms).await
+}
+
+/// Whether the campaign of a call was stopped, or is gone.
+async fn is_over(context: &Context, head: &Head) -> Result<bool, StoreError> {
+    match context.store.campaigns.get(head.campaign).await {
+        Ok(campaign) => Ok(matches!(campaign.status, Status::Stopped | Status::Archived)),
+        Err(StoreError::NotFound { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// Hands out the open chunks of a shard that nobody holds.
@@ -165,12 +238,20 @@ async fn hand_out(context: &Context, head: &Head, shard: FanOut) -> Result<(), S
 async fn look(context: &Context, shard: FanOut) -> Result<(), StoreError> {
     let store = &context.store;
     let now_ms = store.platform.clock.now().as_millisecond();
-    let head = store.ledger.head(shard.execution).await?;
-    let Some(head) = head.filter(|head| matches!(head.state, State::Running | State::Stopping)) else {
-        return store.ledger.look_never(shard).await;
+    let asked_ms = now_ms + millis(FARTHEST_LOOK);
+    store.ledger.begin_look(shard, asked_ms).await?;
+    let head = match store.ledger.head(shard.execution).await? {
+        Some(head) if matches!(head.state, State::Running | State::Stopping) => head,
+        // Nothing is to move. The resume asks for a look.
+        Some(head) if head.state == State::Paused => return Ok(()),
+        _ => return store.ledger.look_never(shard, asked_ms).await,
     };
-    store.ledger.begin_look(shard, now_ms + millis(FARTHEST_LOOK)).await?;
-    let Some(cursor) = store.ledger.cursor(shard).await? else { return Ok(()) };
+    let Some(mut cursor) = store.ledger.cursor(shard).await? else { return Ok(()) };
+    if let Some(release_ms) = release::next_ms(context, &head, &cursor) {
+        // Whatever becomes of this look: the next one is in time.
+        store.ledger.look_by(shard, release_ms.max(now_ms + millis(context.sweep_every))).await?;
+        release::release(context, &head, &mut cursor, now_ms).await?;
+    }
     let mut messages = Vec::new();
     if !cursor.done && cursor.leased_until_ms.is_none_or(|until| until + millis(SKEW) < now_ms) {
         messages.push(shard.message());
@@ -192,9 +273,10 @@ async fn look(context: &Context, shard: FanOut) -> Result<(), StoreError> {
     if !messages.is_empty() {
         store.platform.queue.send(messages).await?;
     }
-    store.ledger.end_look(shard, seen, &view.lowest_open).await?;
+    store.ledger.end_look(shard, seen, &view.closed).await?;
     let next_ms = if cursor.done { now_ms + millis(STALLED) } else { now_ms + millis(FAN_OUT_LOOK) };
-    store.ledger.look_by(shard, view.next_ms.unwrap_or(next_ms).clamp(now_ms + 1, next_ms)).await
+    let sooner = [view.next_ms, release::next_ms(context, &head, &cursor)].into_iter().flatten().min();
+    store.ledger.look_by(shard, sooner.unwrap_or(next_ms).clamp(now_ms + 1, next_ms)).await
 }
 
 /// The open chunks of a shard, by what they wait for.
@@ -210,13 +292,13 @@ struct View {
     next_ms: Option<i64>,
     /// Changes with every change of the idle ones.
     mark: i64,
-    /// For each action the number below which all chunks are closed.
-    lowest_open: Vec<u32>,
+    /// For each action how many of a lane's first chunks are closed.
+    closed: Vec<Lanes<u32>>,
 }
 
 impl View {
     async fn read(context: &Context, head: &Head, cursor: &Cursor, now_ms: i64) -> Result<Self, StoreError> {
-        let mut view = Self { lowest_open: cursor.lowest_open.clone(), ..Self::default() };
+        let mut view = Self { closed: cursor.closed.clone(), ..Self::default() };
         let version = context.store.campaigns.version(head.campaign, head.version).await?;
         for (action, planned) in version.actions.iter().enumerate() {
             let mut turns = Turns::new(context, head, cursor.shard, planned).await?;
@@ -234,26 +316,35 @@ impl View {
         turns: &mut Turns,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let from = cursor.lowest_open.get(action).copied().unwrap_or(0);
-        let part = Part::Action { action: u8::try_from(action).unwrap_or(u8::MAX), from };
-        let (mut after, mut all_closed) = (None, true);
-        loop {
-            let (chunks, next) = context.store.ledger.chunks(cursor.shard, part, after, PAGE).await?;
-            for chunk in chunks {
-                all_closed &= chunk.closed;
-                if all_closed && let Some(lowest) = self.lowest_open.get_mut(action) {
-                    *lowest = chunk.key.number + 1;
-                }
-                let leased = chunk.leased_until_ms.is_some_and(|until| until + millis(SKEW) >= now_ms);
-                if !chunk.closed && !leased {
-                    self.sort_in(chunk, head, turns, now_ms);
-                }
-            }
+        for (lane, stands) in &cursor.lanes {
+            let release_ms = head.plan.as_ref().and_then(|plan| plan.release_ms(*lane));
+            // What waits for its instant need not be looked at, unless there is nothing to wait for any more.
+            let is_ahead = release_ms.is_some_and(|at_ms| at_ms > now_ms) && head.state == State::Running;
             // Where more wait for the rate than have their turn, whoever is behind them has time, too.
-            if next.is_none() || turns.refused {
-                break;
+            if *lane == Lane::EXCLUDED || is_ahead || turns.refused {
+                continue;
             }
-            after = next;
+            let from = cursor.closed.get(action).and_then(|closed| closed.get(lane)).copied().unwrap_or(0);
+            let action_number = u8::try_from(action).unwrap_or(u8::MAX);
+            let part = Part::Lane { action: action_number, lane: *lane, from, until: stands.written };
+            let (mut after, mut all_closed) = (None, true);
+            loop {
+                let (chunks, next) = context.store.ledger.chunks(cursor.shard, part, after, PAGE).await?;
+                for chunk in chunks {
+                    all_closed &= chunk.closed;
+                    if all_closed && let Some(closed) = self.closed.get_mut(action) {
+                        closed.insert(*lane, chunk.key.number - lane.number(0) + 1);
+                    }
+                    let leased = chunk.leased_until_ms.is_some_and(|until| until + millis(SKEW) >= now_ms);
+                    if !chunk.closed && !leased {
+                        self.sort_in(chunk, head, turns, now_ms, release_ms);
+                    }
+                }
+                if next.is_none() || turns.refused {
+                    break;
+                }
+                after = next;
+            }
         }
         if turns.refused {
             self.next_by(now_ms + millis(context.sweep_every));
@@ -261,14 +352,23 @@ impl View {
         Ok(())
     }
 
-    fn sort_in(&mut self, chunk: StoredChunk, head: &Head, turns: &mut Turns, now_ms: i64) {
+    fn sort_in(
+        &mut self,
+        chunk: StoredChunk,
+        head: &Head,
+        turns: &mut Turns,
+        now_ms: i64,
+        release_ms: Option<i64>,
+    ) {
         if chunk.awaits_rate && head.state == State::Running {
             if let Some(wait) = turns.next() {
                 self.released.push(head.message(&chunk.key).after(wait));
             }
             return;
         }
-        match chunk.not_before_ms.filter(|_| head.state == State::Running) {
+        // One that was released has its message, and may wait for its turn in the queue like any other.
+        let waits = |at_ms: &i64| head.state == State::Running && Some(*at_ms) != release_ms;
+        match chunk.not_before_ms.filter(waits) {
             Some(at_ms) if at_ms + millis(LATE) <= now_ms => self.late.push(chunk),
             Some(at_ms) => self.next_by(at_ms + millis(LATE)),
             None => {

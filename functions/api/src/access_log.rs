@@ -50,7 +50,7 @@ async fn log(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) 
         Problem::internal().into_response()
     });
     let key =
-        response.extensions().get::<Caller>().map_or_else(|| "none".to_owned(), |caller| caller.0.clone());
+        response.extensions().get::<Caller>().map_or_else(|| "none".to_owned(), |caller| caller.id.clone());
     let status = response.status();
     let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON);
     let response = if (status.is_client_error() || status.is_server_error()) && !is_problem {

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use campaign::model::Actor;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -101,7 +103,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
         }
         Err(error) => return Problem::from(error).into_response(),
     };
-    let caller = Caller(key.id);
+    let caller = Caller { id: key.id, name: key.name };
     let mut response = if key.role < needed {
         let detail = format!("this takes the role {}, the key has {}", name(needed), name(key.role));
         Problem::new(Kind::Forbidden, detail).into_response()
@@ -114,9 +116,26 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
     response
 }
 
-/// The id of the key that a request came with.
+/// The key that a request came with.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(pub(crate) String);
+pub(crate) struct Caller {
+    pub(crate) id: String,
+    name: String,
+}
+
+/// Who asks, for the history. Every operation that changes a campaign takes a key.
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().ok_or_else(Problem::internal)?;
+        Ok(Self(Actor::key(&caller.id, &caller.name)))
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct By(pub(crate) Actor);
 
 /// A role's name.
 pub(crate) const fn name(role: Role) -> &'static str {

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use platform::Blob;
 use store::Store;
 
+use crate::im::LiveCampaigns;
+
 /// What the API needs. Clones are cheap and share it.
 #[derive(Clone)]
 pub struct Context {
@@ -11,12 +13,14 @@ pub struct Context {
     pub store: Arc<Store>,
     /// Where files are.
     pub blob: Arc<dyn Blob>,
+    /// Which campaigns take calls now.
+    pub(crate) live: LiveCampaigns,
 }
 
 impl Context {
     /// Over these repositories and files.
     pub fn new(store: Store, blob: Arc<dyn Blob>) -> Self {
-        Self { store: Arc::new(store), blob }
+        Self { store: Arc::new(store), blob, live: LiveCampaigns::default() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -105,6 +105,20 @@ kinds! {
     InvalidContent = (3003, UNPROCESSABLE_ENTITY, "invalid_content", "The content is not valid"),
     /// The content can't be rendered for this profile.
     RenderFailed = (3004, UNPROCESSABLE_ENTITY, "render_failed", "The content can't be rendered for this profile"),
+    /// The campaign is started by its schedule.
+    NotApiTriggered = (3101, CONFLICT, "not_api_triggered", "The campaign is not started by calls"),
+    /// The campaign takes no calls yet or any more.
+    CampaignNotLive = (3102, CONFLICT, "campaign_not_live", "The campaign is not live"),
+    /// The campaign's start lies ahead.
+    CampaignNotStarted = (3103, CONFLICT, "campaign_not_started", "The campaign has not started yet"),
+    /// The campaign's end has passed.
+    CampaignEnded = (3104, CONFLICT, "campaign_ended", "The campaign has ended"),
+    /// A recipient's profile is not stored.
+    ProfileNotFound = (3105, NOT_FOUND, "profile_not_found", "There is no such profile"),
+    /// The request id was used for another request.
+    RequestReused = (3106, UNPROCESSABLE_ENTITY, "request_id_reused", "The request id was used with another body"),
+    /// A planned call has been made.
+    AlreadyTriggered = (3107, CONFLICT, "already_triggered", "The planned call has been made"),
     /// The execution's state does not allow it.
     StateNotAllowed = (4001, CONFLICT, "state_not_allowed", "The execution's state does not allow this"),
 }
@@ -219,6 +233,7 @@ impl From<StoreError> for Problem {
                     refusal.command.allowed_in().iter().map(|status| status.name().to_owned()).collect();
                 Self::new(Kind::StatusNotAllowed, text)
                     .with("campaign_status", refusal.status.name())
+                    .with("reason", refusal.why.name())
                     .with("allowed_in", allowed)
             }
             StoreError::IdentityTaken { namespace } => {

@@ -14,8 +14,8 @@ use crate::auth::Guard;
 use crate::error::{Kind, Problem};
 use crate::extract::MAX_BODY;
 use crate::{
-    Context, access_log, auth, campaigns, configurations, credentials, executions, health, idempotency, jobs,
-    keys, openapi as document, profiles, segments,
+    Context, access_log, auth, campaigns, configurations, credentials, executions, health, idempotency, im,
+    jobs, keys, openapi as document, profiles, segments,
 };
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(operations().get_openapi()));
@@ -53,6 +53,7 @@ fn operations() -> OpenApiRouter<Context> {
         .merge(credentials::routes())
         .merge(campaigns::routes())
         .merge(executions::routes())
+        .merge(im::routes())
         .merge(jobs::routes())
         .merge(keys::routes())
         .routes(routes!(health::health))

@@ -49,7 +49,7 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
             return Problem::new(Kind::InvalidHeader, detail).into_response();
         }
     };
-    let key = CallKey::new(&caller.0, request.method().as_str(), request.uri().path(), key);
+    let key = CallKey::new(&caller.id, request.method().as_str(), request.uri().path(), key);
     let (parts, body) = request.into_parts();
     let body = match to_bytes(body, MAX_BODY).await {
         Ok(body) => body,

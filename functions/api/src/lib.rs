@@ -19,6 +19,7 @@ mod extract;
 mod handler;
 mod health;
 mod idempotency;
+mod im;
 mod jobs;
 mod keys;
 mod openapi;

@@ -63,6 +63,7 @@ pub(crate) enum Category {
 #[schema(rename_all = "snake_case")]
 pub(crate) enum CampaignType {
     Scheduled,
+    ApiTriggered,
 }
 
 /// Where a campaign stands.
@@ -76,6 +77,30 @@ pub(crate) enum Status {
     Stopped,
     Completed,
     Archived,
+}
+
+/// What may be done with a campaign.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum CampaignCommand {
+    Edit,
+    Rename,
+    Activate,
+    DiscardDraft,
+    Stop,
+    Duplicate,
+    Archive,
+    Delete,
+}
+
+/// Who did something: the holder of an API key, or Envoi itself.
+#[derive(ToSchema)]
+pub(crate) struct Actor {
+    /// The first 16 characters of the key's id, or `envoi`.
+    #[schema(example = "1f3c8a5577e0b9d2")]
+    id: String,
+    /// The key's name when it was used.
+    name: String,
 }
 
 /// A way to reach people.
@@ -127,6 +152,7 @@ pub(crate) enum JobState {
 #[schema(rename_all = "snake_case")]
 pub(crate) enum State {
     Running,
+    Paused,
     Stopping,
     Completed,
     Stopped,

@@ -1,11 +1,11 @@
-//! Proofs: a version as it stands, sent to a few addresses for somebody to look at. They leave no trace in the ledger.
+//! Proofs: a content as it stood, sent to a few addresses for somebody to look at. They leave no trace in the ledger.
 
 use std::time::Duration;
 
-use campaign::Channel;
 use campaign::configuration::Sender as SenderSettings;
-use campaign::content::{Content, OnMissing};
-use content::{CompileOptions, EmailTemplate};
+use campaign::content::OnMissing;
+use campaign::lowered::LoweredContent;
+use content::{EmailTemplate, LoweredError};
 use serde_json::Map;
 use store::messages::Proof;
 use store::{Store, StoreError};
@@ -20,24 +20,22 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Sends a proof. One that can't be rendered or is not taken is logged and given up: whoever asked is looking.
 ///
 /// # Errors
-/// Where the store can't be read: the message is to come back.
+/// Where the store can't be read, or the proof is of a later form than is known here: the message is to come back.
 pub(crate) async fn send(store: &Store, sender: &EmailSender, proof: &Proof) -> Result<(), StoreError> {
-    let version = match store.campaigns.version(proof.campaign, proof.version).await {
-        Err(StoreError::NotFound { .. }) => return Ok(()),
-        version => version?,
+    let LoweredContent::Email(email) = &proof.content;
+    let template = match EmailTemplate::from_lowered(email) {
+        Ok(template) => template,
+        Err(LoweredError::Format(_)) => return Err(StoreError::Corrupt { what: "proof", source: None }),
+        Err(why) => {
+            warn!(proof = %proof.id, campaign = %proof.campaign, %why, "proof {} does not compile", proof.id);
+            return Ok(());
+        }
     };
-    let Some(action) = version.actions.get(usize::from(proof.action)) else { return Ok(()) };
-    let (Channel::Email, Some(configuration)) = (action.channel, action.configuration) else { return Ok(()) };
-    let configuration = match store.configurations.get(configuration).await {
+    let configuration = match store.configurations.get(proof.configuration).await {
         Err(StoreError::NotFound { .. }) => return Ok(()),
         found => found?.value,
     };
     let SenderSettings::Email(from) = &configuration.sender;
-    let Content::Email(email) = store.campaigns.content(proof.campaign, proof.version, proof.action).await?;
-    let Ok(template) = EmailTemplate::compile(&email, &CompileOptions::default()) else {
-        warn!(proof = %proof.id, campaign = %proof.campaign, "proof {} does not compile", proof.id);
-        return Ok(());
-    };
     let profile = match proof.profile {
         None => Map::new(),
         Some(id) => match store.profiles.get(id).await {

@@ -5,11 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use campaign::address::EmailAddress;
 use campaign::configuration::Sender as SenderSettings;
-use campaign::content::Content;
+use campaign::lowered::LoweredContent;
 use campaign::{Channel, Code, Configuration, Profile};
-use content::{CompileOptions, EmailTemplate};
+use content::EmailTemplate;
 use delivery::{Cause, Job, Sender};
-use serde_json::{Map, Value};
 
 use crate::letter::{Draft, Letter, LetterId};
 use crate::{Answer, NotAccepted, Refusal};
@@ -95,10 +94,9 @@ impl Sender for EmailSender {
     type Template = EmailTemplate;
     type Message = Letter;
 
-    fn compile(&self, content: &Content) -> Result<EmailTemplate, String> {
-        let Content::Email(email) = content;
-        EmailTemplate::compile(email, &CompileOptions::default())
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    fn compile(&self, content: &LoweredContent) -> Result<EmailTemplate, String> {
+        let LoweredContent::Email(email) = content;
+        EmailTemplate::from_lowered(email).map_err(|error| error.to_string())
     }
 
     fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code> {
@@ -114,7 +112,7 @@ impl Sender for EmailSender {
             from,
             to: &to,
             profile: profile.into_document(),
-            context: &Value::Object(Map::new()),
+            context: job.context,
             on_missing: job.on_missing,
             id: LetterId::Member(job.member),
             now_seconds: job.now_seconds,

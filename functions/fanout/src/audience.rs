@@ -1,5 +1,7 @@
 //! Reading an audience page by page.
 
+use std::collections::HashMap;
+
 use campaign::ProfileId;
 use campaign::segment::{Match, Rule};
 use jiff::Timestamp;
@@ -8,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use store::ledger::{Audience, Head};
 use store::messages::FanOut;
 use store::{Store, StoreError};
+
+/// How many profiles are read at once.
+const PROFILES: usize = 200;
 
 /// One shard of an audience, ready to be read.
 pub(crate) enum Reader<'a> {
@@ -28,9 +33,18 @@ pub(crate) enum Reader<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct AudiencePage {
     pub(crate) members: Vec<ProfileId>,
+    /// The time zone of each, as the profile has it; none at all where they are not wanted.
+    pub(crate) zones: Vec<Option<String>>,
     pub(crate) undecided: u64,
     /// Where to read on; `None` at the end.
     pub(crate) next: Option<String>,
+}
+
+/// Whether the members' time zones are read, too: those of a list's are in their profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zones {
+    Wanted,
+    Unwanted,
 }
 
 /// Where in a list the reading stands.
@@ -58,6 +72,10 @@ impl<'a> Reader<'a> {
                 shard: number,
                 shards,
             },
+            // It has no cursor either, so no fan-out comes here.
+            Audience::Call { .. } => {
+                return Err(StoreError::invalid("audience", "a call's recipients come with it"));
+            }
         })
     }
 
@@ -66,6 +84,7 @@ impl<'a> Reader<'a> {
         &self,
         position: Option<&str>,
         limit: usize,
+        zones: Zones,
     ) -> Result<AudiencePage, StoreError> {
         match self {
             Self::Rule { store, rule, shard, shards, now } => {
@@ -74,7 +93,12 @@ impl<'a> Reader<'a> {
                 let mut page = AudiencePage { next, ..AudiencePage::default() };
                 for profile in &profiles {
                     match rule.matches(profile.document(), *now) {
-                        Match::Yes => page.members.push(profile.id()),
+                        Match::Yes => {
+                            page.members.push(profile.id());
+                            if zones == Zones::Wanted {
+                                page.zones.push(profile.text("time_zone").map(str::to_owned));
+                            }
+                        }
                         Match::No => {}
                         Match::Undecided => page.undecided += 1,
                     }
@@ -100,8 +124,25 @@ impl<'a> Reader<'a> {
                         .filter(|next| next.partition < *partitions),
                 };
                 let next = next.map(|next| serde_json::to_string(&next)).transpose().map_err(corrupt)?;
-                Ok(AudiencePage { members: page.members, undecided: 0, next })
+                let zones = match zones {
+                    Zones::Unwanted => Vec::new(),
+                    Zones::Wanted => time_zones(store, &page.members).await?,
+                };
+                Ok(AudiencePage { members: page.members, zones, undecided: 0, next })
             }
         }
     }
+}
+
+/// The time zones of these profiles. One that is gone has none.
+async fn time_zones(store: &Store, members: &[ProfileId]) -> Result<Vec<Option<String>>, StoreError> {
+    let mut found: HashMap<ProfileId, String> = HashMap::with_capacity(members.len());
+    for page in members.chunks(PROFILES) {
+        for profile in store.profiles.get_many_lately(page).await? {
+            if let Some(zone) = profile.text("time_zone") {
+                found.insert(profile.id(), zone.to_owned());
+            }
+        }
+    }
+    Ok(members.iter().map(|member| found.remove(member)).collect())
 }

@@ -3,6 +3,7 @@
 mod audience;
 mod context;
 mod handler;
+mod place;
 
 pub use context::Context;
 pub use handler::{fan_out, handle};

@@ -30,6 +30,8 @@ use crate::secret::{self, SecretError};
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many shards are fanned out at once: more would only take the processor from the delivery.
 const FAN_OUTS: usize = 2;
+/// How many calls are delivered at once, beside the bulk.
+const CALLS: usize = 16;
 /// How long one slice of a job may take: a stop waits for it.
 const JOB_TIMEOUT: Duration = Duration::from_secs(15);
 /// How many jobs are worked on at once: more would only take the processor from the delivery.
@@ -167,7 +169,14 @@ impl Node {
             pace: jobs::Pace::default(),
         });
         // Whoever held these is gone: the folder's lock says that no other process lives.
-        for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::DELIVER_EMAIL, tables::PROOFS, tables::JOBS] {
+        for queue in [
+            tables::WAKE_UP,
+            tables::FAN_OUT,
+            tables::DELIVER_EMAIL,
+            tables::DELIVER_EMAIL_PRIORITY,
+            tables::PROOFS,
+            tables::JOBS,
+        ] {
             self.engine.recover(queue).await.map_err(StoreError::from)?;
         }
         let context = Arc::clone(&activate);
@@ -186,7 +195,8 @@ impl Node {
             let context = Arc::clone(&context);
             async move { deliver_email::handle(&context, event, deadline).await }
         };
-        self.source(how(tables::DELIVER_EMAIL, concurrency), deliveries, stopped);
+        self.source(how(tables::DELIVER_EMAIL, concurrency), deliveries.clone(), stopped);
+        self.source(how(tables::DELIVER_EMAIL_PRIORITY, CALLS), deliveries, stopped);
         let proofs = move |event, _| {
             let context = Arc::clone(&deliver);
             async move { deliver_email::handle_proofs(&context, event).await }

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{CampaignId, Status};
+use crate::standing::Standing;
+use crate::status::{Command, NotAllowed};
+use crate::{CampaignId, CampaignRow, Channel, Status};
 
 /// What starts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +13,8 @@ use crate::{CampaignId, Status};
 pub enum CampaignType {
     /// Its schedule.
     Scheduled,
+    /// Calls, from its activation to its end.
+    ApiTriggered,
 }
 
 /// Why people get it; it decides whether consent is asked.
@@ -21,6 +25,30 @@ pub enum Category {
     Marketing,
     /// Something the recipient did or needs: a receipt, a password reset. Opt-outs do not apply.
     Transactional,
+}
+
+/// Who did something: the holder of an API key, or Envoi itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The beginning of the key's id, or `envoi`.
+    pub id: String,
+    /// The key's name when it was used.
+    pub name: String,
+}
+
+impl Actor {
+    /// How much of a key's id is kept: enough to tell keys apart, and not the hash that the key is checked by.
+    const SHOWN: usize = 16;
+
+    /// The holder of the API key with this id and name.
+    pub fn key(id: &str, name: &str) -> Self {
+        Self { id: id.chars().take(Self::SHOWN).collect(), name: name.to_owned() }
+    }
+
+    /// Envoi itself: what happens without anybody's asking.
+    pub fn envoi() -> Self {
+        Self { id: "envoi".to_owned(), name: "Envoi".to_owned() }
+    }
 }
 
 /// A campaign without its versions.
@@ -41,6 +69,11 @@ pub struct Campaign {
     pub kind: CampaignType,
     /// Why people get it.
     pub category: Category,
+    /// The channels of its live version and its draft, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<Channel>,
+    /// Who made it.
+    pub created_by: Actor,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -48,6 +81,8 @@ pub struct Campaign {
     /// Why the last activation failed; empty where none has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub activation_errors: Vec<Finding>,
+    /// The greatest version number it ever had: none is given twice.
+    pub last_version: u32,
 
     // What conditions are made on is kept as attributes of its own, not inside the stored document.
     /// Where it stands.
@@ -59,21 +94,134 @@ pub struct Campaign {
     /// The version that runs or will run.
     #[serde(skip)]
     pub live_version: Option<u32>,
-    /// The version being edited.
+    /// The version being edited, alone or beside the live one.
     #[serde(skip)]
     pub draft_version: Option<u32>,
+    /// When the activation of its draft was asked for, while that is being checked.
+    #[serde(skip)]
+    pub activating_since: Option<Timestamp>,
     /// When it next starts.
     #[serde(skip)]
     pub next_occurrence: Option<Timestamp>,
+    /// The last occurrence that was started or missed.
+    #[serde(skip)]
+    pub last_occurrence: Option<Timestamp>,
+    /// When it ends by itself, where calls start it and it does.
+    #[serde(skip)]
+    pub closes: Option<Timestamp>,
     /// How many of its executions have not ended.
     #[serde(skip)]
     pub open_executions: i64,
+    /// Its row as it stands in the store; `None` where it is new. By this the store knows what has changed.
+    #[serde(skip)]
+    pub stored: Option<Box<CampaignRow>>,
 }
 
 impl Campaign {
-    /// From when on its schedule counts, were it activated at `now`: from when that was asked for, where it was.
+    /// A new campaign with an empty first draft.
+    pub fn new(name: &str, kind: CampaignType, category: Category, by: Actor, now: Timestamp) -> Self {
+        Self {
+            id: CampaignId::ordered(now.as_millisecond()),
+            name: name.to_owned(),
+            description: String::new(),
+            tags: Vec::new(),
+            kind,
+            category,
+            channels: Vec::new(),
+            created_by: by,
+            created_at: now,
+            modified_at: now,
+            activation_errors: Vec::new(),
+            last_version: 1,
+            status: Status::Draft,
+            revision: 0,
+            live_version: None,
+            draft_version: Some(1),
+            activating_since: None,
+            next_occurrence: None,
+            last_occurrence: None,
+            closes: None,
+            open_executions: 0,
+            stored: None,
+        }
+    }
+
+    /// Notes that it changes at `now`. Its times never go back, whatever different machines' clocks show: its history is
+    /// in the order of its changes.
+    pub fn touch(&mut self, now: Timestamp) {
+        self.modified_at = self.modified_at.max(now);
+    }
+
+    /// Since when its schedule counts, were it activated at `now`: since that was asked for, where it was. What it has
+    /// started or missed by then is not started again by another version.
     pub fn asked_at(&self, now: Timestamp) -> Timestamp {
-        if self.status == Status::Activating { self.modified_at.min(now) } else { now }
+        let asked = self.activating_since.unwrap_or(now).min(now);
+        // Slots are whole seconds at the least: the next instant is beyond the last slot and before any other.
+        let beyond = self.last_occurrence.map(|last| last + jiff::SignedDuration::from_millis(1));
+        beyond.map_or(asked, |beyond| asked.max(beyond))
+    }
+
+    /// The status after a command, where the campaign as it stands allows it.
+    ///
+    /// # Errors
+    /// [`NotAllowed`], with the reason.
+    pub fn after(&self, command: Command) -> Result<Status, NotAllowed> {
+        Standing::from(self).after(command)
+    }
+
+    /// Does to it what a command does, at `now`.
+    ///
+    /// # Errors
+    /// [`NotAllowed`]: then nothing has changed.
+    pub fn apply(&mut self, command: Command, now: Timestamp) -> Result<(), NotAllowed> {
+        self.status = self.after(command)?;
+        match command {
+            Command::Activate => {
+                if self.activating_since.is_none() {
+                    self.activating_since = Some(now);
+                    self.activation_errors.clear();
+                }
+            }
+            Command::BecomeScheduled | Command::BecomeLive | Command::Replace => {
+                if self.activating_since.take().is_some() {
+                    self.live_version = self.draft_version.take();
+                }
+                self.activation_errors.clear();
+            }
+            Command::FailActivation => self.activating_since = None,
+            Command::Stop => {
+                self.activating_since = None;
+                self.next_occurrence = None;
+                self.closes = None;
+            }
+            Command::Complete => self.complete(),
+            Command::Discard => self.draft_version = None,
+            Command::Edit
+            | Command::Rename
+            | Command::Archive
+            | Command::Delete
+            | Command::Duplicate
+            | Command::Resend => {}
+        }
+        Ok(())
+    }
+
+    /// What a user may do with it now.
+    pub fn actions(&self) -> Vec<Command> {
+        Standing::from(self).actions()
+    }
+
+    /// Whether nothing of it runs and nothing is to come. What calls start is over at its end and no sooner.
+    pub fn is_through(&self) -> bool {
+        let has_starts = self.kind == CampaignType::ApiTriggered || self.next_occurrence.is_some();
+        self.status == Status::Live && self.open_executions == 0 && !has_starts
+    }
+
+    /// Ends it by itself. Whatever was asked of its draft is over; the draft stays, to be read and duplicated.
+    pub fn complete(&mut self) {
+        self.status = Status::Completed;
+        self.activating_since = None;
+        self.closes = None;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Chunks: up to 50 recipients of one action of one execution, and the arithmetic of filling and counting them.
+//! Chunks: up to 50 recipients of one action of one execution, and the arithmetic of counting them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -129,35 +129,6 @@ impl Members {
     }
 }
 
-/// Cuts a stream of recipients into chunks of [`CHUNK`], carrying what is left over.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filler {
-    open: Vec<ProfileId>,
-}
-
-impl Filler {
-    /// A filler that goes on with what an earlier one carried.
-    pub fn resume(open: Vec<ProfileId>) -> Self {
-        Self { open }
-    }
-
-    /// Takes one recipient; gives a chunk when it is full.
-    pub fn push(&mut self, profile: ProfileId) -> Option<Vec<ProfileId>> {
-        self.open.push(profile);
-        (self.open.len() >= CHUNK).then(|| std::mem::take(&mut self.open))
-    }
-
-    /// What is not in a chunk yet.
-    pub fn open(&self) -> &[ProfileId] {
-        &self.open
-    }
-
-    /// The last chunk, if anything is left.
-    pub fn finish(&mut self) -> Option<Vec<ProfileId>> {
-        (!self.open.is_empty()).then(|| std::mem::take(&mut self.open))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -206,27 +177,6 @@ mod tests {
                     prop_assert_eq!(counters.get(&code).copied().unwrap_or(0), i64::try_from(recount).unwrap());
                 }
             }
-        }
-
-        /// Every recipient lands in exactly one chunk, in order, however the stream is cut and resumed.
-        #[test]
-        fn chunks_hold_everyone_once(total in 0..400usize, cuts in proptest::collection::vec(0..400usize, 0..5)) {
-            let everyone: Vec<ProfileId> = (0..total).map(|n| {
-                let mut bytes = [0; 16];
-                bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
-                ProfileId::from_bytes(bytes)
-            }).collect();
-            let mut filler = Filler::default();
-            let mut chunks = Vec::new();
-            for (n, id) in everyone.iter().enumerate() {
-                if cuts.contains(&n) {
-                    filler = Filler::resume(filler.open().to_vec());
-                }
-                chunks.extend(filler.push(*id));
-            }
-            chunks.extend(filler.finish());
-            prop_assert!(chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
-            prop_assert_eq!(chunks.concat(), everyone);
         }
     }
 

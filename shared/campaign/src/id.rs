@@ -126,6 +126,10 @@ id!(
     ConfigurationId
 );
 id!(
+    /// A call to an audience that is made at an instant.
+    CallScheduleId
+);
+id!(
     /// A job: work on a file or on every profile, which takes longer than a call.
     JobId
 );

@@ -3,26 +3,33 @@
 //! Pure: no I/O, no clock, no async. Whatever depends on the time is given it.
 
 pub mod address;
+pub mod call;
 pub mod chunk;
 pub mod configuration;
 pub mod content;
 pub mod id;
+pub mod lowered;
 #[path = "campaign.rs"]
 pub mod model;
 pub mod outcome;
+pub mod plan;
 pub mod profile;
 pub mod rate;
 pub mod report;
 pub mod retry;
+pub mod row;
 pub mod schedule;
 pub mod segment;
+pub mod standing;
 pub mod status;
 pub mod version;
+pub mod waves;
 
 pub use configuration::{Channel, Configuration};
-pub use id::{CampaignId, ConfigurationId, ExecutionId, JobId, ProfileId, SegmentId};
+pub use id::{CallScheduleId, CampaignId, ConfigurationId, ExecutionId, JobId, ProfileId, SegmentId};
 pub use model::{Campaign, CampaignType, Category};
 pub use outcome::{Code, Outcome};
 pub use profile::Profile;
+pub use row::CampaignRow;
 pub use status::{Command, Status};
 pub use version::Version;

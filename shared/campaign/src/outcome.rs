@@ -44,6 +44,9 @@ pub enum Code {
     Stopped = 45,
     /// The profile was deleted after the execution started.
     ProfileGone = 46,
+    /// It was meant at an hour of the recipient's own time zone that had passed when the campaign was activated, and the
+    /// campaign says `exclude`, or the next occurrence comes in its place.
+    HourPassed = 47,
     /// It may or may not have been taken; an event or the rule `on_unknown` may still decide.
     Unknown = 60,
     /// As `Unknown`, after having been handed over again.
@@ -91,7 +94,7 @@ impl Outcome {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Pending,
         Self::PendingAgain,
         Self::Sent,
@@ -111,6 +114,7 @@ impl Code {
         Self::MissingValue,
         Self::Stopped,
         Self::ProfileGone,
+        Self::HourPassed,
         Self::Unknown,
         Self::UnknownAgain,
         Self::UnknownOnce,
@@ -154,6 +158,7 @@ impl Code {
             Self::MissingValue => "missing_value",
             Self::Stopped => "stopped",
             Self::ProfileGone => "profile_gone",
+            Self::HourPassed => "hour_passed",
             Self::Unknown => "unknown",
             Self::UnknownAgain => "unknown_again",
             Self::UnknownOnce => "unknown_once",

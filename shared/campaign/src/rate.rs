@@ -4,6 +4,10 @@
 /// chunk goes back and is claimed again; but a function is paid for while it waits, and slots
 /// taken far ahead would stay empty where a campaign is stopped or a rate is raised.
 pub const FARTHEST_SLOT_US: i64 = 1_500_000;
+/// As [`FARTHEST_SLOT_US`], for messages that calls asked for: nobody is served meanwhile who waits less.
+pub const FARTHEST_CALL_US: i64 = 2_000_000;
+/// For how long slots for calls are taken in advance, so that not each of them is a write.
+pub const CALL_BLOCK_US: i64 = 200_000;
 /// The most time whose slots are taken at once: what one has taken, the others wait for.
 const MOST_AT_ONCE_US: i64 = 500_000;
 
@@ -32,6 +36,12 @@ pub fn duration_us(rate: u32, count: usize) -> i64 {
 pub fn at_once(rate: u32) -> usize {
     let messages = i64::from(rate).saturating_mul(MOST_AT_ONCE_US) / 1_000_000;
     usize::try_from(messages).unwrap_or(usize::MAX).max(1)
+}
+
+/// How many slots for calls at `rate` a second are taken in advance; at least `count`.
+pub fn call_block(rate: u32, count: usize) -> usize {
+    let messages = i64::from(rate).saturating_mul(CALL_BLOCK_US) / 1_000_000;
+    usize::try_from(messages).unwrap_or(usize::MAX).max(count)
 }
 
 /// How many messages to hand over at once, so that a burst stays below a twentieth of a second's worth.

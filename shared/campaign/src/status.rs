@@ -63,18 +63,23 @@ impl std::fmt::Display for Status {
 /// What may be asked of a campaign, by a user or by Envoi itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Change audience, actions or schedule of the draft version.
+    /// Change audience, actions or schedule of the draft version, which begins as a copy of the live one where there is
+    /// one.
     Edit,
     /// Change name, description or tags.
     Rename,
-    /// Ask for activation. Asking again while it is under way changes nothing.
+    /// Ask for the activation of the draft. Asking again while it is under way changes nothing.
     Activate,
     /// The checks passed and the start lies ahead.
     BecomeScheduled,
     /// The checks passed and it starts now, or its scheduled start has come.
     BecomeLive,
+    /// The checks of a draft beside the live version passed: it takes that one's place.
+    Replace,
     /// The checks failed.
     FailActivation,
+    /// Drop the draft beside the live version.
+    Discard,
     /// End it by hand; an activation that is still being checked is called off.
     Stop,
     /// No occurrence is left and every execution has ended.
@@ -91,13 +96,15 @@ pub enum Command {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Edit,
         Self::Rename,
         Self::Activate,
         Self::BecomeScheduled,
         Self::BecomeLive,
+        Self::Replace,
         Self::FailActivation,
+        Self::Discard,
         Self::Stop,
         Self::Complete,
         Self::Archive,
@@ -106,15 +113,29 @@ impl Command {
         Self::Resend,
     ];
 
-    /// Its name in messages.
+    /// What users may ask for, in the order in which it is offered.
+    pub const OF_USERS: [Self; 8] = [
+        Self::Edit,
+        Self::Rename,
+        Self::Activate,
+        Self::Discard,
+        Self::Stop,
+        Self::Duplicate,
+        Self::Archive,
+        Self::Delete,
+    ];
+
+    /// Its name in messages and in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Edit => "edit",
             Self::Rename => "rename",
             Self::Activate => "activate",
-            Self::BecomeScheduled => "become scheduled",
-            Self::BecomeLive => "become live",
-            Self::FailActivation => "fail activation",
+            Self::BecomeScheduled => "become_scheduled",
+            Self::BecomeLive => "become_live",
+            Self::Replace => "replace",
+            Self::FailActivation => "fail_activation",
+            Self::Discard => "discard_draft",
             Self::Stop => "stop",
             Self::Complete => "complete",
             Self::Archive => "archive",
@@ -127,11 +148,17 @@ impl Command {
     /// The statuses in which it is allowed.
     pub const fn allowed_in(self) -> &'static [Status] {
         match self {
-            Self::Edit | Self::Delete => &[Status::Draft],
+            Self::Edit => &[Status::Draft, Status::Scheduled, Status::Live],
+            Self::Delete => &[Status::Draft],
             Self::Rename | Self::Duplicate => &Status::ALL,
-            Self::Activate => &[Status::Draft, Status::Activating],
-            Self::BecomeScheduled | Self::FailActivation => &[Status::Activating],
+            Self::Activate => &[Status::Draft, Status::Activating, Status::Scheduled, Status::Live],
+            Self::BecomeScheduled => &[Status::Activating],
             Self::BecomeLive => &[Status::Activating, Status::Scheduled, Status::Live],
+            Self::Replace => &[Status::Scheduled, Status::Live],
+            Self::FailActivation => &[Status::Activating, Status::Scheduled, Status::Live],
+            Self::Discard => {
+                &[Status::Scheduled, Status::Live, Status::Stopped, Status::Completed, Status::Archived]
+            }
             Self::Stop => &[Status::Activating, Status::Scheduled, Status::Live, Status::Stopped],
             Self::Complete => &[Status::Scheduled, Status::Live],
             Self::Resend => &[Status::Scheduled, Status::Live, Status::Completed],
@@ -140,14 +167,70 @@ impl Command {
     }
 }
 
-/// A command that the campaign's status does not allow.
+/// A command that the campaign does not allow as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a campaign that is {status} can't {}: allowed in {}", command.name(), names(command.allowed_in()))]
+#[error("a campaign that is {status} can't {}: {why}", verb(*command), why = reason(*command, *why))]
 pub struct NotAllowed {
     /// The status it is in.
     pub status: Status,
     /// What was asked.
     pub command: Command,
+    /// Why it is refused.
+    pub why: Why,
+}
+
+/// Why a command is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its status never allows it.
+    Status,
+    /// No start is left: its only run, or its last one, has begun.
+    HasRun,
+    /// There is no draft beside the live version.
+    NoDraft,
+    /// Its draft is being activated.
+    BeingActivated,
+}
+
+impl Why {
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::HasRun => "has_run",
+            Self::NoDraft => "no_draft",
+            Self::BeingActivated => "being_activated",
+        }
+    }
+}
+
+fn verb(command: Command) -> String {
+    let passive = match command {
+        Command::Edit => "be edited",
+        Command::Rename => "be renamed",
+        Command::Activate => "be activated",
+        Command::Discard => "have its draft discarded",
+        Command::Stop => "be stopped",
+        Command::Archive => "be archived",
+        Command::Delete => "be deleted",
+        Command::Duplicate => "be duplicated",
+        Command::Resend => "be sent again",
+        Command::BecomeScheduled
+        | Command::BecomeLive
+        | Command::Replace
+        | Command::FailActivation
+        | Command::Complete => return command.name().replace('_', " "),
+    };
+    passive.to_owned()
+}
+
+fn reason(command: Command, why: Why) -> String {
+    match why {
+        Why::Status => format!("allowed in {}", names(command.allowed_in())),
+        Why::HasRun => "its last run has begun, so duplicate it".to_owned(),
+        Why::NoDraft => "it has no draft beside the live version".to_owned(),
+        Why::BeingActivated => "its draft is being activated".to_owned(),
+    }
 }
 
 fn names(statuses: &[Status]) -> String {
@@ -161,16 +244,22 @@ fn names(statuses: &[Status]) -> String {
 /// [`NotAllowed`] names the statuses that would allow it.
 pub fn after(status: Status, command: Command) -> Result<Status, NotAllowed> {
     if !command.allowed_in().contains(&status) {
-        return Err(NotAllowed { status, command });
+        return Err(NotAllowed { status, command, why: Why::Status });
     }
     Ok(match (command, status) {
         // It was never live: its activation is called off.
         (Command::Stop, Status::Activating) => Status::Draft,
         (Command::Resend, Status::Completed) => Status::Live,
+        // Its live version goes on meanwhile, and afterwards if the checks fail.
+        (Command::Activate | Command::FailActivation, Status::Scheduled | Status::Live) => status,
         (command, _) => match command {
-            Command::Edit | Command::Rename | Command::Delete | Command::Duplicate | Command::Resend => {
-                status
-            }
+            Command::Edit
+            | Command::Rename
+            | Command::Replace
+            | Command::Discard
+            | Command::Delete
+            | Command::Duplicate
+            | Command::Resend => status,
             Command::Activate => Status::Activating,
             Command::BecomeScheduled => Status::Scheduled,
             Command::BecomeLive => Status::Live,
@@ -191,13 +280,13 @@ mod tests {
     #[test]
     fn every_pair_of_status_and_command_is_decided() {
         let table = [
-            (Status::Draft, "DDA......DD."),
-            (Status::Activating, ".AASLDD...A."),
-            (Status::Scheduled, ".S..L.XC..SS"),
-            (Status::Live, ".L..L.XC..LL"),
-            (Status::Stopped, ".X....X.R.X."),
-            (Status::Completed, ".C......R.CL"),
-            (Status::Archived, ".R......R.R."),
+            (Status::Draft, "DDA........DD."),
+            (Status::Activating, ".AASL.D.D...A."),
+            (Status::Scheduled, "SSS.LSSSXC..SS"),
+            (Status::Live, "LLL.LLLLXC..LL"),
+            (Status::Stopped, ".X.....XX.R.X."),
+            (Status::Completed, ".C.....C..R.CL"),
+            (Status::Archived, ".R.....R..R.R."),
         ];
         let letter = |status| match status {
             Status::Draft => 'D',
@@ -219,7 +308,7 @@ mod tests {
     #[test]
     fn a_refusal_says_where_it_would_be_allowed() {
         let refusal = after(Status::Completed, Command::Delete).unwrap_err();
-        assert_eq!(refusal.to_string(), "a campaign that is completed can't delete: allowed in draft");
+        assert_eq!(refusal.to_string(), "a campaign that is completed can't be deleted: allowed in draft");
     }
 
     #[test]

@@ -1,36 +1,10 @@
-use campaign::content::{EmailBody, EmailContent, OnMissing};
-use serde::Serialize;
+use campaign::content::OnMissing;
+use campaign::lowered::{EMAIL_FORMAT, LoweredEmail};
 use serde_json::Value;
+use thiserror::Error;
 
-use crate::body;
 use crate::error::{ContentError, RenderError};
-use crate::template::lex::{self, Tag};
-use crate::template::{self, Compiled, Escaping, Program};
-
-/// Limits of what is compiled.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct CompileOptions {
-    /// The longest field, in bytes.
-    pub max_field_bytes: usize,
-    /// How deep blocks may nest, the links of an `else if` chain counted.
-    pub max_nesting: usize,
-}
-
-impl Default for CompileOptions {
-    fn default() -> Self {
-        Self { max_field_bytes: 256 * 1024, max_nesting: 64 }
-    }
-}
-
-/// A variable that a content mentions.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Variable {
-    /// The path from the root: `profile.person.name.firstName`; `profile.orders[].id` for the `id` of each order.
-    pub path: String,
-    /// The field it stands in, as in [`ContentError::field`].
-    pub field: &'static str,
-}
+use crate::template::{self, Escaping, Program};
 
 /// An email as one recipient gets it, before it becomes a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +21,18 @@ pub struct RenderedEmail {
     pub text: String,
 }
 
+/// Why a lowered email can't be compiled. What lowering made can be; so it is damaged, or of a later form.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LoweredError {
+    /// It was written in a form that is not known here.
+    #[error("it is written in form {0}, of which this program knows nothing")]
+    Format(u32),
+    /// One of its templates is none.
+    #[error(transparent)]
+    Template(#[from] ContentError),
+}
+
 /// An email compiled once, to be rendered for many.
 #[derive(Debug)]
 pub struct EmailTemplate {
@@ -57,66 +43,47 @@ pub struct EmailTemplate {
     text: Program,
     /// Whether the text was derived, and so may be tidied.
     text_is_derived: bool,
-    variables: Vec<Variable>,
-}
-
-/// Collects what compiling the fields yields.
-struct Compiling<'o> {
-    options: &'o CompileOptions,
-    errors: Vec<ContentError>,
-    variables: Vec<Variable>,
 }
 
 impl EmailTemplate {
-    /// Compiles a content: checks limits and syntax, turns MJML into HTML, inlines CSS, derives the text part.
+    /// Lowers a content and compiles what comes of it: the way that a version takes to its recipients, at once.
     ///
     /// # Errors
-    /// Everything that is wrong, in all fields, with positions in the text as the user wrote it.
-    pub fn compile(content: &EmailContent, options: &CompileOptions) -> Result<Self, Vec<ContentError>> {
-        let mut compiling = Compiling { options, errors: Vec::new(), variables: Vec::new() };
-        if content.subject.trim().is_empty() {
-            compiling.errors.push(ContentError::new("empty_subject", "subject", "the subject is empty"));
-        }
-        let subject = compiling.header("subject", &content.subject);
-        let from_name = content.from_name.as_deref().map(|name| compiling.header("from_name", name));
-        let reply_to = content.reply_to.as_deref().map(|address| compiling.header("reply_to", address));
-        let preheader = content.preheader.as_deref();
-        if let Some(preheader) = preheader {
-            compiling.field("preheader", preheader, Escaping::Html);
-        }
-        let given_text = content.text.as_deref().filter(|text| !text.trim().is_empty());
-        let text = given_text.map(|text| compiling.field("text", text, Escaping::None));
+    /// As [`lower`](crate::lower()).
+    #[cfg(feature = "lower")]
+    pub fn compile(
+        content: &campaign::content::EmailContent,
+        options: &crate::CompileOptions,
+    ) -> Result<Self, Vec<ContentError>> {
+        let lowered = crate::lower(content, options)?;
+        Self::of(&lowered.email).map_err(|error| vec![error])
+    }
 
-        let (EmailBody::Html(source) | EmailBody::Mjml(source)) = &content.body;
-        let field = body::field(&content.body);
-        let mut bodies = None;
-        if !source.trim().is_empty() {
-            let source = lex::decode_entities(source);
-            if let Some(tags) = compiling.check(field, &source, Escaping::Html)
-                && compiling.errors.is_empty()
-            {
-                bodies = compiling.body(&content.body, &source, &tags, preheader);
-            }
-        } else if text.is_none() {
-            compiling.errors.push(ContentError::new(
-                "empty_body",
-                field,
-                "the email has neither HTML nor text",
-            ));
+    /// Compiles a lowered email.
+    ///
+    /// # Errors
+    /// [`LoweredError`]; never for what [`lower`](crate::lower()) made in this form.
+    pub fn from_lowered(lowered: &LoweredEmail) -> Result<Self, LoweredError> {
+        match lowered.format {
+            EMAIL_FORMAT => Ok(Self::of(lowered)?),
+            other => Err(LoweredError::Format(other)),
         }
-        if !compiling.errors.is_empty() {
-            return Err(compiling.errors);
-        }
-        let (html, derived) = bodies.unwrap_or_default();
-        let text_is_derived = text.is_none();
+    }
+
+    fn of(lowered: &LoweredEmail) -> Result<Self, ContentError> {
+        let header = |field, source: &Option<String>| {
+            source
+                .as_deref()
+                .map(|source| template::compile_checked(source, field, Escaping::None))
+                .transpose()
+        };
         Ok(Self {
-            subject: subject.unwrap_or_default(),
-            from_name: from_name.map(Option::unwrap_or_default),
-            reply_to: reply_to.map(Option::unwrap_or_default),
-            html,
-            text: text.map_or(derived, Option::unwrap_or_default),
-            text_is_derived,
-            variables: compiling.variables,
+            subject: template::compile_checked(&lowered.subject, "subject", Escaping::None)?,
+            from_name: header("from_name", &lowered.from_name)?,
+            reply_to: header("reply_to", &lowered.reply_to)?,
+            html: template::compile_checked(&lowered.html, "html", Escaping::Html)?,
+            text: template::compile_checked(&lowered.text, "text", Escaping::None)?,
+            text_is_derived: lowered.text_is_derived,
         })
     }
 
@@ -172,110 +139,6 @@ impl EmailTemplate {
         }
         Ok(())
     }
-
-    /// Every variable of the content, by field, each once a field, in order of first mention.
-    pub fn variables(&self) -> &[Variable] {
-        &self.variables
-    }
-
-    /// The variables that have no value in this data, for previews. For `profile.orders[].id`, one order without an
-    /// `id` is enough. Branches are not followed: what an untaken `{{#if}}` would print is listed too.
-    pub fn undefined_in(&self, profile: &Value, context: &Value) -> Vec<&Variable> {
-        let is_undefined = |variable: &&Variable| {
-            let (root, rest) = match variable.path.split_once('.') {
-                Some((root, rest)) => (root, rest),
-                None => (variable.path.as_str(), ""),
-            };
-            !template::is_defined(if root == "profile" { profile } else { context }, rest)
-        };
-        self.variables.iter().filter(is_undefined).collect()
-    }
-}
-
-impl Compiling<'_> {
-    /// Compiles one field and notes its variables. `None` where an error was noted.
-    fn field(&mut self, field: &'static str, source: &str, escaping: Escaping) -> Option<Program> {
-        let (compiled, _) = self.parse(field, source, escaping)?;
-        Some(compiled.program)
-    }
-
-    /// As [`Self::field`], for what becomes a header line.
-    fn header(&mut self, field: &'static str, source: &str) -> Option<Program> {
-        if source.chars().any(char::is_control) {
-            let message = "line breaks, tabs and other control characters have no place in a header";
-            self.errors.push(ContentError::new("control_character", field, message));
-            return None;
-        }
-        self.field(field, source, Escaping::None)
-    }
-
-    /// Checks a body as it was written, so that errors point into it. Gives its tags.
-    fn check(&mut self, field: &'static str, source: &str, escaping: Escaping) -> Option<Vec<Tag>> {
-        self.parse(field, source, escaping).map(|(_, tags)| tags)
-    }
-
-    fn parse(
-        &mut self,
-        field: &'static str,
-        source: &str,
-        escaping: Escaping,
-    ) -> Option<(Compiled, Vec<Tag>)> {
-        let limit = self.options.max_field_bytes;
-        if source.len() > limit {
-            let message = format!("the field has {} bytes, the limit is {limit}", source.len());
-            self.errors.push(ContentError::new("too_large", field, message));
-            return None;
-        }
-        let parsed = lex::tags(source, self.options.max_nesting)
-            .map_err(|refused| vec![refused.in_field(field, source)])
-            .and_then(|tags| Ok((template::compile(source, field, escaping)?, tags)));
-        match parsed {
-            Ok((compiled, tags)) => {
-                let new = compiled.variables.iter().map(|path| Variable { path: path.clone(), field });
-                self.variables.extend(new);
-                Some((compiled, tags))
-            }
-            Err(errors) => {
-                self.errors.extend(errors);
-                None
-            }
-        }
-    }
-
-    /// The programs of the HTML and of the text derived from it.
-    fn body(
-        &mut self,
-        body: &EmailBody,
-        source: &str,
-        tags: &[Tag],
-        preheader: Option<&str>,
-    ) -> Option<(Program, Program)> {
-        let field = body::field(body);
-        let prepared = match body::prepare(body, source, tags, preheader) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                self.errors.push(error);
-                return None;
-            }
-        };
-        let mut again = |what: &str, source: &str, escaping| {
-            let nested = lex::tags(source, self.options.max_nesting)
-                .map_err(|refused| vec![refused.in_field(field, source)])
-                .and_then(|_| template::compile(source, field, escaping));
-            nested.map(|compiled| compiled.program).map_err(|errors| {
-                // The source itself is well formed, so blocks have come apart: opened where the document keeps them
-                // and closed where it does not, or the other way round.
-                let why = errors.into_iter().next().map(|error| error.message).unwrap_or_default();
-                let message = format!(
-                    "a block begins and ends in places that don't belong together in the {what}: {why}"
-                );
-                self.errors.push(ContentError::new("misplaced_tag", field, message));
-            })
-        };
-        let html = again("document", &prepared.html, Escaping::Html).ok()?;
-        let text = again("text derived from it", &prepared.text, Escaping::None).ok()?;
-        Some((html, text))
-    }
 }
 
 /// Takes out what branches not taken leave behind: runs of empty lines, and white space at both ends.
@@ -295,5 +158,5 @@ fn tidy(text: &mut String) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "lower"))]
 mod tests;

@@ -9,6 +9,7 @@ pub(crate) fn line_column(source: &str, offset: usize) -> (usize, usize) {
 }
 
 /// The byte offset of a line and column as [`line_column`] gives them.
+#[cfg(feature = "lower")]
 pub(crate) fn offset_of(source: &str, line: usize, column: usize) -> usize {
     let line_start = source
         .split_inclusive('\n')

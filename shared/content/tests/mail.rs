@@ -1,7 +1,7 @@
 //! One complete email, from the content as a user writes it to the bytes on the wire.
 
 use campaign::content::{EmailBody, EmailContent, OnMissing};
-use content::{CompileOptions, EmailTemplate, Mailbox, MessageHeaders, RenderedEmail, build_message};
+use content::{CompileOptions, EmailTemplate, Mailbox, MessageHeaders, RenderedEmail, build_message, lower};
 use serde_json::{Value, json};
 
 /// The email of the demo, which has to work too.
@@ -43,6 +43,22 @@ fn message(rendered: &RenderedEmail) -> Vec<u8> {
         extra: vec![("X-Campaign", "welcome")],
     };
     build_message(&headers, rendered).expect("a message")
+}
+
+/// A preview compiles what is written, a delivery what was stored of it.
+#[test]
+fn what_is_delivered_is_what_was_previewed() {
+    let lowered = lower(&welcome(), &CompileOptions::default()).expect("lowers");
+    let stored = serde_json::to_string(&lowered.email).expect("JSON");
+    let read = serde_json::from_str(&stored).expect("JSON");
+    let delivered = EmailTemplate::from_lowered(&read).expect("compiles");
+    for profile in [zofia(), json!({}), json!({"city": "<Łódź>", "interests": []})] {
+        let one = delivered.render(&profile, &json!({}), OnMissing::Blank).expect("renders");
+        assert_eq!(one, render(&profile));
+    }
+    let missing = delivered.render(&json!({}), &json!({}), OnMissing::Skip);
+    let template = EmailTemplate::compile(&welcome(), &CompileOptions::default()).expect("compiles");
+    assert_eq!(missing, template.render(&json!({}), &json!({}), OnMissing::Skip));
 }
 
 #[test]

@@ -13,10 +13,11 @@ use campaign::id::random_bytes;
 use campaign::outcome::OnUnknown;
 use campaign::profile::Consent;
 use campaign::rate::{self, Slot};
-use campaign::{Category, Code, Configuration, Profile};
+use campaign::{Category, Code, Configuration, ConfigurationId, Profile};
 use jiff::Timestamp;
 use platform::{Deadline, batch};
-use store::ledger::{Claim, ClaimedChunk, Head, Lost, Next, SKEW, State, Waits, Worker};
+use serde_json::Value;
+use store::ledger::{Books, Claim, ClaimedChunk, Head, Lost, Next, SKEW, State, Waits, Worker};
 use store::messages::ChunkKey;
 use store::{Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
@@ -27,6 +28,7 @@ use crate::outcome::{
     Ended, OUTAGE_WAIT, Plan, QUOTA_WAIT, Situation, THROTTLE_WAIT, Tally, UNKNOWN_WAIT, plan,
 };
 use crate::report;
+use crate::statuses::Statuses;
 use crate::templates::{Compiled, Templates};
 use crate::{Cause, Job, MemberId, Metrics, Sender};
 
@@ -61,6 +63,9 @@ pub struct Delivery<S: Sender> {
     sender: S,
     settings: Settings,
     templates: Templates<S::Template>,
+    statuses: Statuses,
+    /// Slots that calls may use, by configuration.
+    call_slots: Mutex<HashMap<ConfigurationId, Slots>>,
     /// Held while one member is prepared alone, so that a death of the process can be laid to nobody else.
     alone: Mutex<()>,
 }
@@ -98,7 +103,16 @@ struct Window<M> {
 impl<S: Sender> Delivery<S> {
     /// A delivery over this store, by this sender.
     pub fn new(store: Store, worker: Worker, sender: S, settings: Settings) -> Self {
-        Self { store, worker, sender, settings, templates: Templates::default(), alone: Mutex::default() }
+        Self {
+            store,
+            worker,
+            sender,
+            settings,
+            templates: Templates::default(),
+            statuses: Statuses::default(),
+            call_slots: Mutex::default(),
+            alone: Mutex::default(),
+        }
     }
 
     /// The sender.
@@ -131,11 +145,32 @@ impl<S: Sender> Delivery<S> {
         let clock = &*self.store.platform.clock;
         let lease = deadline.remaining(clock) + LEASE_MARGIN;
         let ledger = &self.store.ledger;
+        if chunk.is_call() {
+            let Some(head) = ledger.head(chunk.execution).await? else { return Ok(()) };
+            let mut claim = ledger.claim_call(&head, chunk, &self.worker, lease).await?;
+            if matches!(claim, Claim::NotYet(_)) && self.statuses.is_over(&self.store, head.campaign).await? {
+                claim = ledger.claim(chunk, &self.worker, lease, Waits::CutShort).await?;
+            }
+            return self.deliver_claimed(chunk, claim, Some(head), deadline, meter).await;
+        }
         let mut claim = ledger.claim(chunk, &self.worker, lease, Waits::Honoured).await?;
         if matches!(claim, Claim::NotYet(_)) && ledger.state(chunk.execution).await? == Some(State::Stopping)
         {
             claim = ledger.claim(chunk, &self.worker, lease, Waits::CutShort).await?;
         }
+        self.deliver_claimed(chunk, claim, None, deadline, meter).await
+    }
+
+    /// Goes on with what claiming a chunk gave. `head` is its execution, where that was read before.
+    async fn deliver_claimed(
+        &self,
+        chunk: ChunkKey,
+        claim: Claim,
+        head: Option<Head>,
+        deadline: Deadline,
+        meter: &Meter,
+    ) -> Result<(), StoreError> {
+        let clock = &*self.store.platform.clock;
         let mut claimed = match claim {
             Claim::Claimed(claimed) => *claimed,
             Claim::Closed | Claim::Missing => return Ok(()),
@@ -143,15 +178,26 @@ impl<S: Sender> Delivery<S> {
             Claim::NotYet(at_ms) => return self.come_back(chunk, at_ms, Duration::ZERO).await,
             Claim::Leased(until_ms) => return self.come_back(chunk, until_ms, SKEW).await,
         };
-        let Some(head) = self.store.ledger.head(chunk.execution).await? else { return Ok(()) };
-        let age = clock.now().duration_since(head.occurrence);
+        let head = match head {
+            Some(head) => Some(head),
+            None => self.store.ledger.head(chunk.execution).await?,
+        };
+        let Some(head) = head else { return Ok(()) };
+        claimed.books = head.books();
+        let age = clock.now().duration_since(head.due_at(&chunk));
         let age = Duration::try_from(age).unwrap_or_default();
-        if matches!(head.state, State::Stopping | State::Stopped) {
+        let is_stopped = matches!(head.state, State::Stopping | State::Stopped)
+            || (chunk.is_call() && self.statuses.is_over(&self.store, head.campaign).await?);
+        if is_stopped {
             meter.claimed(&claimed.members, age);
             claimed.members.close_pending(Code::Stopped);
             return self.settle_stopped(claimed, meter).await;
         }
-        self.resume(&mut claimed, &head);
+        self.take_up(&mut claimed, &head);
+        if head.state == State::Paused {
+            let tally = Tally { untried: Some(claimed.book.go_on), ..Tally::default() };
+            return self.settle(claimed, &head, tally, Ended::Paused, None, meter).await;
+        }
         meter.claimed(&claimed.members, age);
         let name = (head.campaign, head.version, chunk.action);
         let compiled = self.templates.get(&self.store, &self.sender, name).await?;
@@ -182,7 +228,7 @@ impl<S: Sender> Delivery<S> {
                     Ok(ended) => (run.tally, ended),
                     Err(Lost) => {
                         let known = std::mem::take(&mut run.tally.known);
-                        return self.lost(chunk, &known, meter).await;
+                        return self.lost(chunk, head.books(), &known, meter).await;
                     }
                 }
             }
@@ -192,8 +238,8 @@ impl<S: Sender> Delivery<S> {
     }
 
     /// Puts a claimed chunk where the last claim left it: a member that killed its process has failed, and doubt that
-    /// has lasted long enough follows the rule.
-    fn resume(&self, chunk: &mut ClaimedChunk, head: &Head) {
+    /// has lasted long enough follows the rule, though not while nothing is handed over.
+    fn take_up(&self, chunk: &mut ClaimedChunk, head: &Head) {
         if let Some(member) = chunk.killer.filter(|member| *member < chunk.members.len())
             && chunk.members.codes[member].is_pending()
         {
@@ -202,7 +248,7 @@ impl<S: Sender> Delivery<S> {
         let now_ms = self.store.platform.clock.now().as_millisecond();
         let wait_ms = i64::try_from(UNKNOWN_WAIT.as_millis()).unwrap_or(i64::MAX);
         let waited = chunk.book.doubt_since_ms.is_some_and(|since| now_ms - since >= wait_ms);
-        if waited && head.on_unknown == OnUnknown::Resend {
+        if waited && head.on_unknown == OnUnknown::Resend && head.state == State::Running {
             for code in chunk.members.codes.iter_mut().filter(|code| **code == Code::Unknown) {
                 *code = code.again();
             }
@@ -239,8 +285,21 @@ impl<S: Sender> Delivery<S> {
         // Where the claim was lost, whoever took the chunk over stops it in turn.
         if self.store.ledger.settle(&mut claimed, Next::Close, &details, Vec::new()).await?.is_ok() {
             meter.settled(&decided, 0);
+            if claimed.key.is_call() {
+                return self.finish_call(&claimed, Next::Close).await;
+            }
         }
         Ok(())
+    }
+
+    /// Ends a call of several actions with the last of them; one of a single action has ended with it already.
+    async fn finish_call(&self, chunk: &ClaimedChunk, next: Next) -> Result<(), StoreError> {
+        match (next, chunk.books) {
+            (Next::Close, Books::Calls { actions: 2.., .. }) => {
+                self.store.ledger.finish_call(chunk.key.execution).await.map(|_| ())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn settle(
@@ -260,6 +319,7 @@ impl<S: Sender> Delivery<S> {
             ended,
             on_unknown: head.on_unknown,
             retry_period: Duration::from_secs(retry_period.into()),
+            paused_for_ms: head.paused_for_ms,
             now_ms,
             jitter,
         };
@@ -267,12 +327,16 @@ impl<S: Sender> Delivery<S> {
         let messages = message.map(|wait| head.message(&chunk.key).after(wait)).into_iter().collect();
         let decided = Decided::of(&chunk.members);
         if self.store.ledger.settle(&mut chunk, next, &tally.details, messages).await?.is_err() {
-            return self.lost(chunk.key, &tally.known, meter).await;
+            return self.lost(chunk.key, chunk.books, &tally.known, meter).await;
         }
         let retried = tally.deferred.iter().filter(|index| chunk.members.codes[**index].is_pending()).count();
         meter.settled(&decided, retried);
         report::put_back(&chunk.key, next, &tally, ended, chunk.members.pending().count(), now_ms);
         let shard = store::messages::FanOut { execution: chunk.key.execution, shard: chunk.key.shard };
+        if chunk.key.is_call() {
+            // The sweep looks at calls as long as they are open.
+            return self.finish_call(&chunk, next).await;
+        }
         match next {
             Next::Park(at_ms) if message.is_none() => self.store.ledger.look_by(shard, at_ms).await,
             Next::AwaitRate => self.store.ledger.look_by(shard, now_ms).await,
@@ -281,13 +345,19 @@ impl<S: Sender> Delivery<S> {
     }
 
     /// The claim was lost, but what the provider said is known: it settles what the next worker had to doubt.
-    async fn lost(&self, chunk: ChunkKey, known: &[(usize, Code)], meter: &Meter) -> Result<(), StoreError> {
+    async fn lost(
+        &self,
+        chunk: ChunkKey,
+        books: Books,
+        known: &[(usize, Code)],
+        meter: &Meter,
+    ) -> Result<(), StoreError> {
         let ChunkKey { execution, shard, action, number } = chunk;
         info!(%execution, shard, action, chunk = number, known = known.len(), "lost the lease on chunk {number} of shard {shard} of execution {execution}");
         if known.is_empty() {
             return Ok(());
         }
-        self.store.ledger.amend(chunk, known).await?;
+        self.store.ledger.amend(chunk, books, known).await?;
         meter.settled(&Decided::among(known.iter().map(|(_, code)| *code)), 0);
         Ok(())
     }
@@ -305,11 +375,17 @@ impl<S: Sender> Run<'_, S> {
     /// what is known by then is settled.
     async fn deliver(&mut self) -> Result<Result<Ended, Lost>, StoreError> {
         let rates = &self.delivery.store.rates;
-        let hold = Duration::from_micros(rates.wait_us(self.configuration.id).await?.unsigned_abs());
+        // Others in front keep nobody waiting whom a call asked for.
+        let hold_us = if self.chunk.key.is_call() {
+            rates.held_us(self.configuration.id).await?
+        } else {
+            rates.wait_us(self.configuration.id).await?
+        };
+        let hold = Duration::from_micros(hold_us.unsigned_abs());
         if hold > Duration::from_micros(rate::FARTHEST_SLOT_US.unsigned_abs()) {
             self.tally.untried = Some(self.chunk.book.go_on);
             let ended = match self.configuration.rate_per_second {
-                Some(_) if hold <= LONG_HOLD => Ended::OutOfRate,
+                Some(_) if hold <= LONG_HOLD && !self.chunk.key.is_call() => Ended::OutOfRate,
                 _ => Ended::OnHold(hold),
             };
             return Ok(Ok(ended));
@@ -349,10 +425,11 @@ impl<S: Sender> Run<'_, S> {
                 tried.extend(rest);
                 return Ok(Ok(Ended::OutOfTime));
             }
-            if from > part.start {
-                match self.is_stopped().await {
-                    Ok(false) => {}
-                    Ok(true) => {
+            if from > part.start || self.has_sent {
+                match self.delivery.store.ledger.state(self.head.id).await {
+                    Ok(Some(State::Running)) => {}
+                    Ok(Some(State::Paused)) => return Ok(Ok(Ended::Paused)),
+                    Ok(_) => {
                         self.chunk.members.close_pending(Code::Stopped);
                         return Ok(Ok(Ended::Through));
                     }
@@ -376,7 +453,9 @@ impl<S: Sender> Run<'_, S> {
             }
             match self.await_rate(window.messages.len(), profiles).await {
                 Ok(None) => {}
-                Ok(Some(_)) if !self.has_sent => return Ok(Ok(Ended::OutOfRate)),
+                Ok(Some(_)) if !self.has_sent && !self.chunk.key.is_call() => {
+                    return Ok(Ok(Ended::OutOfRate));
+                }
                 Ok(Some(wait)) => return Ok(Ok(Ended::Paced(wait))),
                 Err(error) => return Ok(Ok(trouble(&self.chunk.key, &error))),
             }
@@ -398,17 +477,16 @@ impl<S: Sender> Run<'_, S> {
         let store = &self.delivery.store;
         let wanted: Vec<usize> = self.chunk.members.pending().collect();
         let ids: Vec<_> = wanted.iter().map(|index| self.chunk.members.profiles[*index]).collect();
-        let mut found: HashMap<_, _> = store
-            .profiles
-            .get_many_lately(&ids)
-            .await?
-            .into_iter()
-            .map(|profile| (profile.id(), profile))
-            .collect();
         let mut profiles: Vec<Option<Profile>> = Vec::new();
         profiles.resize_with(self.chunk.members.len(), || None);
-        for (index, id) in wanted.iter().zip(&ids) {
-            profiles[*index] = found.remove(id);
+        if self.chunk.key.is_call() {
+            self.join(&wanted, &mut profiles).await?;
+        } else {
+            let found = store.profiles.get_many_lately(&ids).await?;
+            let mut found: HashMap<_, _> = found.into_iter().map(|profile| (profile.id(), profile)).collect();
+            for (index, id) in wanted.iter().zip(&ids) {
+                profiles[*index] = found.remove(id);
+            }
         }
         let (mut members, mut addresses) = (Vec::new(), Vec::new());
         for index in &wanted {
@@ -427,9 +505,26 @@ impl<S: Sender> Run<'_, S> {
         Ok(profiles)
     }
 
-    async fn is_stopped(&self) -> Result<bool, StoreError> {
-        let state = self.delivery.store.ledger.state(self.head.id).await?;
-        Ok(!matches!(state, Some(State::Running)))
+    /// The profiles of the recipients of a call: the stored ones, with what the call says laid over them.
+    async fn join(&self, wanted: &[usize], profiles: &mut [Option<Profile>]) -> Result<(), StoreError> {
+        let Some(call) = &self.head.call else { return Ok(()) };
+        let recipients: Vec<_> =
+            wanted.iter().filter_map(|index| Some((*index, call.recipients.get(*index)?))).collect();
+        let ids: Vec<_> = recipients.iter().filter_map(|(_, recipient)| recipient.profile).collect();
+        let mut found = HashMap::new();
+        if !ids.is_empty() {
+            // Strongly read: a profile may have been made a moment before the call.
+            let stored = self.delivery.store.profiles.get_many(&ids).await?;
+            found.extend(stored.into_iter().map(|profile| (profile.id(), profile)));
+        }
+        for (index, recipient) in recipients {
+            profiles[index] = match recipient.profile {
+                None => Some(recipient.join(None)),
+                // Two names may have come to be one person's while the call was taken.
+                Some(id) => found.get(&id).cloned().map(|stored| recipient.join(Some(stored))),
+            };
+        }
+        Ok(())
     }
 
     fn window_size(&self, alone: bool) -> usize {
@@ -489,6 +584,7 @@ impl<S: Sender> Run<'_, S> {
         let job = Job {
             template: self.template,
             configuration: self.configuration,
+            context: self.context(index),
             on_missing: self.head.on_missing,
             member: MemberId { chunk: self.chunk.key, index },
             now_seconds,
@@ -496,6 +592,15 @@ impl<S: Sender> Run<'_, S> {
         // One bad recipient must not stop the other 49, whatever a template's engine does on its data.
         catch_unwind(AssertUnwindSafe(|| sender.prepare(&job, profile)))
             .unwrap_or_else(|_| Err((Code::RenderFailed, "rendering panicked".to_owned())))
+    }
+
+    /// What templates see as `context`: what the call says, for this recipient or for all.
+    fn context(&self, index: usize) -> &Value {
+        let Some(call) = &self.head.call else { return &Value::Null };
+        if self.chunk.key.is_call() {
+            return call.recipients.get(index).map_or(&Value::Null, |recipient| &recipient.context);
+        }
+        &call.context
     }
 
     fn has_opted_out(&self, profile: &Profile) -> bool {
@@ -514,6 +619,9 @@ impl<S: Sender> Run<'_, S> {
         waiting: &[Option<Profile>],
     ) -> Result<Option<Duration>, StoreError> {
         let Some(rate) = self.configuration.rate_per_second else { return Ok(None) };
+        if self.chunk.key.is_call() {
+            return self.await_call_rate(rate, count).await;
+        }
         let store = &self.delivery.store;
         if self.slots.left < count {
             let behind = waiting.iter().flatten().filter(|profile| !self.has_opted_out(profile)).count();
@@ -532,6 +640,35 @@ impl<S: Sender> Run<'_, S> {
         self.slots.left -= count;
         if let Ok(wait_us @ 1..) = u64::try_from(wait_us) {
             store.platform.clock.sleep(Duration::from_micros(wait_us)).await;
+        }
+        Ok(None)
+    }
+
+    /// Waits for a slot as [`await_rate`](Self::await_rate) does, for messages that a call asked for. Slots for a moment
+    /// are taken together and used by all calls, since each taking is a write.
+    async fn await_call_rate(&self, rate: u32, count: usize) -> Result<Option<Duration>, StoreError> {
+        let store = &self.delivery.store;
+        let clock = &*store.platform.clock;
+        let start_us = {
+            let mut kept = self.delivery.call_slots.lock().await;
+            let slots = kept.entry(self.configuration.id).or_default();
+            let stale_us = clock.now().as_microsecond() - rate::CALL_BLOCK_US;
+            if slots.left < count || slots.next_us < stale_us {
+                let wanted = rate::call_block(rate, count);
+                match store.rates.reserve_first(self.configuration.id, rate, wanted).await? {
+                    Slot::Later { wait_us } => {
+                        return Ok(Some(Duration::from_micros(wait_us.unsigned_abs())));
+                    }
+                    Slot::At { start_us } => *slots = Slots { next_us: start_us, left: wanted },
+                }
+            }
+            let start_us = slots.next_us;
+            slots.next_us += rate::duration_us(rate, count);
+            slots.left -= count;
+            start_us
+        };
+        if let Ok(wait_us @ 1..) = u64::try_from(start_us - clock.now().as_microsecond()) {
+            clock.sleep(Duration::from_micros(wait_us)).await;
         }
         Ok(None)
     }

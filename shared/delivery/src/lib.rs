@@ -9,6 +9,7 @@ mod metrics;
 mod outcome;
 mod report;
 mod sender;
+mod statuses;
 mod templates;
 
 pub use answer::{Answer, Cause};

@@ -36,6 +36,8 @@ pub(crate) enum Ended {
     Paced(Duration),
     /// The provider asked everybody to wait for so long.
     OnHold(Duration),
+    /// The execution is paused.
+    Paused,
     /// The store could not be read or written in between.
     Trouble,
 }
@@ -123,6 +125,8 @@ pub(crate) struct Situation {
     pub(crate) on_unknown: OnUnknown,
     /// How long what is not taken is tried again.
     pub(crate) retry_period: Duration,
+    /// How long the execution was paused before, in milliseconds: that uses up nothing of the retry period.
+    pub(crate) paused_for_ms: i64,
     /// The time, in milliseconds since the Unix epoch.
     pub(crate) now_ms: i64,
     /// Any number.
@@ -136,7 +140,8 @@ pub(crate) fn plan(
     tally: &Tally,
     situation: Situation,
 ) -> Plan {
-    let Situation { ended, on_unknown, retry_period, now_ms, jitter } = situation;
+    let Situation { ended, on_unknown, retry_period, paused_for_ms, now_ms, jitter } = situation;
+    let tried_ms = now_ms.saturating_sub(paused_for_ms);
     let in_doubt = on_unknown == OnUnknown::Resend && members.codes.contains(&Code::Unknown);
     if in_doubt && (tally.doubts || book.doubt_since_ms.is_none()) {
         book.doubt_since_ms = Some(now_ms);
@@ -146,7 +151,7 @@ pub(crate) fn plan(
     if members.pending().next().is_some() {
         if tally.untried.is_some() && !tally.stops_the_rest() {
             return match ended {
-                Ended::OutOfRate => Plan { next: Next::AwaitRate, message: None },
+                Ended::OutOfRate | Ended::Paused => Plan { next: Next::AwaitRate, message: None },
                 Ended::Paced(wait) | Ended::OnHold(wait) => park(now_ms, wait),
                 Ended::Trouble => park(now_ms, TROUBLE_WAIT),
                 Ended::OutOfTime | Ended::Through => {
@@ -154,10 +159,10 @@ pub(crate) fn plan(
                 }
             };
         }
-        let wait = retry_wait(book, tally, now_ms, jitter);
-        let first_ms = book.first_try_ms.unwrap_or(now_ms);
+        let wait = retry_wait(book, tally, tried_ms, jitter);
+        let first_ms = book.first_try_ms.unwrap_or(tried_ms);
         let expired =
-            tally.cause.is_some_and(Cause::counts_as_try) && now_ms - first_ms >= millis(retry_period);
+            tally.cause.is_some_and(Cause::counts_as_try) && tried_ms - first_ms >= millis(retry_period);
         if expired {
             let code =
                 if tally.cause == Some(Cause::Misconfigured) { Code::Misconfigured } else { Code::Expired };
@@ -176,6 +181,9 @@ pub(crate) fn plan(
         let since = book.doubt_since_ms.unwrap_or(now_ms);
         let wait =
             UNKNOWN_WAIT.saturating_sub(Duration::from_millis(u64::try_from(now_ms - since).unwrap_or(0)));
+        if ended == Ended::Paused && wait.is_zero() {
+            return Plan { next: Next::AwaitRate, message: None };
+        }
         return park(now_ms, wait);
     }
     Plan { next: Next::Close, message: None }
@@ -188,7 +196,7 @@ fn park(now_ms: i64, wait: Duration) -> Plan {
 }
 
 /// How long to wait, and what that does to the tries and the retry period.
-fn retry_wait(book: &mut Bookkeeping, tally: &Tally, now_ms: i64, jitter: u64) -> Duration {
+fn retry_wait(book: &mut Bookkeeping, tally: &Tally, tried_ms: i64, jitter: u64) -> Duration {
     match tally.cause {
         Some(cause @ (Cause::Throttled | Cause::Quota)) => {
             let least = if cause == Cause::Quota { QUOTA_WAIT } else { THROTTLE_WAIT };
@@ -200,7 +208,7 @@ fn retry_wait(book: &mut Bookkeeping, tally: &Tally, now_ms: i64, jitter: u64) -
         }
         _ => {
             book.tries = book.tries.saturating_add(1);
-            book.first_try_ms.get_or_insert(now_ms);
+            book.first_try_ms.get_or_insert(tried_ms);
             retry::wait(book.tries, jitter, tally.retry_after)
         }
     }
@@ -235,6 +243,7 @@ mod tests {
             ended: Ended::Through,
             on_unknown,
             retry_period: Duration::from_secs(12 * 3600),
+            paused_for_ms: 0,
             now_ms: NOW,
             jitter: 0,
         };
@@ -294,6 +303,73 @@ mod tests {
         doubtful.codes[0] = Code::UnknownAgain;
         let end = next(&mut doubtful, &mut Bookkeeping::default(), &Tally::default(), OnUnknown::Resend);
         assert_eq!(end.next, Next::Close);
+    }
+
+    #[test]
+    fn a_pause_keeps_who_waits_as_they_are_and_looks_for_no_message() {
+        // Somebody was greylisted before, and somebody was never tried.
+        let tally = Tally { untried: Some(2), ..deferred(Cause::Transient, None) };
+        let mut waiting = members();
+        waiting.codes[0] = Code::Sent;
+        let mut book =
+            Bookkeeping { tries: 1, first_try_ms: Some(NOW - 12 * HOUR), ..Bookkeeping::default() };
+        let plan = plan(&mut waiting, &mut book, &tally, paused());
+        assert_eq!(plan, Plan { next: Next::AwaitRate, message: None });
+        assert_eq!((book.tries, book.first_try_ms, book.go_on), (1, Some(NOW - 12 * HOUR), 2));
+        assert_eq!(waiting.codes, [Code::Sent, Code::Pending, Code::Pending]);
+    }
+
+    #[test]
+    fn doubt_may_last_through_a_pause_but_nothing_comes_of_it_then() {
+        let mut doubtful = members();
+        doubtful.codes = vec![Code::Unknown, Code::Sent, Code::NoConsent];
+        let resend = Situation { on_unknown: OnUnknown::Resend, ..paused() };
+        let next = |since| {
+            let mut book = Bookkeeping { doubt_since_ms: since, ..Bookkeeping::default() };
+            let tally = Tally { untried: Some(0), ..Tally::default() };
+            let plan = plan(&mut doubtful.clone(), &mut book, &tally, resend);
+            (plan, book.doubt_since_ms)
+        };
+        // New doubt waits as ever; what has waited long enough waits for the resume, and not for a message at once.
+        let wait = Duration::from_secs(300);
+        assert_eq!(next(None), (Plan { next: Next::Park(NOW + 300_000), message: Some(wait) }, Some(NOW)));
+        let long_ago = Some(NOW - 300_000);
+        assert_eq!(next(long_ago), (Plan { next: Next::AwaitRate, message: None }, long_ago));
+        // Where doubt is held, everybody has an outcome.
+        let held = plan(&mut doubtful, &mut Bookkeeping::default(), &Tally::default(), paused());
+        assert_eq!(held.next, Next::Close);
+    }
+
+    fn paused() -> Situation {
+        Situation {
+            ended: Ended::Paused,
+            on_unknown: OnUnknown::Hold,
+            retry_period: Duration::from_secs(12 * 3600),
+            paused_for_ms: 0,
+            now_ms: NOW,
+            jitter: 0,
+        }
+    }
+
+    #[test]
+    fn a_pause_uses_up_nothing_of_the_retry_period() {
+        let resumed = Situation { ended: Ended::Through, paused_for_ms: 100 * HOUR, ..paused() };
+        // First refused 111 hours ago, of which it was paused for 100; an hour later its time is over.
+        let mut book =
+            Bookkeeping { tries: 3, first_try_ms: Some(NOW - 111 * HOUR), ..Bookkeeping::default() };
+        let tally = deferred(Cause::Transient, None);
+        let mut waiting = members();
+        waiting.codes = vec![Code::Sent, Code::Pending, Code::Sent];
+        let tried = plan(&mut waiting.clone(), &mut book, &tally, resumed);
+        assert!(matches!(tried.next, Next::Park(at_ms) if at_ms > NOW), "{tried:?}");
+        assert_eq!((book.tries, book.first_try_ms), (4, Some(NOW - 111 * HOUR)));
+        let later = Situation { now_ms: NOW + HOUR, ..resumed };
+        assert_eq!(plan(&mut waiting, &mut book, &tally, later).next, Next::Close);
+        assert_eq!(waiting.codes[1], Code::Expired);
+        // Who is first refused after a pause has the whole period before them.
+        let mut book = Bookkeeping::default();
+        plan(&mut members(), &mut book, &tally, resumed);
+        assert_eq!(book.first_try_ms, Some(NOW - 100 * HOUR));
     }
 
     #[test]

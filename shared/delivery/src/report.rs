@@ -18,6 +18,7 @@ fn reason(tally: &Tally, ended: Ended) -> &'static str {
         (_, Ended::OutOfTime) => "out_of_time",
         (_, Ended::OutOfRate | Ended::Paced(_)) => "rate",
         (_, Ended::OnHold(_)) => "on_hold",
+        (_, Ended::Paused) => "paused",
         (_, Ended::Trouble) => "store",
         (None, Ended::Through) => "in_doubt",
     }
@@ -67,6 +68,8 @@ mod tests {
         let cases = [
             (None, Ended::OutOfRate, "rate"),
             (None, Ended::OnHold(Duration::ZERO), "on_hold"),
+            (None, Ended::Paused, "paused"),
+            (Some(Cause::Transient), Ended::Paused, "paused"),
             (None, Ended::Through, "in_doubt"),
             (Some(Cause::Transient), Ended::Through, "transient"),
             (Some(Cause::Transient), Ended::OutOfTime, "out_of_time"),

@@ -4,8 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use campaign::content::{Content, OnMissing};
+use campaign::content::OnMissing;
+use campaign::lowered::LoweredContent;
 use campaign::{Channel, Code, Configuration, Profile};
+use serde_json::Value;
 use store::messages::ChunkKey;
 
 use crate::Answer;
@@ -15,16 +17,16 @@ use crate::Answer;
 pub trait Sender: Send + Sync + 'static {
     /// Which.
     const CHANNEL: Channel;
-    /// Its content, compiled: done once a version and process.
+    /// Its content, compiled: done once a process, of what was lowered once a version.
     type Template: Send + Sync + 'static;
     /// A message ready to be handed over.
     type Message: Send + 'static;
 
-    /// Compiles a content.
+    /// Compiles a lowered content.
     ///
     /// # Errors
     /// Says why it can't be, for people. Validation has seen it before, so this is not expected.
-    fn compile(&self, content: &Content) -> Result<Self::Template, String>;
+    fn compile(&self, content: &LoweredContent) -> Result<Self::Template, String>;
 
     /// Where the profile is reached.
     ///
@@ -59,6 +61,8 @@ pub struct Job<'a, T> {
     pub template: &'a T,
     /// How the channel sends.
     pub configuration: &'a Configuration,
+    /// What templates see as `context`; `null` where nothing was given.
+    pub context: &'a Value,
     /// What to do where a value is missing.
     pub on_missing: OnMissing,
     /// Which logical message this is: the same each time it is prepared.

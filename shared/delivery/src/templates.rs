@@ -1,4 +1,4 @@
-//! Compiled contents, kept for as long as the process lives: a version never changes, so none ever goes stale.
+//! Compiled contents, kept for as long as the process lives: an activated version never changes, so none goes stale.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +44,7 @@ impl<T> Templates<T> {
             return Ok(compiled);
         }
         let stored = store.campaigns.version(campaign, version).await?;
-        let content = store.campaigns.content(campaign, version, action).await?;
+        let content = store.campaigns.lowered(campaign, version, action).await?;
         let compiled = Arc::new(Compiled {
             configuration: stored.actions.get(usize::from(action)).and_then(|action| action.configuration),
             template: sender.compile(&content),

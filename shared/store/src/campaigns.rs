@@ -3,31 +3,30 @@
 //! The campaign's item is the guard of everything that happens to it: each change is a put on condition of the revision
 //! that was read, so two changes at once are decided by one conditional write.
 
+mod history;
+mod lowered;
+mod rows;
+
 use campaign::content::Content;
-use campaign::status::{self, Command};
+use campaign::model::Actor;
+use campaign::status::Command;
 use campaign::{Campaign, CampaignId, Status, Version};
 use jiff::{SignedDuration, Timestamp};
-use platform::{Change, Consistency, Due, Item, Platform, Query, Updated, Write};
+use platform::{Change, Consistency, Due, Item, Platform, Updated, Write};
 
 use crate::document::{self, DOCUMENT, REVISION};
 use crate::error::refused;
 use crate::tables::{self, CONTROL};
 use crate::{StoreError, messages};
 
+pub use history::HistoryEntry;
+pub use rows::{Direction, MOST_ROWS_READ, Place, RowPage, RowQuery, Sort, Span};
+
 const WHAT: &str = "campaign";
 /// How long an activation may take before the sweep asks for it again.
 const ACTIVATION_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How often a change is tried anew when others change the campaign at the same time.
 const TRIES: usize = 10;
-
-/// A page of campaigns, the newest first.
-#[derive(Debug, Clone, Default)]
-pub struct CampaignPage {
-    /// The campaigns.
-    pub campaigns: Vec<Campaign>,
-    /// Where to go on.
-    pub next: Option<String>,
-}
 
 /// The repository of campaigns.
 #[derive(Debug, Clone)]
@@ -41,7 +40,8 @@ impl Campaigns {
         Self { platform }
     }
 
-    /// Stores a new campaign with its first draft.
+    /// Stores a new campaign with its first draft, and what its history begins with. A duplicate's original gets an entry
+    /// of its own.
     ///
     /// # Errors
     /// [`StoreError::Stale`] where the id is taken.
@@ -50,9 +50,19 @@ impl Campaigns {
         campaign: &Campaign,
         version: &Version,
         contents: &[Content],
+        original: Option<CampaignId>,
     ) -> Result<(), StoreError> {
-        let mut writes = vec![write(campaign)?];
+        let by = &campaign.created_by;
+        let mut entry = HistoryEntry::of(campaign, "create", by).with_version(Some(version.number));
+        entry.campaign = original;
+        let mut writes = writes(campaign)?;
+        writes.push(entry.write(campaign.id)?);
         writes.extend(version_writes(campaign.id, version, contents)?);
+        if let Some(original) = original {
+            let mut entry = HistoryEntry::new(Command::Duplicate.name(), by, campaign.created_at);
+            entry.campaign = Some(campaign.id);
+            writes.push(entry.write(original)?);
+        }
         self.transact(writes, Vec::new()).await
     }
 
@@ -63,17 +73,6 @@ impl Campaigns {
     pub async fn get(&self, id: CampaignId) -> Result<Campaign, StoreError> {
         let item = self.platform.table.get(CONTROL, &tables::campaign(id), Consistency::Strong).await?;
         item.map_or_else(|| Err(StoreError::not_found(WHAT, id)), |item| read(&item))
-    }
-
-    /// A page of all campaigns, the newest first.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn list(&self, after: Option<String>, limit: usize) -> Result<CampaignPage, StoreError> {
-        let query = Query { descending: true, ..Query::of(tables::CAMPAIGNS, limit).after(after) };
-        let page = self.platform.table.query(CONTROL, query).await?;
-        let campaigns = page.items.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(CampaignPage { campaigns, next: page.next })
     }
 
     /// One version.
@@ -113,8 +112,8 @@ impl Campaigns {
         Ok(contents)
     }
 
-    /// Stores an edited draft: the campaign (whose `revision` is the one that was read) and, where given, its draft
-    /// version. What `before` had more actions than now loses their contents.
+    /// Stores an edited campaign (whose `revision` is the one that was read) and, where given, its draft version. What
+    /// `before` had more actions than now loses their contents. `changed` names the fields for the history.
     ///
     /// # Errors
     /// [`StoreError::Stale`] where the campaign has changed meanwhile.
@@ -123,8 +122,15 @@ impl Campaigns {
         campaign: &Campaign,
         draft: Option<(&Version, &[Content])>,
         before: usize,
+        by: &Actor,
+        changed: Vec<String>,
     ) -> Result<(), StoreError> {
-        let mut writes = vec![write(campaign)?];
+        let command = if draft.is_some() { Command::Edit } else { Command::Rename };
+        let mut entry = HistoryEntry::of(campaign, command.name(), by);
+        entry = entry.with_version(draft.map(|(version, _)| version.number));
+        entry.changed = changed;
+        let mut writes = writes(campaign)?;
+        writes.push(entry.write(campaign.id)?);
         if let Some((version, contents)) = draft {
             writes.extend(version_writes(campaign.id, version, contents)?);
             for action in contents.len()..before {
@@ -135,9 +141,9 @@ impl Campaigns {
         self.transact(writes, Vec::new()).await
     }
 
-    /// Changes a campaign by a command, as its status allows: reads, lets `change` edit, writes on condition of what was
-    /// read, and tries anew where somebody else was faster. Returns the campaign as it is afterwards. A command that
-    /// repeats what already holds writes nothing.
+    /// Changes a campaign by a command, where it allows it: reads, applies it, lets `change` do the rest, writes on
+    /// condition of what was read together with the history's entry, and tries anew where somebody else was faster.
+    /// Returns the campaign as it is afterwards. A command that repeats what already holds writes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotAllowed`], [`StoreError::NotFound`], or whatever `change` returns.
@@ -145,25 +151,52 @@ impl Campaigns {
         &self,
         id: CampaignId,
         command: Command,
+        by: &Actor,
+        change: impl FnMut(&mut Campaign) -> Result<(), StoreError>,
+    ) -> Result<Campaign, StoreError> {
+        self.command_with(id, command, by, Vec::new(), change).await
+    }
+
+    /// As [`command`](Self::command), with further writes in the same transaction.
+    ///
+    /// # Errors
+    /// As [`command`](Self::command)'s.
+    pub async fn command_with(
+        &self,
+        id: CampaignId,
+        command: Command,
+        by: &Actor,
+        further: Vec<Write>,
         mut change: impl FnMut(&mut Campaign) -> Result<(), StoreError>,
     ) -> Result<Campaign, StoreError> {
         for _ in 0..TRIES {
             let mut campaign = self.get(id).await?;
             let before = campaign.clone();
-            campaign.status = status::after(campaign.status, command)?;
+            let now = self.platform.clock.now();
+            campaign.apply(command, now)?;
             change(&mut campaign)?;
             if campaign == before {
                 return Ok(campaign);
             }
-            campaign.modified_at = self.platform.clock.now();
-            let messages = if campaign.status == Status::Activating {
+            campaign.touch(now);
+            let entry = HistoryEntry::of(&campaign, command.name(), by);
+            let mut writes = writes(&campaign)?;
+            let version = match command {
+                // It is the campaign that ends, whatever is being edited beside what runs.
+                Command::Stop | Command::Archive => before.live_version.or(before.draft_version),
+                _ => before.draft_version.or(before.live_version),
+            };
+            writes.push(entry.with_version(version).write(id)?);
+            writes.extend(further.iter().cloned());
+            let messages = if command == Command::Activate {
                 vec![messages::WakeUp::Activate { campaign: id }.message()]
             } else {
                 Vec::new()
             };
-            match self.transact(vec![write(&campaign)?], messages).await {
+            match self.transact(writes, messages).await {
                 Ok(()) => {
                     campaign.revision += 1;
+                    campaign.stored = Some(Box::new(campaign.row()));
                     return Ok(campaign);
                 }
                 Err(StoreError::Stale { .. }) => {}
@@ -173,25 +206,53 @@ impl Campaigns {
         Err(StoreError::Contended { what: WHAT })
     }
 
-    /// Removes a draft for good.
+    /// Removes a draft that was never activated. Its history stays.
     ///
     /// # Errors
     /// [`StoreError::NotAllowed`] where it was ever activated, [`StoreError::Stale`] where it has changed since it was
     /// read at `revision`.
-    pub async fn delete(&self, id: CampaignId, revision: i64) -> Result<(), StoreError> {
-        let campaign = self.get(id).await?;
-        status::after(campaign.status, Command::Delete)?;
-        let mut writes =
-            vec![Write::delete(CONTROL, tables::campaign(id)).when(document::at_revision(revision))];
+    pub async fn delete(&self, id: CampaignId, revision: i64, by: &Actor) -> Result<(), StoreError> {
+        let mut campaign = self.get(id).await?;
+        campaign.after(Command::Delete)?;
+        campaign.touch(self.platform.clock.now());
+        let entry = HistoryEntry::of(&campaign, Command::Delete.name(), by);
+        let mut writes = vec![
+            Write::delete(CONTROL, tables::campaign(id)).when(document::at_revision(revision)),
+            entry.with_version(campaign.draft_version).write(id)?,
+        ];
+        writes.extend(rows::writes(campaign.stored.as_deref(), None)?);
         if let Some(number) = campaign.draft_version {
-            let version = self.version(id, number).await?;
-            writes.push(Write::delete(CONTROL, tables::version(id, number)));
-            for action in 0..version.actions.len() {
-                let action = u8::try_from(action).unwrap_or(u8::MAX);
-                writes.push(Write::delete(CONTROL, tables::content(id, number, action)));
-            }
+            writes.extend(self.version_deletes(id, number).await?);
         }
         self.transact(writes, Vec::new()).await
+    }
+
+    /// Drops the draft beside the live version. Returns the campaign as it is afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::NotAllowed`] where there is none or it is the only version, [`StoreError::Stale`] where the campaign
+    /// has changed since it was read at `revision`.
+    pub async fn discard(&self, id: CampaignId, revision: i64, by: &Actor) -> Result<Campaign, StoreError> {
+        let campaign = self.get(id).await?;
+        campaign.after(Command::Discard)?;
+        let further = match campaign.draft_version {
+            Some(number) => self.version_deletes(id, number).await?,
+            None => Vec::new(),
+        };
+        self.command_with(id, Command::Discard, by, further, |campaign| {
+            if campaign.revision == revision { Ok(()) } else { Err(StoreError::Stale { what: WHAT }) }
+        })
+        .await
+    }
+
+    async fn version_deletes(&self, id: CampaignId, number: u32) -> Result<Vec<Write>, StoreError> {
+        let version = self.version(id, number).await?;
+        let mut writes = vec![Write::delete(CONTROL, tables::version(id, number))];
+        for action in 0..version.actions.len() {
+            let action = u8::try_from(action).unwrap_or(u8::MAX);
+            writes.push(Write::delete(CONTROL, tables::content(id, number, action)));
+        }
+        Ok(writes)
     }
 
     /// Campaigns that want to be looked at by now: activations that hang, and starts that are due. One that can't be read
@@ -215,7 +276,10 @@ impl Campaigns {
     /// # Errors
     /// As the engine's.
     pub async fn postpone(&self, campaign: &Campaign) -> Result<(), StoreError> {
-        let at = self.platform.clock.now() + ACTIVATION_PATIENCE;
+        let mut at = self.platform.clock.now() + ACTIVATION_PATIENCE;
+        if let Some(next) = campaign.next_occurrence.filter(|next| *next > self.platform.clock.now()) {
+            at = at.min(next);
+        }
         let changes = vec![Change::Due(Some(due(campaign.id, at)))];
         let condition = document::at_revision(campaign.revision);
         match self
@@ -240,28 +304,47 @@ fn due(id: CampaignId, at: Timestamp) -> Due {
     Due { bucket: tables::bucket(id.as_bytes()), at_ms: at.as_millisecond() }
 }
 
-/// A put of the campaign under its next revision, on condition of the one it has.
-pub(crate) fn write(campaign: &Campaign) -> Result<Write, StoreError> {
+/// A put of the campaign under its next revision, on condition of the one it has, and what its rows in the list change by.
+pub(crate) fn writes(campaign: &Campaign) -> Result<Vec<Write>, StoreError> {
     let mut item = Item::new(tables::campaign(campaign.id))
         .with(DOCUMENT, document::encode(WHAT, campaign)?)
         .with(REVISION, campaign.revision + 1)
         .with("status", campaign.status.name())
         .with("open", campaign.open_executions);
-    if let Some(version) = campaign.live_version {
-        item = item.with("live", i64::from(version));
+    for (name, version) in [("live", campaign.live_version), ("draft", campaign.draft_version)] {
+        if let Some(version) = version {
+            item = item.with(name, i64::from(version));
+        }
     }
-    if let Some(version) = campaign.draft_version {
-        item = item.with("draft", i64::from(version));
+    for (name, instant) in [
+        ("activating", campaign.activating_since),
+        ("next", campaign.next_occurrence),
+        ("last", campaign.last_occurrence),
+        ("closes", campaign.closes),
+    ] {
+        if let Some(instant) = instant {
+            item = item.with(name, instant.as_millisecond());
+        }
     }
-    if let Some(next) = campaign.next_occurrence {
-        item = item.with("next", next.as_millisecond());
+    let check = campaign.activating_since.map(|asked| asked + ACTIVATION_PATIENCE);
+    let start =
+        campaign.next_occurrence.filter(|_| matches!(campaign.status, Status::Scheduled | Status::Live));
+    let close = campaign.closes.filter(|_| campaign.status == Status::Live);
+    item.due = check.into_iter().chain(start).chain(close).min().map(|at| due(campaign.id, at));
+    debug_assert_eq!(campaign.revision == 0, campaign.stored.is_none(), "its rows are not known");
+    let mut writes = vec![Write::put(CONTROL, item).when(document::at_revision(campaign.revision))];
+    writes.extend(rows::writes(campaign.stored.as_deref(), Some(&campaign.row()))?);
+    Ok(writes)
+}
+
+/// The writes of a campaign that Envoi itself changes, with an entry in its history where its status changes.
+pub(crate) fn writes_by_envoi(campaign: &Campaign, command: &str) -> Result<Vec<Write>, StoreError> {
+    let mut writes = writes(campaign)?;
+    if campaign.stored.as_ref().is_none_or(|stored| stored.status != campaign.status) {
+        let entry = HistoryEntry::of(campaign, command, &Actor::envoi());
+        writes.push(entry.with_version(campaign.live_version).write(campaign.id)?);
     }
-    item.due = match campaign.status {
-        Status::Activating => Some(due(campaign.id, campaign.modified_at + ACTIVATION_PATIENCE)),
-        Status::Scheduled | Status::Live => campaign.next_occurrence.map(|next| due(campaign.id, next)),
-        _ => None,
-    };
-    Ok(Write::put(CONTROL, item).when(document::at_revision(campaign.revision)))
+    Ok(writes)
 }
 
 fn read(item: &Item) -> Result<Campaign, StoreError> {
@@ -273,8 +356,13 @@ fn read(item: &Item) -> Result<Campaign, StoreError> {
     campaign.open_executions = item.number("open").unwrap_or(0);
     campaign.live_version = number("live")?;
     campaign.draft_version = number("draft")?;
-    campaign.next_occurrence =
-        item.number("next").map(Timestamp::from_millisecond).transpose().map_err(|_| corrupt())?;
+    let instant =
+        |name| item.number(name).map(Timestamp::from_millisecond).transpose().map_err(|_| corrupt());
+    campaign.activating_since = instant("activating")?;
+    campaign.next_occurrence = instant("next")?;
+    campaign.last_occurrence = instant("last")?;
+    campaign.closes = instant("closes")?;
+    campaign.stored = Some(Box::new(campaign.row()));
     Ok(campaign)
 }
 

@@ -1,17 +1,21 @@
 //! The ledger: executions, their shards and chunks, and the counters: who was to get what, and what became of it.
 
+mod call;
 mod chunk;
 mod counters;
 mod cursor;
 mod head;
 pub(crate) mod lease;
+mod pause;
 
+pub use call::{CallRequest, Placed, call_id};
 use campaign::{CampaignId, ExecutionId};
-pub use chunk::{Bookkeeping, Claim, ClaimedChunk, Lost, Next, Part, StoredChunk, Waits};
-pub use counters::{ActionCounts, Tally};
-pub use cursor::{ActionCursor, Cursor, CursorClaim, Seen};
+pub use chunk::{Begins, Bookkeeping, Claim, ClaimedChunk, Lost, NewChunk, Next, Part, StoredChunk, Waits};
+pub use counters::{ActionCounts, Books, Release, Tally};
+pub use cursor::{Cursor, CursorClaim, LaneCursor, Lanes, Seen, Zones};
 pub use head::{Audience, ExecutionSummary, Head, State};
 pub use lease::{SKEW, Tenancy, Worker};
+pub use pause::Turned;
 use platform::table::DUE_BUCKETS;
 use platform::{Item, Platform};
 

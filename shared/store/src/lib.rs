@@ -3,6 +3,7 @@
 //! Here a domain type becomes an item and a rule becomes a condition. Nothing above this crate knows a key or an
 //! attribute; nothing in it knows which engine holds the items.
 
+pub mod calls;
 pub mod campaigns;
 pub mod configurations;
 pub mod csv;

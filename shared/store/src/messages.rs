@@ -1,7 +1,8 @@
-//! What the queues carry: ids only, as JSON.
+//! What the queues carry, as JSON: ids only, save for proofs.
 
 use campaign::address::EmailAddress;
-use campaign::{CampaignId, Channel, ExecutionId, JobId, ProfileId};
+use campaign::lowered::LoweredContent;
+use campaign::{CallScheduleId, CampaignId, Channel, ConfigurationId, ExecutionId, JobId, ProfileId};
 use platform::{Message, QueueName};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,11 @@ pub enum WakeUp {
         campaign: CampaignId,
         /// The occurrence, in milliseconds since the Unix epoch.
         occurrence_ms: i64,
+    },
+    /// Make a planned call, if it was not taken back.
+    Call {
+        /// Which.
+        schedule: CallScheduleId,
     },
     /// Look for whatever is overdue.
     Sweep,
@@ -49,6 +55,9 @@ pub struct ChunkKey {
     pub number: u32,
 }
 
+/// The shard of calls, which have no shards: a chunk with this number belongs to a call.
+pub const CALL_SHARD: u16 = u16::MAX;
+
 /// A message on the jobs' queue: go on with one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoOn {
@@ -56,18 +65,17 @@ pub struct GoOn {
     pub job: JobId,
 }
 
-/// A message on the proofs' queue: show an action of a version to these addresses, to nobody else and outside any
-/// execution. It holds addresses, which no other message does: whoever asks for a proof names them.
+/// A message on the proofs' queue: show a content to these addresses, to nobody else and outside any execution. It holds
+/// addresses, which no other message does: whoever asks for a proof names them. And it holds the content, lowered: a draft
+/// can't be sent from the table, and may be another one by then.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// Its id, which the answer to whoever asked for it holds too.
     pub id: String,
     /// Of which campaign.
     pub campaign: CampaignId,
-    /// Of which version, as it is when the proof is sent.
-    pub version: u32,
-    /// Which action, by its number.
-    pub action: u8,
+    /// How it is sent.
+    pub configuration: ConfigurationId,
     /// Whose profile it is rendered for; an empty one where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfileId>,
@@ -76,6 +84,8 @@ pub struct Proof {
     pub context: serde_json::Value,
     /// To whom.
     pub addresses: Vec<EmailAddress>,
+    /// What is sent.
+    pub content: LoweredContent,
 }
 
 impl std::fmt::Debug for Proof {
@@ -83,8 +93,7 @@ impl std::fmt::Debug for Proof {
         f.debug_struct("Proof")
             .field("id", &self.id)
             .field("campaign", &self.campaign)
-            .field("version", &self.version)
-            .field("action", &self.action)
+            .field("configuration", &self.configuration)
             .field("addresses", &self.addresses.len())
             .finish_non_exhaustive()
     }
@@ -121,25 +130,46 @@ impl GoOn {
 }
 
 impl Proof {
-    /// As a message to be seen at once.
+    /// As a message to be seen at once. Whether it is within [`platform::queue::MAX_BODY_BYTES`] is for the caller to see.
     pub fn message(&self) -> Message {
-        Message::new(tables::PROOFS, json(self))
+        let mut body = json(self);
+        // SQS takes every character but these two, and those that JSON writes by their numbers anyway.
+        if body.contains(['\u{fffe}', '\u{ffff}']) {
+            body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+        }
+        Message::new(tables::PROOFS, body)
     }
 }
 
 impl ChunkKey {
     /// As a message on its channel's queue, to be seen at once.
     pub fn message(&self, channel: Channel) -> Message {
-        Message::new(queue_of(channel), json(self))
+        let priority = if self.is_call() { Priority::Call } else { Priority::Bulk };
+        Message::new(queue_of(channel, priority), json(self))
+    }
+
+    /// Whether it belongs to a call.
+    pub const fn is_call(&self) -> bool {
+        self.shard == CALL_SHARD
     }
 }
 
+/// How urgent a chunk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// One of many, of an audience.
+    Bulk,
+    /// A few people's, whom a call asked for a moment ago.
+    Call,
+}
+
 /// The queue that feeds a channel's delivery.
-pub const fn queue_of(channel: Channel) -> QueueName {
-    match channel {
-        Channel::Email => tables::DELIVER_EMAIL,
-        Channel::Sms => QueueName("deliver-sms"),
-        Channel::Push => QueueName("deliver-push"),
-        Channel::Webhook => QueueName("deliver-webhook"),
+pub const fn queue_of(channel: Channel, priority: Priority) -> QueueName {
+    match (channel, priority) {
+        (Channel::Email, Priority::Bulk) => tables::DELIVER_EMAIL,
+        (Channel::Email, Priority::Call) => tables::DELIVER_EMAIL_PRIORITY,
+        (Channel::Sms, _) => QueueName("deliver-sms"),
+        (Channel::Push, _) => QueueName("deliver-push"),
+        (Channel::Webhook, _) => QueueName("deliver-webhook"),
     }
 }

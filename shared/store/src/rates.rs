@@ -8,6 +8,10 @@ use crate::StoreError;
 use crate::tables::LEDGER;
 
 const CELL: &str = "cell";
+/// Until when the provider asked everybody to wait.
+const HELD: &str = "held";
+/// The sort key of the cell of calls.
+const CALLS: &str = "CALLS";
 /// How often a reservation is tried anew when it meets another that sets a cell which lay in the past.
 const TRIES: usize = 5;
 
@@ -34,27 +38,56 @@ impl Rates {
         rate: u32,
         count: usize,
     ) -> Result<Slot, StoreError> {
-        let key = key(configuration);
+        self.reserve_in(&key(configuration), rate, count, rate::FARTHEST_SLOT_US).await
+    }
+
+    /// Reserves as [`reserve`](Self::reserve) for messages that calls asked for. They keep to the rate among themselves and
+    /// stand behind no others; those wait for so much longer.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn reserve_first(
+        &self,
+        configuration: ConfigurationId,
+        rate: u32,
+        count: usize,
+    ) -> Result<Slot, StoreError> {
+        let first = Key { sk: CALLS.to_owned(), ..key(configuration) };
+        let slot = self.reserve_in(&first, rate, count, rate::FARTHEST_CALL_US).await?;
+        if matches!(slot, Slot::At { .. }) {
+            self.reserve_in(&key(configuration), rate, count, i64::MAX / 2).await?;
+        }
+        Ok(slot)
+    }
+
+    async fn reserve_in(
+        &self,
+        key: &Key,
+        rate: u32,
+        count: usize,
+        farthest_us: i64,
+    ) -> Result<Slot, StoreError> {
         let takes_us = rate::duration_us(rate, count);
         for _ in 0..TRIES {
             let now_us = self.platform.clock.now().as_microsecond();
             let ahead = Condition::All(vec![
                 Condition::Above(CELL.to_owned(), now_us - 1),
-                Condition::Below(CELL.to_owned(), now_us + rate::FARTHEST_SLOT_US + 1),
+                Condition::Below(CELL.to_owned(), now_us + farthest_us + 1),
             ]);
             let add = vec![Change::add(CELL, takes_us)];
-            let cell = match self.platform.table.update(LEDGER, &key, Some(ahead), add).await? {
+            let cell = match self.platform.table.update(LEDGER, key, Some(ahead), add).await? {
                 Updated::New(item) => {
                     let start_us = item.number(CELL).unwrap_or(now_us) - takes_us;
                     return Ok(Slot::At { start_us });
                 }
                 Updated::Refused(item) => item.and_then(|item| item.number(CELL)).unwrap_or(0),
             };
-            if cell > now_us + rate::FARTHEST_SLOT_US {
+            if cell > now_us + farthest_us {
                 return Ok(Slot::Later { wait_us: cell - now_us });
             }
             let set = vec![Change::set(CELL, now_us + takes_us)];
-            if let Updated::New(_) = self.platform.table.update(LEDGER, &key, Some(past(now_us)), set).await?
+            if let Updated::New(_) =
+                self.platform.table.update(LEDGER, key, Some(past(CELL, now_us)), set).await?
             {
                 return Ok(Slot::At { start_us: now_us });
             }
@@ -73,20 +106,32 @@ impl Rates {
         Ok((cell - self.platform.clock.now().as_microsecond()).max(0))
     }
 
+    /// For how long, in microseconds, the provider asked everybody to wait; 0 where it did not, or that is over.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn held_us(&self, configuration: ConfigurationId) -> Result<i64, StoreError> {
+        let item = self.platform.table.get(LEDGER, &key(configuration), Consistency::Eventual).await?;
+        let until = item.and_then(|item| item.number(HELD)).unwrap_or(0);
+        Ok((until - self.platform.clock.now().as_microsecond()).max(0))
+    }
+
     /// Lets nobody start before `until_us` (microseconds since the Unix epoch): the provider asked everybody to wait.
     ///
     /// # Errors
     /// As the engine's.
     pub async fn hold(&self, configuration: ConfigurationId, until_us: i64) -> Result<(), StoreError> {
-        let changes = vec![Change::set(CELL, until_us)];
-        self.platform.table.update(LEDGER, &key(configuration), Some(past(until_us)), changes).await?;
+        for name in [CELL, HELD] {
+            let (later, set) = (past(name, until_us), vec![Change::set(name, until_us)]);
+            self.platform.table.update(LEDGER, &key(configuration), Some(later), set).await?;
+        }
         Ok(())
     }
 }
 
-/// The cell is not there or lies before this.
-fn past(instant_us: i64) -> Condition {
-    Condition::Any(vec![Condition::Lacks(CELL.to_owned()), Condition::Below(CELL.to_owned(), instant_us)])
+/// The instant is not there or lies before this.
+fn past(name: &str, instant_us: i64) -> Condition {
+    Condition::Any(vec![Condition::Lacks(name.to_owned()), Condition::Below(name.to_owned(), instant_us)])
 }
 
 fn key(configuration: ConfigurationId) -> Key {

@@ -1,6 +1,6 @@
 //! Where everything is kept: the tables, the queues and the keys, in one place.
 
-use campaign::{CampaignId, ExecutionId, ProfileId, SegmentId};
+use campaign::{CallScheduleId, CampaignId, ExecutionId, ProfileId, SegmentId, Status};
 use platform::{Key, QueueName, TableName};
 
 /// Campaigns, versions, contents, configurations, segments, keys.
@@ -18,6 +18,8 @@ pub const WAKE_UP: QueueName = QueueName("wake-up");
 pub const FAN_OUT: QueueName = QueueName("fan-out");
 /// Chunks of email.
 pub const DELIVER_EMAIL: QueueName = QueueName("deliver-email");
+/// Email that a call asked for: never behind a bulk of others.
+pub const DELIVER_EMAIL_PRIORITY: QueueName = QueueName("deliver-email-priority");
 /// Proofs to send.
 pub const PROOFS: QueueName = QueueName("proofs");
 /// Jobs to go on with: imports of files, counts.
@@ -30,6 +32,8 @@ pub const LIST_PARTITIONS: u32 = 16;
 pub const LEDGER_TTL_SECONDS: i64 = 120 * 24 * 3600;
 
 pub(crate) const CAMPAIGNS: &str = "campaigns";
+/// The partition of calls that are made at an instant.
+pub(crate) const CALL_SCHEDULES: &str = "calls";
 pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const CONFIGURATIONS: &str = "configurations";
 pub(crate) const KEYS: &str = "keys";
@@ -40,6 +44,15 @@ pub(crate) const SECRET: &str = "secret#";
 
 pub(crate) fn campaign(id: CampaignId) -> Key {
     Key::new(CAMPAIGNS, id.to_string())
+}
+
+/// The partition of the rows of the list of campaigns that have this status, in this order.
+pub(crate) fn rows(status: Status, order: &str) -> String {
+    format!("rows#{status}#{order}")
+}
+
+pub(crate) fn call_schedule(id: CallScheduleId) -> Key {
+    Key::new(CALL_SCHEDULES, id.to_string())
 }
 
 pub(crate) fn campaign_partition(id: CampaignId) -> String {
@@ -54,8 +67,20 @@ pub(crate) fn content(id: CampaignId, number: u32, action: u8) -> Key {
     Key::new(campaign_partition(id), format!("V#{number:08}#A#{action:02}"))
 }
 
+/// Behind the content that it was made from.
+pub(crate) fn lowered(id: CampaignId, number: u32, action: u8) -> Key {
+    Key::new(campaign_partition(id), format!("V#{number:08}#A#{action:02}#L"))
+}
+
 pub(crate) fn summary(id: CampaignId, occurrence_ms: i64, execution: ExecutionId) -> Key {
     Key::new(campaign_partition(id), format!("X#{occurrence_ms:015}#{execution}"))
+}
+
+/// Begins the sort key of an entry in a campaign's history.
+pub(crate) const HISTORY: &str = "H#";
+
+pub(crate) fn history(id: CampaignId, at_ms: i64, revision: i64, unique: u32) -> Key {
+    Key::new(campaign_partition(id), format!("{HISTORY}{at_ms:015}#{revision:010}#{unique:08x}"))
 }
 
 pub(crate) fn profile(id: ProfileId) -> Key {
@@ -80,6 +105,10 @@ pub(crate) fn shard(execution: ExecutionId, shard: u16) -> String {
 
 pub(crate) fn counters(execution: ExecutionId, shard: u16) -> String {
     format!("s#{execution}#{shard:02}")
+}
+
+pub(crate) fn call_counters(campaign: CampaignId, version: u32, day: i64, part: u8) -> String {
+    format!("c#{campaign}#{version:08}#{day:06}#{part:02}")
 }
 
 /// The due bucket of something with this id: spread by its random last byte.

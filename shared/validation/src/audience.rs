@@ -78,6 +78,18 @@ pub(crate) async fn check(
     Ok(audience)
 }
 
+/// About how many are in a version's audience: all profiles, for a rule. `None` where it has none.
+pub(crate) async fn size(store: &Store, version: &Version) -> Result<Option<u64>, StoreError> {
+    let Some(id) = version.segment else { return Ok(None) };
+    Ok(match store.segments.get(id).await {
+        Err(StoreError::NotFound { .. }) => None,
+        found => Some(match found?.value.kind {
+            SegmentKind::Rule { .. } => store.profiles.estimate().await?,
+            SegmentKind::List { members, .. } => members,
+        }),
+    })
+}
+
 /// Some profiles that the rule is true of, and whether all profiles were looked at.
 async fn by_rule(store: &Store, rule: &Rule) -> Result<(Audience, bool), StoreError> {
     let now = store.platform.clock.now();

@@ -3,18 +3,36 @@
 //! The API answers with it when asked, and activation asks by itself.
 
 mod audience;
+mod calls;
 mod contents;
+mod rate;
 mod schedule;
-
-use std::time::Duration;
+mod waves;
 
 use campaign::content::Content;
+use campaign::lowered::LoweredContent;
 use campaign::model::Finding;
 use campaign::version::Action;
-use campaign::{Campaign, Version};
+use campaign::{Campaign, CampaignType, Version};
 use store::{Store, StoreError};
 
-/// Everything that is to be said of a version, in the order of its fields.
+use crate::audience::Audience;
+
+pub use self::rate::Estimate;
+use self::rate::Rated;
+
+/// What is to be said of a version, and what it becomes where nothing of that is an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validation {
+    /// Everything there is to say, in the order of the version's fields.
+    pub findings: Vec<Finding>,
+    /// The contents as they are sent from, in the order of the actions; without those that are not valid.
+    pub lowered: Vec<LoweredContent>,
+    /// About how long it takes to be sent; `None` where no configuration has a rate.
+    pub estimate: Option<Estimate>,
+}
+
+/// Everything that is to be said of a version.
 ///
 /// | code | severity | |
 /// |---|---|---|
@@ -30,11 +48,20 @@ use store::{Store, StoreError};
 /// | `no_occurrence_left` | error | the last occurrence of a recurring schedule has passed |
 /// | `ends_in_past` | error | the campaign's end has passed |
 /// | `ends_before_start` | error | the campaign ends before its next start |
+/// | `hour_passed` | warning | in recipients' own time, the hour has passed somewhere |
+/// | `zones_after_end` | warning | in recipients' own time, the campaign ends before it is the hour everywhere |
+/// | `waves_count`, `waves_sizes`, `waves_percent` | error | waves are too few or many, or no whole |
+/// | `waves_times`, `waves_order`, `waves_too_long`, `waves_recurring` | error | their times make no sense |
+/// | `waves_before_start`, `waves_after_end` | error | the first is before the start, or the last after the campaign's end |
+/// | `waves_recipient_time` | error | there are waves, and recipients' own time |
+/// | `waves_overlap` | warning | the last wave starts when the next occurrence does, or after it |
 /// | `rate_slow` | warning | the audience takes longer than a day at the configuration's rate |
-/// | `occurrences_overlap` | warning | it takes longer than from one occurrence to the next |
+/// | `rate_too_slow` | warning | it takes longer than until the next occurrence, the next wave or the campaign's end |
 /// | `render_failed` | error | the content can't be rendered for a sample profile |
 /// | `missing_value` | warning | a sample profile would be left out for a missing value |
 /// | `undefined_variable` | warning | a variable has no value in any sample profile |
+/// | `schedule_not_used`, `waves_not_used` | error | calls start it, and it is planned otherwise |
+/// | `lowered_too_large` | error | with MJML and CSS worked in, the content is too large to be stored |
 /// | those of [`content::ContentError`] | error | the content does not compile |
 ///
 /// # Errors
@@ -44,36 +71,82 @@ pub async fn validate(
     campaign: &Campaign,
     version: &Version,
     contents: &[Content],
-) -> Result<Vec<Finding>, StoreError> {
-    let mut findings = Vec::new();
+) -> Result<Validation, StoreError> {
+    let (mut findings, mut lowered) = (Vec::new(), Vec::new());
     let now = store.platform.clock.now();
-    let shortest_interval = schedule::shortest_interval(version, now);
-    let audience = audience::check(store, version, &mut findings).await?;
+    let apart = schedule::shortest_interval(version, now);
+    let mut rated = Vec::new();
+    let is_called = campaign.kind == CampaignType::ApiTriggered;
+    let audience = if is_called {
+        // Each call brings its own, and what templates need with it.
+        Audience::default()
+    } else {
+        audience::check(store, version, &mut findings).await?
+    };
     if version.actions.is_empty() {
         findings.push(Finding::error("no_actions", "actions", "there is nothing to send: add an action"));
     }
     for (index, (action, content)) in version.actions.iter().zip(contents).enumerate() {
-        configuration(store, campaign, action, index, audience.size, shortest_interval, &mut findings)
-            .await?;
-        contents::check(content, index, version.on_missing, &audience.samples, &mut findings);
+        if let Some(rate) = configuration(store, campaign, action, index, &mut findings).await? {
+            share(&mut rated, action, rate, index);
+        }
+        lowered.extend(contents::check(content, index, version.on_missing, &audience.samples, &mut findings));
     }
-    schedule::check(campaign, version, now, &mut findings);
-    Ok(findings)
+    contents::check_total(&lowered, &mut findings);
+    if is_called {
+        calls::check(version, now, &mut findings);
+        return Ok(Validation { findings, lowered, estimate: None });
+    }
+    let start = schedule::check(campaign, version, now, &mut findings);
+    waves::check(version, start.unwrap_or(now), apart, &mut findings);
+    rate::check(&rated, audience.size, version, start, apart, &mut findings);
+    Ok(Validation { findings, lowered, estimate: rate::estimate(&rated, audience.size) })
 }
 
+/// About how long a version takes to be sent, as things stand now; `None` where no configuration of it has a rate, or it
+/// has no audience.
+///
+/// # Errors
+/// Where the store can't be read.
+pub async fn estimate(store: &Store, version: &Version) -> Result<Option<Estimate>, StoreError> {
+    let Some(recipients) = audience::size(store, version).await? else { return Ok(None) };
+    let mut rated = Vec::new();
+    for (index, action) in version.actions.iter().enumerate() {
+        let Some(id) = action.configuration else { continue };
+        match store.configurations.get(id).await {
+            Ok(found) => {
+                if let Some(rate) = found.value.rate_per_second {
+                    share(&mut rated, action, rate, index);
+                }
+            }
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(rate::estimate(&rated, recipients))
+}
+
+/// Adds an action to those that share its configuration's rate.
+fn share(rated: &mut Vec<Rated>, action: &Action, rate_per_second: u32, index: usize) {
+    let Some(configuration) = action.configuration else { return };
+    match rated.iter_mut().find(|rated| rated.configuration == configuration) {
+        Some(rated) => rated.actions.push(index),
+        None => rated.push(Rated { configuration, rate_per_second, actions: vec![index] }),
+    }
+}
+
+/// Checks how an action is sent; its rate, where it has one.
 async fn configuration(
     store: &Store,
     campaign: &Campaign,
     action: &Action,
     index: usize,
-    audience: u64,
-    shortest_interval: Option<Duration>,
     findings: &mut Vec<Finding>,
-) -> Result<(), StoreError> {
+) -> Result<Option<u32>, StoreError> {
     let field = format!("actions[{index}].configuration_id");
     let Some(id) = action.configuration else {
         findings.push(Finding::error("no_configuration", field, "the action names no channel configuration"));
-        return Ok(());
+        return Ok(None);
     };
     let configuration = match store.configurations.get(id).await {
         Err(StoreError::NotFound { .. }) => {
@@ -82,7 +155,7 @@ async fn configuration(
                 field,
                 format!("there is no configuration {id}"),
             ));
-            return Ok(());
+            return Ok(None);
         }
         found => found?.value,
     };
@@ -94,19 +167,7 @@ async fn configuration(
     }
     if configuration.category != campaign.category {
         let message = "the configuration is for campaigns of the other category";
-        findings.push(Finding::error("configuration_category", field.clone(), message));
+        findings.push(Finding::error("configuration_category", field, message));
     }
-    if let Some(rate) = configuration.rate_per_second {
-        let takes = Duration::from_secs(audience / u64::from(rate.max(1)));
-        let hours = takes.as_secs() / 3600;
-        let estimate = format!("about {audience} recipients at {rate} a second take about {hours} hours");
-        if let Some(interval) = shortest_interval.filter(|interval| takes > *interval) {
-            let apart = interval.as_secs() / 3600;
-            let message = format!("{estimate}, and occurrences are {apart} hours apart: they would overlap");
-            findings.push(Finding::warning("occurrences_overlap", field, message));
-        } else if hours >= 24 {
-            findings.push(Finding::warning("rate_slow", field, estimate));
-        }
-    }
-    Ok(())
+    Ok(configuration.rate_per_second)
 }

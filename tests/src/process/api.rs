@@ -23,6 +23,11 @@ impl Api {
         Self { http: reqwest::Client::new(), base: base.to_owned(), key: key.to_owned() }
     }
 
+    /// Where it is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// GETs.
     ///
     /// # Errors
@@ -37,6 +42,22 @@ impl Api {
     /// As [`Api::get`].
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.call(self.request(Method::POST, path).json(body), path).await
+    }
+
+    /// PATCHes JSON.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(self.request(Method::PATCH, path).json(body), path).await
+    }
+
+    /// DELETEs.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.call(self.request(Method::DELETE, path), path).await
     }
 
     /// POSTs without a body.

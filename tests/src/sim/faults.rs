@@ -1,8 +1,10 @@
 //! Faults: which call of a run goes wrong, and how.
 
-use std::sync::Mutex;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use futures::future::BoxFuture;
 use platform::PlatformError;
 use tokio::sync::Notify;
 
@@ -24,6 +26,16 @@ impl Fault {
     pub const ALL: [Self; 4] = [Self::FailBefore, Self::FailAfter, Self::CrashBefore, Self::CrashAfter];
 }
 
+/// What happens from outside before a call, which it is told the number of.
+#[derive(Clone)]
+struct Interruption(Arc<dyn Fn(usize) -> BoxFuture<'static, ()> + Send + Sync>);
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interruption")
+    }
+}
+
 /// Counts the calls of a run and spoils one of them.
 #[derive(Debug)]
 pub struct Faults {
@@ -32,6 +44,7 @@ pub struct Faults {
     plan: Mutex<Option<(usize, Fault)>>,
     killed: AtomicBool,
     dead: Notify,
+    interruption: Mutex<Option<Interruption>>,
 }
 
 impl Faults {
@@ -42,6 +55,7 @@ impl Faults {
             plan: Mutex::new(plan),
             killed: AtomicBool::new(false),
             dead: Notify::new(),
+            interruption: Mutex::new(None),
         }
     }
 
@@ -50,14 +64,24 @@ impl Faults {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// Counts anew from here, and spoils this call or none.
+    pub fn begin(&self, plan: Option<(usize, Fault)>) {
+        self.calls.store(0, Ordering::Relaxed);
+        *self.plan.lock().unwrap() = plan;
+    }
+
     /// Whether the fault was met.
     pub fn is_spent(&self) -> bool {
         self.plan.lock().unwrap().is_none()
     }
 
-    /// The fault of the call that begins now, if it is the one.
-    fn next(&self) -> Option<Fault> {
-        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+    /// Has something happen from outside before each call, such as an operator's command in the middle of a claim.
+    pub fn interrupt(&self, with: impl Fn(usize) -> BoxFuture<'static, ()> + Send + Sync + 'static) {
+        *self.interruption.lock().unwrap() = Some(Interruption(Arc::new(with)));
+    }
+
+    /// The fault of a call, if it is the one.
+    fn of(&self, call: usize) -> Option<Fault> {
         let mut plan = self.plan.lock().unwrap();
         let (_, fault) = plan.filter(|(number, _)| *number == call)?;
         *plan = None;
@@ -72,7 +96,12 @@ impl Faults {
         if self.killed.load(Ordering::Relaxed) {
             return self.die().await;
         }
-        match self.next() {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let interruption = self.interruption.lock().unwrap().clone();
+        if let Some(Interruption(with)) = interruption {
+            with(call).await;
+        }
+        match self.of(call) {
             None => work.await,
             Some(Fault::FailBefore) => Err(unavailable().into()),
             Some(Fault::FailAfter) => {

@@ -15,6 +15,6 @@ mod world;
 pub use clock::JumpClock;
 pub use faults::{Fault, Faults};
 pub use people::{Fate, Person};
-pub use provider::{Provider, Trouble};
+pub use provider::{Letter, Provider, Trouble};
 pub use verdict::Verdict;
-pub use world::{Delivered, Options, Post, Told, World, furnish};
+pub use world::{Answer, Delivered, Heard, Options, Post, Process, Told, World, chance, furnish};

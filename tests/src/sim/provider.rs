@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use campaign::content::Content;
-use campaign::{Channel, Code, Configuration, Profile, ProfileId};
-use delivery::{Answer, Cause, Job, Sender};
-use platform::PlatformError;
+use campaign::lowered::LoweredContent;
+use campaign::{Channel, Code, Configuration, ExecutionId, Profile, ProfileId};
+use delivery::{Answer, Cause, Job, MemberId, Sender};
+use jiff::Timestamp;
+use platform::{Clock, PlatformError};
+use serde_json::{Map, Value};
 
 use super::{Fate, Faults, JumpClock};
 
@@ -24,13 +26,16 @@ pub enum Trouble {
     ThrottlingFor(usize),
     /// It takes so long for each window.
     Slow(Duration),
+    /// It takes the messages of the first calls and never says so.
+    SilentFor(usize),
 }
 
 /// The provider's own record, which survives whatever happens to the process.
 #[derive(Debug, Default)]
 pub struct Provider {
-    taken: Mutex<HashMap<ProfileId, usize>>,
-    greylisted: Mutex<HashSet<ProfileId>>,
+    taken: Mutex<HashMap<ProfileId, Vec<Timestamp>>>,
+    letters: Mutex<Vec<Letter>>,
+    greylisted: Mutex<HashSet<MemberId>>,
     trouble: Mutex<Trouble>,
 }
 
@@ -42,25 +47,49 @@ impl Provider {
 
     /// How often it took a message for this person.
     pub fn taken(&self, person: ProfileId) -> usize {
-        self.taken.lock().unwrap().get(&person).copied().unwrap_or(0)
+        self.taken_at(person).len()
+    }
+
+    /// When it took messages for this person.
+    pub fn taken_at(&self, person: ProfileId) -> Vec<Timestamp> {
+        self.taken.lock().unwrap().get(&person).cloned().unwrap_or_default()
     }
 
     /// How many messages it took.
     pub fn total(&self) -> usize {
-        self.taken.lock().unwrap().values().sum()
+        self.taken.lock().unwrap().values().map(Vec::len).sum()
     }
 
-    fn hand_over(&self, letter: &Letter) -> Answer {
+    /// The messages it took that are of this execution, in the order in which they came.
+    pub fn letters(&self, execution: ExecutionId) -> Vec<Letter> {
+        let letters = self.letters.lock().unwrap();
+        letters.iter().filter(|letter| letter.member.chunk.execution == execution).cloned().collect()
+    }
+
+    /// Something is the matter with it from now on.
+    pub fn turn(&self, trouble: Trouble) {
+        *self.trouble.lock().unwrap() = trouble;
+    }
+
+    fn hand_over(&self, letter: &Letter, now: Timestamp) -> Answer {
         match letter.fate {
             Fate::Refused => {
                 Answer::Refused { code: Code::BadAddress, detail: "5.1.1 no such user".to_owned() }
             }
-            Fate::Greylisted if self.greylisted.lock().unwrap().insert(letter.to) => {
+            Fate::Greylisted if self.greylisted.lock().unwrap().insert(letter.member) => {
                 not_accepted(Cause::Transient, None)
             }
             _ => {
-                *self.taken.lock().unwrap().entry(letter.to).or_default() += 1;
-                Answer::Accepted
+                self.taken.lock().unwrap().entry(letter.to).or_default().push(now);
+                self.letters.lock().unwrap().push(letter.clone());
+                let mut trouble = self.trouble.lock().unwrap();
+                match *trouble {
+                    Trouble::SilentFor(calls @ 1..) => {
+                        *trouble = Trouble::SilentFor(calls - 1);
+                        Answer::Ambiguous { detail: "no answer".to_owned() }
+                    }
+                    _ => Answer::Accepted,
+                }
             }
         }
     }
@@ -87,8 +116,16 @@ fn not_accepted(cause: Cause, retry_after: Option<Duration>) -> Answer {
 }
 
 /// A message to one person.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Letter {
+    /// Whose it is.
+    pub member: MemberId,
+    /// Where it went.
+    pub address: String,
+    /// What its template saw as `profile`.
+    pub profile: Map<String, Value>,
+    /// What its template saw as `context`.
+    pub context: Value,
     to: ProfileId,
     fate: Fate,
 }
@@ -106,7 +143,7 @@ impl Sender for Postman {
     type Template = ();
     type Message = Letter;
 
-    fn compile(&self, _: &Content) -> Result<(), String> {
+    fn compile(&self, _: &LoweredContent) -> Result<(), String> {
         Ok(())
     }
 
@@ -114,17 +151,25 @@ impl Sender for Postman {
         profile.text("email").ok_or(Code::NoAddress)
     }
 
-    fn prepare(&self, _: &Job<'_, ()>, profile: Profile) -> Result<Letter, (Code, String)> {
+    fn prepare(&self, job: &Job<'_, ()>, profile: Profile) -> Result<Letter, (Code, String)> {
         let fate = Fate::of(&profile);
+        let letter = || Letter {
+            member: job.member,
+            address: profile.text("email").unwrap_or_default().to_owned(),
+            profile: profile.document().clone(),
+            context: job.context.clone(),
+            to: profile.id(),
+            fate,
+        };
         match fate {
             Fate::Unrenderable => Err((Code::RenderFailed, "no such helper".to_owned())),
             // Without the hook, which would print a trace for each of thousands of runs.
             Fate::Panicking => std::panic::resume_unwind(Box::new("as the simulation wants it")),
             Fate::Deadly => {
                 self.faults.kill();
-                Ok(Letter { to: profile.id(), fate })
+                Ok(letter())
             }
-            _ => Ok(Letter { to: profile.id(), fate }),
+            _ => Ok(letter()),
         }
     }
 
@@ -139,8 +184,10 @@ impl Sender for Postman {
                 continue;
             }
             // A hand-over that fails may or may not have been taken: that is what ambiguous means.
-            let answer =
-                self.faults.call(async { Ok::<_, PlatformError>(self.provider.hand_over(&letter)) }).await;
+            let answer = self
+                .faults
+                .call(async { Ok::<_, PlatformError>(self.provider.hand_over(&letter, self.clock.now())) })
+                .await;
             answers
                 .push(answer.unwrap_or_else(|_| Answer::Ambiguous { detail: "connection reset".to_owned() }));
         }

@@ -1,15 +1,19 @@
 //! The world of a simulation: an engine, a provider, a process that may die, and what wakes it.
 
+mod calls;
 mod days;
+mod process;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use campaign::address::EmailAddress;
 use campaign::configuration::{EmailSender, default_retry_period};
 use campaign::content::{Content, EmailBody, EmailContent};
+use campaign::model::Actor;
 use campaign::outcome::OnUnknown;
-use campaign::schedule::Schedule;
+use campaign::schedule::{CampaignEnd, Moment, Schedule, Zone};
 use campaign::segment::SegmentKind;
 use campaign::status::Command;
 use campaign::version::Action;
@@ -17,23 +21,25 @@ use campaign::{
     Campaign, CampaignId, CampaignType, Category, Channel, Configuration, ConfigurationId, ExecutionId,
     SegmentId, Status, Version,
 };
-use delivery::{Delivery, Settings};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use platform::embedded::Embedded;
-use platform::{Clock, Deadline, Platform, QueueName, Source, batch};
-use store::ledger::{Tenancy, Worker};
+use platform::{Clock, Deadline, QueueName, Source, batch};
+use store::ledger::Tenancy;
 use store::{HashKey, Segment, Store, tables};
 
+use self::calls::Caller;
+pub use self::calls::{Answer, Heard};
 pub use self::days::Post;
-use super::ports::{Commits, FaultyPorts};
-use super::provider::Postman;
+pub use self::process::Process;
 use super::{Faults, JumpClock, Person, Provider, Trouble};
 
 /// How long a function may run, and six times that its messages stay hidden.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const VISIBILITY: Duration = Duration::from_secs(360);
-const QUEUES: [QueueName; 3] = [tables::WAKE_UP, tables::FAN_OUT, tables::DELIVER_EMAIL];
+const QUEUES: [QueueName; 4] =
+    [tables::WAKE_UP, tables::FAN_OUT, tables::DELIVER_EMAIL_PRIORITY, tables::DELIVER_EMAIL];
 
 /// How often a message arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub enum Delivered {
     Once,
     /// Twice: it is handled, and handled again.
     Twice,
+    /// Once, twice, late and behind younger ones, or never, as it comes by this seed.
+    Astray(u64),
 }
 
 /// How the audience is told.
@@ -72,6 +80,14 @@ pub struct Options {
     pub rate_per_second: Option<u32>,
     /// How long after the world's beginning the campaign starts; at its activation where absent.
     pub starts_after: Option<Duration>,
+    /// What starts the campaign.
+    pub kind: CampaignType,
+    /// The campaign's category.
+    pub category: Category,
+    /// How many actions it has, all alike.
+    pub actions: usize,
+    /// How long after the world's beginning the campaign ends; where absent, it does not end by the clock.
+    pub ends_after: Option<Duration>,
 }
 
 impl Default for Options {
@@ -85,6 +101,10 @@ impl Default for Options {
             window: 4,
             rate_per_second: None,
             starts_after: None,
+            kind: CampaignType::Scheduled,
+            category: Category::Marketing,
+            actions: 1,
+            ends_after: None,
         }
     }
 }
@@ -104,13 +124,10 @@ pub struct World {
     clock: Arc<JumpClock>,
     faults: Arc<Faults>,
     options: Options,
-}
-
-/// What is thrown away when the process dies.
-struct Process {
-    activate: activate::Context,
-    fanout: fanout::Context,
-    deliver: Delivery<Postman>,
+    /// How many messages were received.
+    received: AtomicU64,
+    /// Who calls the campaign.
+    caller: Caller,
 }
 
 impl World {
@@ -134,6 +151,8 @@ impl World {
             clock,
             faults: Arc::new(faults),
             options,
+            received: AtomicU64::new(0),
+            caller: Caller::default(),
         };
         world.furnish().await;
         world
@@ -150,37 +169,13 @@ impl World {
         create_campaign(&self.store, self.campaign, &self.people, &self.options).await;
     }
 
-    /// Starts the process.
-    fn boot(&self) -> Process {
-        let commits = match self.options.tenancy {
-            Tenancy::Shared => Commits::InTwoSteps,
-            Tenancy::Sole => Commits::InOneStep,
-        };
-        let ports = || FaultyPorts { engine: self.engine.clone(), faults: self.faults.clone(), commits };
-        let platform = Platform {
-            table: Arc::new(ports()),
-            queue: Arc::new(ports()),
-            scheduler: Arc::new(ports()),
-            clock: self.clock.clone(),
-        };
-        let store = Store::new(platform, HashKey([7; 32]));
-        let worker = Worker::new(self.options.tenancy);
-        let postman = Postman {
-            provider: self.provider.clone(),
-            faults: self.faults.clone(),
-            clock: self.clock.clone(),
-        };
-        let settings = Settings { window: self.options.window, ..Settings::default() };
-        Process {
-            activate: activate::Context { store: store.clone(), sweep_every: Duration::from_secs(60) },
-            fanout: fanout::Context { store: store.clone(), worker },
-            deliver: Delivery::new(store, worker, postman, settings),
-        }
-    }
-
     /// Asks for the campaign's activation, as the API does.
     pub async fn activate(&self) {
-        self.store.campaigns.command(self.campaign, Command::Activate, |_| Ok(())).await.unwrap();
+        self.store
+            .campaigns
+            .command(self.campaign, Command::Activate, &Actor::envoi(), |_| Ok(()))
+            .await
+            .unwrap();
     }
 
     /// Lets the world go on until nothing is left to do.
@@ -195,7 +190,19 @@ impl World {
     ///
     /// # Panics
     /// Where that takes longer than anything here may.
-    pub async fn run_until(&self, mut enough: impl FnMut(&Self) -> bool) {
+    pub async fn run_until(&self, enough: impl FnMut(&Self) -> bool) {
+        self.go_on(Timestamp::MAX, enough).await;
+    }
+
+    /// Lets the world go on for so long, or until nothing is left to do.
+    ///
+    /// # Panics
+    /// As [`Self::run`].
+    pub async fn run_for(&self, time: Duration) {
+        self.go_on(self.clock.now() + time, |_| false).await;
+    }
+
+    async fn go_on(&self, until: Timestamp, mut enough: impl FnMut(&Self) -> bool) {
         let mut process = self.boot();
         let mut sweep_at = self.clock.now() + Duration::from_secs(60);
         for _ in 0..10_000 {
@@ -205,7 +212,7 @@ impl World {
                 for received in self.engine.receive(queue, 1, VISIBILITY, 20).await.unwrap() {
                     idle = false;
                     let receipt = received.receipt.clone();
-                    let times = if self.options.delivered == Delivered::Twice { 2 } else { 1 };
+                    let Some(times) = self.arrivals() else { continue };
                     let mut handled = true;
                     for _ in 0..times {
                         let event = batch::event(vec![received.clone()]);
@@ -229,7 +236,11 @@ impl World {
                     return;
                 }
                 let now = self.clock.now();
-                if let Some(next) = self.next_event().await.filter(|next| *next < sweep_at) {
+                if now >= until {
+                    return;
+                }
+                let next = self.next_event().await.unwrap_or(until).min(until);
+                if next < sweep_at {
                     self.clock.advance(next.duration_since(now).unsigned_abs());
                     continue;
                 }
@@ -246,6 +257,26 @@ impl World {
         panic!("the campaign does not come to an end: {:?}", self.store.campaigns.get(self.campaign).await);
     }
 
+    /// How often the message that was received now is handled; `None` where it is not, and comes back later.
+    fn arrivals(&self) -> Option<usize> {
+        let nth = self.received.fetch_add(1, Ordering::Relaxed);
+        match self.options.delivered {
+            Delivered::Once => Some(1),
+            Delivered::Twice => Some(2),
+            Delivered::Astray(seed) => match chance(seed, nth) % 10 {
+                0 => Some(0),
+                1 | 2 => None,
+                3 | 4 => Some(2),
+                _ => Some(1),
+            },
+        }
+    }
+
+    /// Has something happen from outside before each call to a port or to the provider; see [`Faults::interrupt`].
+    pub fn interrupt(&self, with: impl Fn(usize) -> BoxFuture<'static, ()> + Send + Sync + 'static) {
+        self.faults.interrupt(with);
+    }
+
     /// When the next message becomes visible or the next wake-up fires.
     async fn next_event(&self) -> Option<Timestamp> {
         let mut next = self.engine.next_wake_up().await.unwrap();
@@ -259,7 +290,9 @@ impl World {
     async fn is_finished(&self) -> bool {
         let campaign = self.store.campaigns.get(self.campaign).await.unwrap();
         let ended = matches!(campaign.status, Status::Completed | Status::Stopped | Status::Draft);
-        if !ended || campaign.open_executions > 0 {
+        // What calls start stays live until its end; it has nothing to do while nobody is called.
+        let idle = campaign.kind == CampaignType::ApiTriggered && campaign.activating_since.is_none();
+        if !(ended || idle) || campaign.open_executions > 0 || self.is_called().await {
             return false;
         }
         let mut left = 0;
@@ -284,10 +317,7 @@ impl World {
     pub async fn stop(&self) {
         self.store
             .campaigns
-            .command(self.campaign, Command::Stop, |campaign| {
-                campaign.next_occurrence = None;
-                Ok(())
-            })
+            .command(self.campaign, Command::Stop, &Actor::envoi(), |_| Ok(()))
             .await
             .unwrap();
     }
@@ -308,27 +338,13 @@ impl World {
     }
 }
 
-impl Process {
-    /// Handles an event and says whether every message of it was handled.
-    async fn handle(
-        &self,
-        queue: QueueName,
-        event: aws_lambda_events::sqs::SqsEvent,
-        deadline: Deadline,
-    ) -> bool {
-        let response = match queue {
-            tables::WAKE_UP => activate::handle(&self.activate, event, deadline).await,
-            tables::FAN_OUT => fanout::handle(&self.fanout, event, deadline).await,
-            _ => self.deliver.handle(event, deadline).await.0,
-        };
-        response.batch_item_failures.is_empty()
-    }
-
-    async fn handle_sweep(&self) {
-        // A sweep that fails is followed by another.
-        let deadline = Deadline::after(&*self.activate.store.platform.clock, TIMEOUT);
-        drop(activate::sweep(&self.activate, deadline).await);
-    }
+/// The n-th number by chance of a seed, the same each time.
+pub fn chance(seed: u64, n: u64) -> u64 {
+    // SplitMix64.
+    let mut mixed = seed.wrapping_add((n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// Makes a campaign to these people, ready to be activated.
@@ -353,7 +369,7 @@ async fn create_campaign(store: &Store, campaign: CampaignId, people: &[Person],
     let configuration = Configuration {
         id: ConfigurationId::random(),
         name: "Post".to_owned(),
-        category: Category::Marketing,
+        category: options.category,
         rate_per_second: options.rate_per_second,
         retry_period_seconds: default_retry_period(),
         sender: campaign::configuration::Sender::Email(EmailSender {
@@ -365,28 +381,22 @@ async fn create_campaign(store: &Store, campaign: CampaignId, people: &[Person],
     store.configurations.put(&configuration, 0).await.unwrap();
     let document = Campaign {
         id: campaign,
-        name: "Simulated".to_owned(),
-        description: String::new(),
-        tags: Vec::new(),
-        kind: CampaignType::Scheduled,
-        category: Category::Marketing,
-        created_at: now,
-        modified_at: now,
-        activation_errors: Vec::new(),
-        status: Status::Draft,
-        revision: 0,
-        live_version: None,
-        draft_version: Some(1),
-        next_occurrence: None,
-        open_executions: 0,
+        ..Campaign::new("Simulated", options.kind, options.category, Actor::envoi(), now)
     };
     let version = Version {
         segment: Some(segment.id),
-        actions: vec![Action { channel: Channel::Email, configuration: Some(configuration.id) }],
+        actions: vec![
+            Action { channel: Channel::Email, configuration: Some(configuration.id) };
+            options.actions
+        ],
+        ends: options
+            .ends_after
+            .map(|after| CampaignEnd { at: Moment::Instant(now + after), time_zone: Zone::UTC }),
         on_unknown: Some(options.on_unknown),
         schedule: options.starts_after.map_or(Schedule::AtActivation, |after| Schedule::At {
             date_time: TimeZone::UTC.to_datetime(now + after),
             time_zone: "UTC".to_owned(),
+            recipient_time: None,
         }),
         ..Version::draft(1)
     };
@@ -395,7 +405,7 @@ async fn create_campaign(store: &Store, campaign: CampaignId, people: &[Person],
         body: EmailBody::Html("<p>Hello</p>".to_owned()),
         ..EmailContent::default()
     });
-    store.campaigns.create(&document, &version, &[content]).await.unwrap();
+    store.campaigns.create(&document, &version, &vec![content; options.actions], None).await.unwrap();
 }
 
 /// Fills a store with so many people and a campaign to them, ready to be activated; its id.

@@ -24,6 +24,8 @@ pub struct Received {
     pub message_id: String,
     /// The message, dots undone, with [`Keep::Messages`].
     pub message: Option<Vec<u8>>,
+    /// When it had come in whole.
+    pub at: Instant,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Record {
         }
         if self.keep != Keep::Nothing {
             let message = (self.keep == Keep::Messages).then(|| undo_dots(wire));
+            let at = Instant::now();
             let mut received = lock(&self.received);
             for to in recipients {
                 received.push(Received {
@@ -85,6 +88,7 @@ impl Record {
                     to: to.clone(),
                     message_id: String::from_utf8_lossy(id).into_owned(),
                     message: message.clone(),
+                    at,
                 });
             }
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use campaign::model::Actor;
 use campaign::{Outcome, Status};
 use envoi_tests::lambda::invoke;
 use envoi_tests::sim::furnish;
@@ -50,7 +51,11 @@ async fn a_campaign_goes_through_the_functions_own_programs() {
     let campaign = {
         let (engine, store) = open(folder.path());
         let campaign = furnish(&store, 7).await;
-        store.campaigns.command(campaign, campaign::Command::Activate, |_| Ok(())).await.unwrap();
+        store
+            .campaigns
+            .command(campaign, campaign::Command::Activate, &Actor::envoi(), |_| Ok(()))
+            .await
+            .unwrap();
         engine.shutdown().await.unwrap();
         campaign
     };

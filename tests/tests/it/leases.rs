@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use campaign::content::Content;
+use campaign::lowered::LoweredContent;
 use campaign::outcome::OnUnknown;
 use campaign::{Channel, Code, Configuration, Outcome, Profile};
 use delivery::{Answer, Delivery, Job, Sender, Settings};
@@ -41,7 +41,7 @@ where
     type Template = ();
     type Message = ();
 
-    fn compile(&self, _: &Content) -> Result<(), String> {
+    fn compile(&self, _: &LoweredContent) -> Result<(), String> {
         Ok(())
     }
 

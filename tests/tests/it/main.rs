@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure is a panic")]
 
+mod calls;
 mod contract;
 mod crash;
 mod deployed;
@@ -10,10 +11,15 @@ mod jobs;
 mod journey;
 mod lambda;
 mod leases;
+mod life;
 mod logs;
+mod modify;
+mod pause;
 mod promises;
 mod rates;
 mod recurring;
 mod simulation;
 mod smtp;
+mod triggered;
 mod vault;
+mod waves;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use campaign::model::Actor;
 use campaign::schedule::{CampaignEnd, Moment, Schedule, Zone};
 use campaign::{Campaign, Profile, Status, Version};
 use envoi_tests::sim::{Fate, Fault, Faults, Options, Person, Post, World};
@@ -14,19 +15,19 @@ use serde_json::{Value, json};
 use store::ledger::{ExecutionSummary, State};
 use store::messages::WakeUp;
 
-const HOUR: Duration = Duration::from_secs(3600);
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn utc(text: &str) -> Timestamp {
+pub(super) fn utc(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn people(number: u8) -> Vec<Person> {
+pub(super) fn people(number: u8) -> Vec<Person> {
     (1..=number).map(|number| Person::new(number, Fate::Taken)).collect()
 }
 
-fn daily(time: &str, start: &str, zone: &str, occurrences: u32) -> Value {
+pub(super) fn daily(time: &str, start: &str, zone: &str, occurrences: u32) -> Value {
     json!({
         "kind": "recurring", "frequency": "daily", "time": time, "start": start, "time_zone": zone,
         "occurrences": occurrences,
@@ -34,40 +35,45 @@ fn daily(time: &str, start: &str, zone: &str, occurrences: u32) -> Value {
 }
 
 /// A world that begins at an instant, with a campaign to so many people on this schedule.
-async fn world(begins: &str, number: u8, schedule: Value) -> World {
+pub(super) async fn world(begins: &str, number: u8, schedule: Value) -> World {
     let world = World::at(utc(begins), people(number), Options::default(), Faults::new(None)).await;
     edit(&world, |version| version.schedule = serde_json::from_value(schedule).unwrap()).await;
     world
 }
 
-async fn edit(world: &World, change: impl FnOnce(&mut Version)) {
+pub(super) async fn edit(world: &World, change: impl FnOnce(&mut Version)) {
     let campaign = campaign(world).await;
     let mut version = world.store.campaigns.version(campaign.id, 1).await.unwrap();
     let contents = world.store.campaigns.contents(campaign.id, &version).await.unwrap();
     change(&mut version);
-    world.store.campaigns.save_draft(&campaign, Some((&version, &contents)), 1).await.unwrap();
+    world
+        .store
+        .campaigns
+        .save_draft(&campaign, Some((&version, &contents)), 1, &Actor::envoi(), Vec::new())
+        .await
+        .unwrap();
 }
 
-async fn campaign(world: &World) -> Campaign {
+pub(super) async fn campaign(world: &World) -> Campaign {
     world.store.campaigns.get(world.campaign).await.unwrap()
 }
 
 /// Lets the campaign come to its end, every wake-up arriving in time.
-async fn run(world: &World) {
+pub(super) async fn run(world: &World) {
     world.days(Timestamp::MAX, || Post::Once).await;
 }
 
-async fn wake(world: &World, wake_up: &WakeUp) {
+pub(super) async fn wake(world: &World, wake_up: &WakeUp) {
     let deadline = Deadline::after(world.clock(), MINUTE);
     activate::wake(&context(world), wake_up, deadline).await.unwrap();
 }
 
-fn context(world: &World) -> activate::Context {
+pub(super) fn context(world: &World) -> activate::Context {
     activate::Context { store: world.store.clone(), sweep_every: MINUTE }
 }
 
 /// All executions, the earliest occurrence first.
-async fn executions(world: &World) -> Vec<ExecutionSummary> {
+pub(super) async fn executions(world: &World) -> Vec<ExecutionSummary> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let (page, next) = world.store.ledger.executions(world.campaign, after, 100).await.unwrap();
@@ -80,13 +86,13 @@ async fn executions(world: &World) -> Vec<ExecutionSummary> {
     }
 }
 
-async fn occurrences(world: &World) -> Vec<(String, State)> {
+pub(super) async fn occurrences(world: &World) -> Vec<(String, State)> {
     let all = executions(world).await;
     all.iter().map(|execution| (execution.occurrence.to_string(), execution.state)).collect()
 }
 
 /// Holds that these are the occurrences that ran, that each balances and that each sent to everybody once.
-async fn assert_ran(world: &World, expected: &[Timestamp]) {
+pub(super) async fn assert_ran(world: &World, expected: &[Timestamp]) {
     let people = world.people.len();
     let all = executions(world).await;
     let ran: Vec<_> = all.iter().map(|execution| execution.occurrence).collect();

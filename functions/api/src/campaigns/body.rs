@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::schedule::{EndBody, ScheduleBody};
+use super::waves::WavesBody;
 use crate::configurations::EmailChannel;
 use crate::error::{FieldError, Kind, Problem, Result};
 use crate::schema;
@@ -75,10 +76,12 @@ pub(super) struct VersionPatch {
     pub(super) segment_id: Option<Option<SegmentId>>,
     pub(super) actions: Option<Vec<ActionBody>>,
     pub(super) schedule: Option<Option<ScheduleBody>>,
+    pub(super) waves: Option<Option<WavesBody>>,
     pub(super) ends: Option<Option<EndBody>>,
     pub(super) on_unknown: Option<Option<OnUnknown>>,
     pub(super) on_missing: Option<Option<OnMissing>>,
     pub(super) misfire_grace_seconds: Option<Option<u32>>,
+    pub(super) create_profiles: Option<Option<bool>>,
 }
 
 impl VersionPatch {
@@ -86,10 +89,12 @@ impl VersionPatch {
         self.segment_id.is_none()
             && self.actions.is_none()
             && self.schedule.is_none()
+            && self.waves.is_none()
             && self.ends.is_none()
             && self.on_unknown.is_none()
             && self.on_missing.is_none()
             && self.misfire_grace_seconds.is_none()
+            && self.create_profiles.is_none()
     }
 
     /// Changes the version, and its contents where the actions change.
@@ -107,6 +112,13 @@ impl VersionPatch {
         if let Some(schedule) = self.schedule {
             version.schedule = schedule.map(ScheduleBody::parse).transpose()?.unwrap_or_default();
         }
+        if let Some(waves) = self.waves {
+            version.waves = waves.map(|waves| waves.parse(&version.schedule)).transpose()?;
+        }
+        if version.waves.is_some() && version.schedule.recipient_time().is_some() {
+            let error = Version::both();
+            return Err(Problem::field(error.field, error.message));
+        }
         if let Some(ends) = self.ends {
             version.ends = ends.map(|ends| ends.parse(&version.schedule)).transpose()?;
         }
@@ -115,6 +127,9 @@ impl VersionPatch {
         }
         if let Some(on_missing) = self.on_missing {
             version.on_missing = on_missing.unwrap_or_default();
+        }
+        if let Some(create) = self.create_profiles {
+            version.create_profiles = create.unwrap_or_default();
         }
         if let Some(grace) = self.misfire_grace_seconds {
             let grace = grace.unwrap_or_else(default_misfire_grace);

@@ -2,13 +2,15 @@ use axum::extract::State;
 use campaign::content::OnMissing;
 use campaign::model::CampaignType;
 use campaign::outcome::OnUnknown;
-use campaign::{Campaign, CampaignId, Category, SegmentId, Status, Version};
+use campaign::{Campaign, Category, SegmentId, Version};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::{ActionBody, VersionPatch, check};
 use super::out::CampaignOut;
 use super::schedule::{EndBody, ScheduleBody};
+use super::waves::WavesBody;
+use crate::auth::By;
 use crate::error::{ProblemSchema, Result};
 use crate::extract::{Body, Tagged};
 use crate::{Context, schema};
@@ -40,6 +42,8 @@ pub(crate) struct CampaignIn {
     actions: Vec<ActionBody>,
     /// When; at activation where absent.
     schedule: Option<ScheduleBody>,
+    /// In which parts the audience gets it; all at once where absent.
+    waves: Option<WavesBody>,
     /// Until when it starts at all; for ever where absent.
     ends: Option<EndBody>,
     #[schema(value_type = Option<schema::OnUnknown>)]
@@ -49,6 +53,8 @@ pub(crate) struct CampaignIn {
     /// How late a start may be and still happen, in seconds; one hour where absent. Two minutes are always on time.
     #[schema(maximum = 604_800)]
     misfire_grace_seconds: Option<u32>,
+    /// Whether a profile is made of a recipient whom a call names and nobody knows; not where absent.
+    create_profiles: Option<bool>,
 }
 
 const fn scheduled() -> CampaignType {
@@ -69,40 +75,32 @@ const fn scheduled() -> CampaignType {
 )]
 pub(crate) async fn create_campaign(
     State(context): State<Context>,
+    By(by): By,
     Body(body): Body<CampaignIn>,
 ) -> Result<Tagged<CampaignOut>> {
     let now = context.now();
     let mut version = Version::draft(1);
     let mut contents = Vec::new();
     let mut campaign = Campaign {
-        id: CampaignId::ordered(now.as_millisecond()),
-        name: body.name,
         description: body.description,
         tags: body.tags,
-        kind: body.kind,
-        category: body.category,
-        created_at: now,
-        modified_at: now,
-        activation_errors: Vec::new(),
-        status: Status::Draft,
-        revision: 0,
-        live_version: None,
-        draft_version: Some(version.number),
-        next_occurrence: None,
-        open_executions: 0,
+        ..Campaign::new(&body.name, body.kind, body.category, by, now)
     };
     check(&campaign)?;
     let fields = VersionPatch {
         segment_id: Some(body.segment_id),
         actions: Some(body.actions),
         schedule: Some(body.schedule),
+        waves: Some(body.waves),
         ends: Some(body.ends),
         on_unknown: Some(body.on_unknown),
         on_missing: Some(body.on_missing),
         misfire_grace_seconds: Some(body.misfire_grace_seconds),
+        create_profiles: Some(body.create_profiles),
     };
     fields.apply(&mut version, &mut contents)?;
-    context.store.campaigns.create(&campaign, &version, &contents).await?;
+    campaign.channels = version.channels();
+    context.store.campaigns.create(&campaign, &version, &contents, None).await?;
     campaign.revision = 1;
     Ok(Tagged::created(1, CampaignOut::load(&context, campaign).await?))
 }

@@ -3,6 +3,7 @@ use campaign::CampaignId;
 use http::StatusCode;
 use store::StoreError;
 
+use crate::auth::By;
 use crate::error::{Problem, ProblemSchema, Result};
 use crate::extract::{Id, IfMatch};
 use crate::{Context, schema};
@@ -25,10 +26,11 @@ pub(crate) async fn delete_campaign(
     State(context): State<Context>,
     Id(id): Id<CampaignId>,
     if_match: IfMatch,
+    By(by): By,
 ) -> Result<StatusCode> {
     let campaign = context.store.campaigns.get(id).await?;
     if_match.check(campaign.revision)?;
-    match context.store.campaigns.delete(id, campaign.revision).await {
+    match context.store.campaigns.delete(id, campaign.revision, &by).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(StoreError::Stale { .. }) if !if_match.may_retry() => Err(IfMatch::failed()),
         Err(error) => Err(Problem::from(error)),

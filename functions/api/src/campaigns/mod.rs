@@ -1,10 +1,14 @@
 //! Campaigns: what is sent, to whom and when.
 
 mod activate;
+mod archive;
 mod body;
 mod create;
 mod delete;
+mod discard;
+mod duplicate;
 mod get;
+mod history;
 mod list;
 mod occurrences;
 mod out;
@@ -13,15 +17,21 @@ mod preview;
 mod proof;
 mod schedule;
 mod stop;
+mod trigger;
 mod validate;
+mod waves;
 
 use campaign::content::{Content, EmailContent};
-use campaign::{Campaign, Version};
+use campaign::{Campaign, CampaignId, Version};
+use store::StoreError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Context;
 use crate::error::{Kind, Problem, Result};
+
+/// How often something is tried anew when others change the campaign at the same time.
+const TRIES: usize = 5;
 
 pub(crate) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
@@ -33,6 +43,10 @@ pub(crate) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(proof::proof_campaign))
         .routes(routes!(activate::activate_campaign))
         .routes(routes!(stop::stop_campaign))
+        .routes(routes!(archive::archive_campaign))
+        .routes(routes!(duplicate::duplicate_campaign))
+        .routes(routes!(discard::discard_draft))
+        .routes(routes!(history::list_history))
 }
 
 /// The version that the user works on: the draft, else the live one.
@@ -40,6 +54,42 @@ async fn current(context: &Context, campaign: &Campaign) -> Result<Version> {
     let number = campaign.draft_version.or(campaign.live_version);
     let number = number.ok_or_else(|| Problem::not_found("version of campaign", campaign.id))?;
     Ok(context.store.campaigns.version(campaign.id, number).await?)
+}
+
+/// The campaign and one of its versions with its contents, as they were at one time: read anew where a draft was edited or
+/// discarded between the reads.
+async fn whole(
+    context: &Context,
+    id: CampaignId,
+    which: impl Fn(&Campaign) -> Option<u32>,
+) -> Result<(Campaign, Version, Vec<Content>)> {
+    let campaigns = &context.store.campaigns;
+    let mut campaign = campaigns.get(id).await?;
+    for _ in 0..TRIES {
+        let number =
+            which(&campaign).ok_or_else(|| Problem::field("version", "the campaign has no such version"))?;
+        let read = async {
+            let version = campaigns.version(id, number).await?;
+            let contents = campaigns.contents(id, &version).await?;
+            Ok((version, contents))
+        };
+        let read = match read.await {
+            Err(StoreError::NotFound { .. }) => None,
+            read => Some(read?),
+        };
+        // A live version never changes.
+        let is_draft = campaign.draft_version == Some(number);
+        let now = if is_draft || read.is_none() { Some(campaigns.get(id).await?) } else { None };
+        match (read, now) {
+            (Some((version, contents)), None) => return Ok((campaign, version, contents)),
+            (Some((version, contents)), Some(now)) if now.revision == campaign.revision => {
+                return Ok((campaign, version, contents));
+            }
+            (_, Some(now)) => campaign = now,
+            (None, None) => {}
+        }
+    }
+    Err(StoreError::Contended { what: "campaign" }.into())
 }
 
 /// The content of one action of a version.

@@ -60,6 +60,21 @@ pub(crate) struct OccurrenceOut {
     /// In the zone asked for.
     #[schema(required)]
     asked: Option<LocalOut>,
+    /// Where the time is the recipients' own: what it is, and when it is so in the latest zone. `instant` is in the
+    /// earliest.
+    #[schema(required)]
+    recipient_time: Option<RecipientTimeOut>,
+}
+
+/// A time in every recipient's own zone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecipientTimeOut {
+    /// The local time.
+    #[schema(value_type = String, example = "2027-03-14T09:00:00")]
+    local: DateTime,
+    /// When it is that in the latest zone.
+    #[schema(value_type = schema::Instant)]
+    last_instant: Timestamp,
 }
 
 /// An instant on the clocks of a zone.
@@ -142,7 +157,11 @@ fn out(occurrence: &Occurrence, zone: Option<&Zone>) -> OccurrenceOut {
         number: occurrence.number,
         instant,
         campaign: LocalOut::new(instant, occurrence.offset),
-        moved_from: (occurrence.planned != occurrence.local).then_some(occurrence.planned),
+        moved_from: (occurrence.last.is_none() && occurrence.planned != occurrence.local)
+            .then_some(occurrence.planned),
         asked: zone.map(|zone| LocalOut::new(instant, zone.offset(instant))),
+        recipient_time: occurrence
+            .last
+            .map(|last_instant| RecipientTimeOut { local: occurrence.planned, last_instant }),
     }
 }

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use campaign::content::{EmailBody, EmailContent};
 use campaign::{CampaignId, Profile, ProfileId, Version};
-use content::{CompileOptions, ContentError, EmailTemplate, RenderError, RenderedEmail};
+use content::{CompileOptions, ContentError, EmailTemplate, Lowered, RenderError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -95,22 +95,30 @@ pub(crate) async fn preview_campaign(
             Profile::new(id, document).map_err(|error| problem(&error).within("profile."))?
         }
     };
-    render(&version, body.action, &email, profile, &Value::Object(body.context)).map(Json)
+    let blanks = Blanks::of(&email);
+    let lowered = lower(body.action, &blanks.fill(&email))?;
+    let mut out = render(&version, body.action, &lowered, profile, &Value::Object(body.context))?;
+    blanks.clear(&mut out);
+    Ok(Json(out))
 }
 
-/// Renders one action for one profile.
+/// Lowers the content of one action, as an activation does.
+pub(super) fn lower(action: usize, email: &EmailContent) -> Result<Lowered> {
+    content::lower(email, &CompileOptions::default()).map_err(|errors| invalid_content(action, errors))
+}
+
+/// Renders one action for one profile, as a delivery does.
 pub(super) fn render(
     version: &Version,
     action: usize,
-    email: &EmailContent,
+    lowered: &Lowered,
     profile: Profile,
     context: &Value,
 ) -> Result<PreviewOut> {
     let profile = Value::Object(profile.into_document());
-    let blanks = Blanks::of(email);
-    let template = EmailTemplate::compile(&blanks.fill(email), &CompileOptions::default())
-        .map_err(|errors| invalid_content(action, errors))?;
-    let undefined: Vec<_> = template
+    let template = EmailTemplate::from_lowered(&lowered.email)
+        .map_err(|error| Problem::new(Kind::InvalidContent, error.to_string()))?;
+    let undefined: Vec<_> = lowered
         .undefined_in(&profile, context)
         .into_iter()
         .map(|variable| UndefinedVariable {
@@ -118,7 +126,7 @@ pub(super) fn render(
             field: variable.field.to_owned(),
         })
         .collect();
-    let mut rendered = template.render(&profile, context, version.on_missing).map_err(|error| {
+    let rendered = template.render(&profile, context, version.on_missing).map_err(|error| {
         let kind = Kind::RenderFailed;
         match error {
             RenderError::MissingValue { .. } => {
@@ -131,7 +139,6 @@ pub(super) fn render(
             error => Problem::new(kind, error.to_string()).with("reason", "render_failed"),
         }
     })?;
-    blanks.clear(&mut rendered);
     Ok(PreviewOut {
         subject: rendered.subject,
         from_name: rendered.from_name,
@@ -185,12 +192,12 @@ impl Blanks {
     }
 
     /// Takes out again what was filled in.
-    fn clear(self, rendered: &mut RenderedEmail) {
+    fn clear(self, out: &mut PreviewOut) {
         if self.subject {
-            rendered.subject.clear();
+            out.subject.clear();
         }
         if self.body {
-            rendered.text.clear();
+            out.text.clear();
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Out it goes as the model stores it, which is of the same form.
 
-use campaign::schedule::{CampaignEnd, Moment, Recurrence, Schedule, Zone, instant};
+use campaign::schedule::{
+    CampaignEnd, Moment, OwnTime, Recurrence, Schedule, Zone, earliest, instant, latest,
+};
 use jiff::civil::DateTime;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -58,6 +60,32 @@ pub(crate) struct ScheduleBody {
     #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
     occurrences: Option<Value>,
+    /// `at` and `recurring`: the time is meant in every recipient's own time zone, that of their profile. The schedule's
+    /// zone is for those who have none.
+    #[serde(default)]
+    #[schema(value_type = Option<RecipientTimeBody>)]
+    recipient_time: Option<Value>,
+}
+
+/// A time in every recipient's own zone. One occurrence is one execution: it starts when it is the time in the earliest
+/// zone, and is over when it is in the latest, 26 hours later.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct RecipientTimeBody {
+    /// What is done where the time has passed when the campaign is activated; `next_day` where absent.
+    #[schema(required = false)]
+    passed: PassedHour,
+}
+
+/// `now`: they get it at once. `next_day`: at that time on the next day, or, where the schedule comes again by then, with
+/// its next occurrence. `exclude`: they don't get it. Whoever does not is `excluded`, by the reason `hour_passed`.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum PassedHour {
+    Now,
+    NextDay,
+    Exclude,
 }
 
 /// `at_activation`; `at`, which needs `date_time` and `time_zone`; `recurring`, which needs `frequency`, `start`,
@@ -172,13 +200,15 @@ impl ScheduleBody {
             ("start", self.start),
             ("end", self.end),
             ("occurrences", self.occurrences),
+            ("recipient_time", self.recipient_time),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 }
 
 fn at(fields: &Map<String, Value>) -> Result<Schedule> {
-    if let Some(other) = fields.keys().find(|name| !matches!(name.as_str(), "date_time" | "time_zone")) {
+    let is_known = |name: &&String| matches!(name.as_str(), "date_time" | "time_zone" | "recipient_time");
+    if let Some(other) = fields.keys().find(|name| !is_known(name)) {
         return Err(wrong(other, "only a recurring schedule has this"));
     }
     let text = |name| fields.get(name).ok_or_else(|| wrong(name, "is missing")).map(Value::as_str);
@@ -189,7 +219,13 @@ fn at(fields: &Map<String, Value>) -> Result<Schedule> {
     let zone = zone.ok_or_else(|| wrong("time_zone", "must be an IANA zone, such as Europe/Paris"))?;
     let zone = Zone::parse(zone).map_err(|error| wrong("time_zone", error.to_string()))?;
     instant(date_time, zone.name()).map_err(|error| wrong("date_time", error.to_string()))?;
-    Ok(Schedule::At { date_time, time_zone: zone.name().to_owned() })
+    let recipient_time = fields.get("recipient_time").map(OwnTime::from_json).transpose();
+    let recipient_time = recipient_time.map_err(|error| wrong(&error.field, error.message))?.flatten();
+    if recipient_time.is_some() {
+        earliest(date_time).map_err(|error| wrong("date_time", error.to_string()))?;
+        latest(date_time).map_err(|error| wrong("date_time", error.to_string()))?;
+    }
+    Ok(Schedule::At { date_time, time_zone: zone.name().to_owned(), recipient_time })
 }
 
 /// An offset would be ignored, and the campaign start at another hour than was meant: it is refused.

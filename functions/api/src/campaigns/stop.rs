@@ -4,6 +4,7 @@ use campaign::status::Command;
 use store::ledger::State as ExecutionState;
 
 use super::out::CampaignOut;
+use crate::auth::By;
 use crate::error::{ProblemSchema, Result};
 use crate::extract::{Id, Tagged};
 use crate::{Context, schema};
@@ -27,17 +28,11 @@ const PAGE: usize = 100;
 pub(crate) async fn stop_campaign(
     State(context): State<Context>,
     Id(id): Id<CampaignId>,
+    By(by): By,
 ) -> Result<Tagged<CampaignOut>> {
     // The campaign first: from then on nothing of it can start. Its executions then, and if this dies in between, a
     // repeated call or the sweep turns them.
-    let campaign = context
-        .store
-        .campaigns
-        .command(id, Command::Stop, |campaign| {
-            campaign.next_occurrence = None;
-            Ok(())
-        })
-        .await?;
+    let campaign = context.store.campaigns.command(id, Command::Stop, &by, |_| Ok(())).await?;
     turn_executions(&context, id).await?;
     CampaignOut::tagged(&context, campaign).await
 }
@@ -47,8 +42,9 @@ async fn turn_executions(context: &Context, id: CampaignId) -> Result<()> {
     let mut after = None;
     loop {
         let (executions, next) = ledger.executions(id, after, PAGE).await?;
-        for execution in executions.iter().filter(|execution| execution.state == ExecutionState::Running) {
-            ledger.turn(execution.id, &[ExecutionState::Running], ExecutionState::Stopping).await?;
+        for execution in executions.iter().filter(|execution| ExecutionState::OPEN.contains(&execution.state))
+        {
+            ledger.turn(execution.id, &ExecutionState::OPEN, ExecutionState::Stopping).await?;
         }
         if next.is_none() {
             return Ok(());

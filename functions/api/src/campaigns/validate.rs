@@ -4,8 +4,10 @@ use campaign::CampaignId;
 use campaign::model::{Finding, Severity};
 use serde::Serialize;
 use utoipa::ToSchema;
+use validation::Validation;
 
-use super::current;
+use super::out::EstimateOut;
+use super::whole;
 use crate::error::{ProblemSchema, Result};
 use crate::extract::Id;
 use crate::{Context, schema};
@@ -18,6 +20,9 @@ pub(crate) struct ValidationOut {
     /// Everything there is to say.
     #[schema(value_type = Vec<schema::Finding>)]
     findings: Vec<Finding>,
+    /// About how long it takes to be sent; `null` where no configuration has a rate.
+    #[schema(required)]
+    estimate: Option<EstimateOut>,
 }
 
 /// Check a campaign
@@ -36,10 +41,10 @@ pub(crate) async fn validate_campaign(
     State(context): State<Context>,
     Id(id): Id<CampaignId>,
 ) -> Result<Json<ValidationOut>> {
-    let campaign = context.store.campaigns.get(id).await?;
-    let version = current(&context, &campaign).await?;
-    let contents = context.store.campaigns.contents(id, &version).await?;
-    let findings = validation::validate(&context.store, &campaign, &version, &contents).await?;
+    let (campaign, version, contents) =
+        whole(&context, id, |campaign| campaign.draft_version.or(campaign.live_version)).await?;
+    let Validation { findings, estimate, .. } =
+        validation::validate(&context.store, &campaign, &version, &contents).await?;
     let can_activate = findings.iter().all(|finding| finding.severity != Severity::Error);
-    Ok(Json(ValidationOut { can_activate, findings }))
+    Ok(Json(ValidationOut { can_activate, findings, estimate: estimate.map(EstimateOut::from) }))
 }

@@ -2,9 +2,11 @@
 
 mod get;
 mod list;
-mod out;
+pub(crate) mod out;
+mod pause;
 mod recipients;
 mod resend;
+mod resume;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,5 +18,7 @@ pub(crate) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(list::list_executions))
         .routes(routes!(get::get_execution))
         .routes(routes!(recipients::list_recipients))
+        .routes(routes!(pause::pause_execution))
+        .routes(routes!(resume::resume_execution))
         .routes(routes!(resend::resend_execution))
 }

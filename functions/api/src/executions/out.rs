@@ -66,7 +66,7 @@ impl From<&Counts> for CountsOut {
 }
 
 /// The counts of all actions together.
-pub(super) fn total(counts: &[Counts]) -> CountsOut {
+pub(crate) fn total(counts: &[Counts]) -> CountsOut {
     let mut total = Counts::default();
     for counts in counts {
         total.add(counts);
@@ -90,6 +90,9 @@ pub(crate) struct ExecutionListed {
     state: State,
     #[schema(value_type = schema::Instant, nullable)]
     started_at: Option<Timestamp>,
+    /// Since when it is paused; `null` where it is not.
+    #[schema(value_type = schema::Instant, nullable)]
+    paused_at: Option<Timestamp>,
     #[schema(value_type = schema::Instant, nullable)]
     ended_at: Option<Timestamp>,
     /// The counts of all its actions, once it has ended.
@@ -107,6 +110,7 @@ impl From<ExecutionSummary> for ExecutionListed {
             occurrence: summary.occurrence,
             state: summary.state,
             started_at: summary.started_at,
+            paused_at: summary.paused_at,
             ended_at: summary.ended_at,
             total: has_counts.then(|| total(&summary.counts)),
         }

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use campaign::chunk::Members;
 use campaign::{Code, ExecutionId, Outcome, ProfileId};
 use serde::{Deserialize, Serialize};
 use store::Ledger;
-use store::ledger::{Part, StoredChunk};
+use store::ledger::{Head, Part};
 use store::messages::{ChunkKey, FanOut};
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,8 +42,12 @@ pub(crate) struct Filter {
 /// A recipient of one action, and what became of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RecipientOut {
-    #[schema(value_type = schema::Id)]
-    profile_id: ProfileId,
+    /// `null` where a call named somebody of whom nothing stored was needed.
+    #[schema(value_type = schema::Id, nullable)]
+    profile_id: Option<ProfileId>,
+    /// The place in the `recipients` of the call, from 0; `null` where no call named the recipients.
+    #[schema(required)]
+    index: Option<usize>,
     /// The action, by its number.
     action: u8,
     #[schema(value_type = schema::Outcome)]
@@ -68,7 +73,7 @@ struct Position {
 
 /// List the recipients of an execution
 ///
-/// In the order in which the audience was read. A page may be short and still have a `next_cursor`. While the audience is
+/// In the order in which the audience was read, or of the call that named them. A page may be short and still have a `next_cursor`. While the audience is
 /// being read, recipients that are added behind what a walk has passed are not in it.
 #[utoipa::path(
     get, path = "/executions/{id}/recipients", tag = "executions",
@@ -96,6 +101,10 @@ pub(crate) async fn list_recipients(
     let ledger = &context.store.ledger;
     let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
     let mut walk = Walk { ledger, filter: &filter, limit, items: Vec::new(), read: 0 };
+    if head.is_call() {
+        let next_cursor = walk.call(&head, start).await?.map(|next| cursor::encode(&list, next));
+        return Ok(Json(Page { items: walk.items, next_cursor }));
+    }
     let mut at = start.unwrap_or(Position { shard: 0, chunk: None, member: 0 });
     while at.shard < head.shards {
         if let Some(next) = walk.shard(FanOut { execution: id, shard: at.shard }, at).await? {
@@ -123,7 +132,7 @@ impl Walk<'_> {
         if let Some((action, number)) = at.chunk {
             let key = ChunkKey { execution: shard.execution, shard: shard.shard, action, number };
             if let Some(chunk) = self.ledger.chunk(key).await?
-                && let Some(next) = self.chunk(&chunk, at.member).await?
+                && let Some(next) = self.chunk(&chunk.key, &chunk.members, at.member, None).await?
             {
                 return Ok(Some(next));
             }
@@ -132,7 +141,7 @@ impl Walk<'_> {
         loop {
             let (chunks, next) = self.ledger.chunks(shard, Part::Whole, after, PAGE).await?;
             for chunk in &chunks {
-                if let Some(next) = self.chunk(chunk, 0).await? {
+                if let Some(next) = self.chunk(&chunk.key, &chunk.members, 0, None).await? {
                     return Ok(Some(next));
                 }
             }
@@ -143,9 +152,28 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes the members of a chunk from one on. Where to go on, if the page is full.
-    async fn chunk(&mut self, chunk: &StoredChunk, from: usize) -> Result<Option<Position>> {
-        let key = &chunk.key;
+    /// Reads a call from a position on. Where to go on, if the page is full before its end.
+    async fn call(&mut self, head: &Head, start: Option<Position>) -> Result<Option<Position>> {
+        let (first, member) =
+            start.map_or((0, 0), |at| (at.chunk.map_or(0, |(action, _)| action), at.member));
+        for key in head.call_chunks().filter(|key| key.action >= first) {
+            let members = self.ledger.call_recipients(head, key).await?;
+            let from = if key.action == first { member } else { 0 };
+            if let Some(next) = self.chunk(&key, &members, from, Some(head)).await? {
+                return Ok(Some(next));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the members of a chunk, of a call where that is given, from one on. Where to go on, if the page is full.
+    async fn chunk(
+        &mut self,
+        key: &ChunkKey,
+        members: &Members,
+        from: usize,
+        call: Option<&Head>,
+    ) -> Result<Option<Position>> {
         let stop =
             |member| Some(Position { shard: key.shard, chunk: Some((key.action, key.number)), member });
         if self.items.len() >= self.limit || self.read >= MOST_READ {
@@ -156,9 +184,7 @@ impl Walk<'_> {
             return Ok(None);
         }
         let mut details: Option<BTreeMap<usize, String>> = None;
-        for (member, (profile, code)) in
-            chunk.members.profiles.iter().zip(&chunk.members.codes).enumerate().skip(from)
-        {
+        for (member, (profile, code)) in members.profiles.iter().zip(&members.codes).enumerate().skip(from) {
             if !self.wants(*code) {
                 continue;
             }
@@ -172,7 +198,8 @@ impl Walk<'_> {
             let detail =
                 details.as_mut().filter(|_| may_have_detail).and_then(|details| details.remove(&member));
             self.items.push(RecipientOut {
-                profile_id: *profile,
+                profile_id: call.map_or(Some(*profile), |call| call.stored_profile(member, *profile)),
+                index: call.map(|_| member),
                 action: key.action,
                 outcome: code.outcome(),
                 reason: code.reason(),

@@ -8,10 +8,12 @@ use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
 use platform::Deadline;
 use serde::{Deserialize, Serialize};
+use store::campaigns::HistoryEntry;
 use store::ledger::{Head, Part, State as ExecutionState, StoredChunk};
 use tracing::info;
 use utoipa::ToSchema;
 
+use crate::auth::By;
 use crate::error::{Kind, Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id};
 use crate::{Context, cursor, schema};
@@ -70,7 +72,9 @@ pub(crate) struct ResendOut {
 
 /// Send again to the failed or unknown
 ///
-/// They turn pending in place, so that the execution's counts go on adding up.
+/// They turn pending in place, so that the execution's counts go on adding up. Those of a paused execution wait for its
+/// resume. What a call brought along is not kept: an execution whose call names its recipients can't be sent again, and
+/// one of a call to an audience only until it has ended.
 #[utoipa::path(
     post, path = "/executions/{id}/resend", tag = "executions",
     params(("id" = schema::Id, Path)),
@@ -79,13 +83,14 @@ pub(crate) struct ResendOut {
         (status = 202, description = "They will be sent to again", body = ResendOut),
         (status = 400, description = "A field is not valid", body = ProblemSchema),
         (status = 404, description = "There is no such execution, or its recipients are no longer known", body = ProblemSchema),
-        (status = 409, description = "It is stopped or being stopped", body = ProblemSchema),
+        (status = 409, description = "It is stopped or being stopped, or was of a call", body = ProblemSchema),
     ),
     security(("bearer" = ["publisher"])),
 )]
 pub(crate) async fn resend_execution(
     State(context): State<Context>,
     Id(id): Id<ExecutionId>,
+    By(by): By,
     Body(body): Body<ResendIn>,
 ) -> Result<(StatusCode, Json<ResendOut>)> {
     if body.outcomes.is_empty() {
@@ -94,10 +99,16 @@ pub(crate) async fn resend_execution(
     let outcomes: Vec<Outcome> = body.outcomes.into_iter().map(Outcome::from).collect();
     let list = format!("resend of {id}");
     let from: Option<Position> = cursor::decode(&list, body.cursor.as_deref())?;
-    let head = running(&context, id, &outcomes).await?;
+    let head = open(&context, id, &outcomes).await?;
     let Some(head) = head else {
         return Ok((StatusCode::ACCEPTED, Json(ResendOut { reopened: 0, left: 0, next_cursor: None })));
     };
+    if from.is_none() {
+        let entry = HistoryEntry::new(Command::Resend.name(), &by, context.now())
+            .with_version(Some(head.version))
+            .with_execution(id);
+        context.store.campaigns.record(head.campaign, &entry).await?;
+    }
     let mut resent = ResendOut { reopened: 0, left: 0, next_cursor: None };
     let next = reopen_all(&context, &head, &outcomes, from.unwrap_or((0, None)), &mut resent).await?;
     resent.next_cursor = next.map(|next| cursor::encode(&list, next));
@@ -105,11 +116,15 @@ pub(crate) async fn resend_execution(
     Ok((StatusCode::ACCEPTED, Json(resent)))
 }
 
-/// The execution, running: taken up again if it was completed. `None` where nobody has such an outcome.
-async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Result<Option<Head>> {
+/// The execution, open: taken up again if it was completed. `None` where nobody has such an outcome.
+async fn open(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Result<Option<Head>> {
     let ledger = &context.store.ledger;
     for _ in 0..TRIES {
         let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
+        if let Some(why) = is_forgotten(&head) {
+            let problem = Problem::new(Kind::StateNotAllowed, why);
+            return Err(problem.with("execution_state", head.state.name()));
+        }
         let mut campaign = context.store.campaigns.get(head.campaign).await?;
         let is_stopped =
             matches!(head.state, ExecutionState::Stopping | ExecutionState::Stopped | ExecutionState::Missed);
@@ -125,17 +140,31 @@ async fn running(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Re
         if !any {
             return Ok(None);
         }
-        if head.state == ExecutionState::Running {
+        if ExecutionState::OPEN.contains(&head.state) {
             return Ok(Some(head));
         }
         campaign.status = status::after(campaign.status, Command::Resend).map_err(store::StoreError::from)?;
         campaign.open_executions += 1;
-        campaign.modified_at = context.now();
+        campaign.touch(context.now());
         if ledger.take_up(&head, &campaign).await? {
             return Ok(Some(Head { state: ExecutionState::Running, ..head }));
         }
     }
     Err(Problem::new(Kind::Conflict, "the execution kept changing: try again"))
+}
+
+/// Why an execution that a call started can't be sent again; `None` where it can, or no call did.
+fn is_forgotten(head: &Head) -> Option<&'static str> {
+    let has_ended = !ExecutionState::OPEN.contains(&head.state);
+    match head.request {
+        Some(_) if head.is_call() => {
+            Some("an execution whose call names its recipients can't be sent again: make another call")
+        }
+        Some(_) if has_ended => {
+            Some("what the call brought along is not kept past the execution's end: make another call")
+        }
+        _ => None,
+    }
 }
 
 /// Reopens chunks from a position on, as far as the time goes, and counts; where to go on.
@@ -185,7 +214,7 @@ async fn reopen(
         if let Some(members) = context.store.ledger.reopen(&chunk, outcomes, head).await? {
             return Ok((members, 0));
         }
-        if running(context, head.id, outcomes).await?.is_none() {
+        if open(context, head.id, outcomes).await?.is_none() {
             return Ok((0, 0));
         }
         context.store.platform.clock.sleep(Duration::from_millis(50)).await;

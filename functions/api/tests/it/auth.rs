@@ -19,7 +19,7 @@ fn operations() -> Vec<(Method, String, Value)> {
 }
 
 /// What may be read without a key, written out here: whatever is added to it must be added on purpose.
-const PUBLIC: [&str; 2] = ["/health", "/openapi.json"];
+const PUBLIC: [&str; 3] = ["/health", "/im/health", "/openapi.json"];
 /// What a viewer may POST, because it changes nothing.
 const READING: [&str; 3] = ["/count", "/validate", "/preview"];
 
@@ -79,6 +79,8 @@ async fn each_role_may_do_what_its_name_says() {
         (Method::POST, format!("/campaigns/{id}/stop"), publisher),
         (Method::POST, format!("/campaigns/{id}/proof"), publisher),
         (Method::POST, format!("/executions/{id}/resend"), publisher),
+        (Method::POST, format!("/executions/{id}/pause"), publisher),
+        (Method::POST, format!("/executions/{id}/resume"), publisher),
         (Method::POST, "/keys".to_owned(), admin),
         (Method::GET, "/keys".to_owned(), admin),
         (Method::DELETE, "/keys/x".to_owned(), admin),

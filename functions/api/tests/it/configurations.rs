@@ -1,3 +1,4 @@
+use campaign::model::Actor;
 use campaign::status::Command;
 use serde_json::json;
 
@@ -80,12 +81,16 @@ async fn a_configuration_in_use_stays() {
     let configuration = app.create("/configurations", &body).await;
     let body = json!({ "name": "c", "category": "marketing", "actions": [{ "channel": "email", "configuration_id": configuration }] });
     let campaign = app.create("/campaigns", &body).await;
-    app.store.campaigns.command(campaign.parse().unwrap(), Command::Activate, |_| Ok(())).await.unwrap();
+    app.store
+        .campaigns
+        .command(campaign.parse().unwrap(), Command::Activate, &Actor::envoi(), |_| Ok(()))
+        .await
+        .unwrap();
     let path = format!("/configurations/{configuration}");
     app.delete(&path).send().await.problem(409, "in_use");
     app.store
         .campaigns
-        .command(campaign.parse().unwrap(), Command::FailActivation, |_| Ok(()))
+        .command(campaign.parse().unwrap(), Command::FailActivation, &Actor::envoi(), |_| Ok(()))
         .await
         .unwrap();
     app.delete(&path).send().await.expect(204);

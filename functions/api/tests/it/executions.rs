@@ -3,14 +3,16 @@ use std::time::Duration;
 
 use campaign::chunk::CHUNK;
 use campaign::content::OnMissing;
+use campaign::model::Actor;
 use campaign::outcome::OnUnknown;
+use campaign::plan::{Lane, Plan};
 use campaign::report::Counts;
 use campaign::status::Command;
 use campaign::{Campaign, CampaignId, Category, Channel, Code, ExecutionId, Outcome, ProfileId};
 use serde_json::{Value, json};
 use store::ledger::{
-    Audience, Claim, CursorClaim, ExecutionSummary, Head, Next, Part, State, Tenancy, Waits, Worker,
-    execution_id,
+    Audience, Begins, Claim, CursorClaim, ExecutionSummary, Head, NewChunk, Next, Part, State, Tenancy,
+    Waits, Worker, execution_id,
 };
 use store::messages::{ChunkKey, FanOut};
 use store::tables;
@@ -18,18 +20,31 @@ use store::tables;
 use crate::app::TestApp;
 
 /// An execution of two actions over two shards, with the codes its members are to have.
-struct Run {
-    app: TestApp,
+pub(crate) struct Run {
+    pub(crate) app: TestApp,
     worker: Worker,
-    campaign: CampaignId,
-    head: Head,
+    pub(crate) campaign: CampaignId,
+    pub(crate) head: Head,
 }
 
 const SHARDS: u16 = 2;
 
 impl Run {
     /// Starts one, its audience fanned out to `members` a shard.
-    async fn start(members: usize) -> Self {
+    pub(crate) async fn start(members: usize) -> Self {
+        let run = Self::begin(None).await;
+        for shard in run.head.shards() {
+            run.fan_out(shard, members).await;
+        }
+        run
+    }
+
+    /// Starts one whose recipients get it by a plan, its audience not fanned out.
+    pub(crate) async fn planned(plan: Plan) -> Self {
+        Self::begin(Some(plan)).await
+    }
+
+    async fn begin(plan: Option<Plan>) -> Self {
         let app = TestApp::new().await;
         let list = app.create("/segments", &json!({ "name": "l", "kind": "list" })).await;
         let action = json!({ "channel": "email", "content": { "subject": "s", "body": { "html": "x" } } });
@@ -37,12 +52,11 @@ impl Run {
             json!({ "name": "c", "category": "marketing", "segment_id": list, "actions": [action, action] });
         let id: CampaignId = app.create("/campaigns", &body).await.parse().unwrap();
         let occurrence = app.store.platform.clock.now();
-        app.store.campaigns.command(id, Command::Activate, |_| Ok(())).await.unwrap();
+        app.store.campaigns.command(id, Command::Activate, &Actor::envoi(), |_| Ok(())).await.unwrap();
         let mut campaign = app
             .store
             .campaigns
-            .command(id, Command::BecomeLive, |campaign| {
-                campaign.live_version = campaign.draft_version.take();
+            .command(id, Command::BecomeLive, &Actor::envoi(), |campaign| {
                 campaign.next_occurrence = Some(occurrence);
                 Ok(())
             })
@@ -62,15 +76,17 @@ impl Run {
             on_unknown: OnUnknown::Hold,
             on_missing: OnMissing::Blank,
             started_at: occurrence,
+            plan,
             state: State::Running,
+            paused_at: None,
+            paused_for_ms: 0,
+            ended_at: None,
+            request: None,
+            call: None,
             revision: 1,
         };
-        assert!(app.store.ledger.start(&campaign, &head).await.unwrap());
-        let run = Self { app, worker: Worker::new(Tenancy::Shared), campaign: id, head };
-        for shard in run.head.shards() {
-            run.fan_out(shard, members).await;
-        }
-        run
+        assert!(app.store.ledger.start(&campaign, &head, Vec::new()).await.unwrap());
+        Self { app, worker: Worker::new(Tenancy::Shared), campaign: id, head }
     }
 
     async fn fan_out(&self, shard: FanOut, members: usize) {
@@ -79,15 +95,16 @@ impl Run {
         let CursorClaim::Claimed(mut cursor) = claimed else { panic!("the cursor is free") };
         let people: Vec<_> = (0..members).map(|n| person(shard.shard, n)).collect();
         let mut chunks = Vec::new();
-        for action in 0..2 {
-            for (number, people) in people.chunks(CHUNK).enumerate() {
-                let number = u32::try_from(number).unwrap();
-                chunks.push((self.chunk(shard.shard, action, number), people.to_vec()));
-                let stands = &mut cursor.actions[usize::from(action)];
-                stands.written += 1;
-                stands.enqueued += 1;
-                stands.members += people.len() as u64;
+        let stands = cursor.lanes.entry(Lane::AT_ONCE).or_default();
+        for (number, people) in people.chunks(CHUNK).enumerate() {
+            let number = u32::try_from(number).unwrap();
+            for action in 0..2 {
+                let key = self.chunk(shard.shard, action, number);
+                chunks.push(NewChunk { key, members: people.to_vec(), begins: Begins::AtOnce });
             }
+            stands.written += 1;
+            stands.enqueued += 1;
+            stands.members += people.len() as u64;
         }
         assert!(ledger.advance(&mut cursor, chunks, Vec::new()).await.unwrap());
         (cursor.read, cursor.done) = (true, true);
@@ -99,7 +116,7 @@ impl Run {
     }
 
     /// Gives every member of every chunk the code that `code` says.
-    async fn deliver(&self, code: impl Fn(ProfileId, u8) -> Code) {
+    pub(crate) async fn deliver(&self, code: impl Fn(ProfileId, u8) -> Code) {
         for shard in self.head.shards() {
             let (chunks, next) = self.app.store.ledger.chunks(shard, Part::Whole, None, 1000).await.unwrap();
             assert!(next.is_none());
@@ -136,7 +153,7 @@ impl Run {
     }
 
     /// What the sweep does when everybody has an outcome.
-    async fn complete(&self) {
+    pub(crate) async fn complete(&self) {
         let ledger = &self.app.store.ledger;
         let head = ledger.head(self.head.id).await.unwrap().unwrap();
         let tally = ledger.tally(&head).await.unwrap();
@@ -147,15 +164,15 @@ impl Run {
         assert!(ledger.end(&head, State::Completed, tally.counts(), Some(&campaign)).await.unwrap());
     }
 
-    async fn campaign(&self) -> Campaign {
+    pub(crate) async fn campaign(&self) -> Campaign {
         self.app.store.campaigns.get(self.campaign).await.unwrap()
     }
 
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/executions/{}", self.head.id)
     }
 
-    async fn get(&self) -> Value {
+    pub(crate) async fn get(&self) -> Value {
         self.app.get(&self.path()).send().await.expect(200)
     }
 
@@ -173,7 +190,7 @@ impl Run {
         }
     }
 
-    async fn resend(&self, outcomes: Value) -> Value {
+    pub(crate) async fn resend(&self, outcomes: Value) -> Value {
         self.app
             .post(&format!("{}/resend", self.path()))
             .json(&json!({ "outcomes": outcomes }))
@@ -363,7 +380,7 @@ async fn stopping_a_campaign_stops_its_executions() {
 #[tokio::test]
 async fn a_repeated_stop_turns_what_the_first_left() {
     let run = Run::start(60).await;
-    run.app.store.campaigns.command(run.campaign, Command::Stop, |_| Ok(())).await.unwrap();
+    run.app.store.campaigns.command(run.campaign, Command::Stop, &Actor::envoi(), |_| Ok(())).await.unwrap();
     assert_eq!(run.get().await["state"], "running");
     run.app.post(&format!("/campaigns/{}/stop", run.campaign)).send().await.expect(200);
     assert_eq!(run.get().await["state"], "stopping");
@@ -398,6 +415,7 @@ async fn a_missed_occurrence_is_listed() {
         occurrence,
         state: State::Missed,
         started_at: None,
+        paused_at: None,
         ended_at: Some(occurrence),
         counts: vec![Counts::default()],
     };

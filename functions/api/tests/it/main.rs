@@ -3,6 +3,8 @@
 
 mod app;
 mod auth;
+mod calls;
+mod campaign_list;
 mod campaigns;
 mod configurations;
 mod credentials;
@@ -10,9 +12,12 @@ mod executions;
 mod idempotency;
 mod import;
 mod jobs;
+mod life;
 mod openapi;
 mod outage;
+mod pauses;
 mod problems;
 mod profiles;
 mod schedules;
 mod segments;
+mod waves;

@@ -1,5 +1,6 @@
 //! When campaigns start and end, as the API takes and shows it.
 
+use campaign::model::Actor;
 use campaign::segment::SegmentKind;
 use campaign::status::Command;
 use campaign::{CampaignId, SegmentId};
@@ -121,17 +122,17 @@ async fn the_coming_occurrences_are_shown_in_both_zones_and_utc() {
         shown["items"],
         json!([
             {
-                "number": 1, "instant": "2027-03-13T07:30:00Z", "moved_from": null,
+                "number": 1, "instant": "2027-03-13T07:30:00Z", "moved_from": null, "recipient_time": null,
                 "campaign": { "local": "2027-03-13T02:30:00", "offset": "-05:00" },
                 "asked": { "local": "2027-03-13T13:00:00", "offset": "+05:30" },
             },
             {
-                "number": 2, "instant": "2027-03-14T07:30:00Z", "moved_from": "2027-03-14T02:30:00",
+                "number": 2, "instant": "2027-03-14T07:30:00Z", "moved_from": "2027-03-14T02:30:00", "recipient_time": null,
                 "campaign": { "local": "2027-03-14T03:30:00", "offset": "-04:00" },
                 "asked": { "local": "2027-03-14T13:00:00", "offset": "+05:30" },
             },
             {
-                "number": 3, "instant": "2027-03-15T06:30:00Z", "moved_from": null,
+                "number": 3, "instant": "2027-03-15T06:30:00Z", "moved_from": null, "recipient_time": null,
                 "campaign": { "local": "2027-03-15T02:30:00", "offset": "-04:00" },
                 "asked": { "local": "2027-03-15T12:00:00", "offset": "+05:30" },
             },
@@ -160,8 +161,8 @@ async fn a_live_campaign_s_occurrences_go_on_from_its_next_one() {
     app.post(&format!("{path}/activate")).send().await.expect(202);
     let id: CampaignId = path.strip_prefix("/campaigns/").unwrap().parse().unwrap();
     let next = "2026-11-28T08:00:00Z";
-    let live = app.store.campaigns.command(id, Command::BecomeScheduled, |campaign| {
-        campaign.live_version = campaign.draft_version.take();
+    let by = Actor::envoi();
+    let live = app.store.campaigns.command(id, Command::BecomeScheduled, &by, |campaign| {
         campaign.next_occurrence = Some(next.parse().unwrap());
         Ok(())
     });
@@ -257,7 +258,7 @@ async fn a_rate_that_is_too_slow_for_the_next_occurrence_is_a_warning() {
     });
     let configuration = app.create("/configurations", &sender).await;
     // 100,000 seconds are 27 hours.
-    for (frequency, expected) in [("daily", "occurrences_overlap"), ("weekly", "rate_slow")] {
+    for (frequency, expected) in [("daily", "rate_too_slow"), ("weekly", "rate_slow")] {
         let mut campaign = body(&recurring(&json!({ "frequency": frequency })), &Value::Null);
         campaign["segment_id"] = json!(segment.id);
         campaign["actions"][0]["configuration_id"] = json!(configuration);
@@ -277,15 +278,8 @@ async fn an_occurrence_that_was_missed_can_be_read() {
     let path = campaign(&app, &recurring(&json!({})), &Value::Null).await;
     app.post(&format!("{path}/activate")).send().await.expect(202);
     let id: CampaignId = path.strip_prefix("/campaigns/").unwrap().parse().unwrap();
-    let mut live = app
-        .store
-        .campaigns
-        .command(id, Command::BecomeScheduled, |campaign| {
-            campaign.live_version = campaign.draft_version.take();
-            Ok(())
-        })
-        .await
-        .unwrap();
+    let mut live =
+        app.store.campaigns.command(id, Command::BecomeScheduled, &Actor::envoi(), |_| Ok(())).await.unwrap();
     let occurrence = "2026-11-25T08:00:00Z".parse().unwrap();
     live.next_occurrence = Some("2026-11-26T08:00:00Z".parse().unwrap());
     let summary = ExecutionSummary {
@@ -295,6 +289,7 @@ async fn an_occurrence_that_was_missed_can_be_read() {
         occurrence,
         state: State::Missed,
         started_at: None,
+        paused_at: None,
         ended_at: Some("2026-11-25T09:00:00Z".parse().unwrap()),
         counts: Vec::new(),
     };

@@ -1,3 +1,4 @@
+use campaign::model::Actor;
 use campaign::status::Command;
 use serde_json::{Value, json};
 
@@ -166,12 +167,7 @@ async fn a_segment_in_use_stays() {
     let command = async |command| {
         app.store
             .campaigns
-            .command(campaign.parse().unwrap(), command, |campaign| {
-                if command == Command::BecomeScheduled {
-                    campaign.live_version = campaign.draft_version.take();
-                }
-                Ok(())
-            })
+            .command(campaign.parse().unwrap(), command, &Actor::envoi(), |_| Ok(()))
             .await
             .unwrap();
     };

@@ -7,7 +7,6 @@ use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::config::timeout::TimeoutConfig;
 use aws_sdk_sesv2::config::{Builder, SharedHttpClient, StalledStreamProtectionConfig};
 use aws_sdk_sesv2::{Client, Config};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use platform::Clock;
 
 /// How long a connection may take, TLS included.
@@ -33,7 +32,6 @@ struct Current {
 impl Connections {
     pub(super) fn new(config: Builder, clock: Arc<dyn Clock>) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
             // The caller's time is the limit; the SDK's own would take the rest of the window's time from a slow call.
             .disable_read_timeout()
             .disable_operation_timeout()
@@ -81,8 +79,5 @@ impl std::fmt::Debug for Connections {
 
 /// A client of its own, so that its connections can be left behind without those of other services.
 fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .pool_idle_timeout(Duration::from_millis(LONGEST_REST_MS.unsigned_abs()))
-        .build_https()
+    platform::aws::http_client(CONNECT_TIMEOUT, Duration::from_millis(LONGEST_REST_MS.unsigned_abs()))
 }

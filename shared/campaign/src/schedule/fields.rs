@@ -23,6 +23,7 @@
 //! | `time_zone` | an IANA zone; an alias is stored as its canonical name |
 //! | `end` | a date, a local time or an instant; what starts on that day or at that time still runs |
 //! | `occurrences` | instead of `end`: after how many it ends |
+//! | `recipient_time` | where it is meant in every recipient's own zone: `{"passed": "now", "next_day" or "exclude"}` |
 //!
 //! Within a [`Schedule`](super::Schedule) it stands beside `"kind": "recurring"`.
 
@@ -35,10 +36,20 @@ use thiserror::Error;
 use super::moment::{local_date, local_date_time, local_time};
 use super::pattern::LastDay;
 use super::recurrence::MAX_OCCURRENCES;
-use super::{Ends, Moment, MonthDays, Pattern, Recurrence, Weekdays, Zone};
+use super::{Ends, Moment, MonthDays, OwnTime, PassedHour, Pattern, Recurrence, Weekdays, Zone};
 
-const FIELDS: [&str; 9] =
-    ["frequency", "every", "weekdays", "days", "time", "start", "time_zone", "end", "occurrences"];
+const FIELDS: [&str; 10] = [
+    "frequency",
+    "every",
+    "weekdays",
+    "days",
+    "time",
+    "start",
+    "time_zone",
+    "end",
+    "occurrences",
+    "recipient_time",
+];
 
 const WEEKDAYS: [(&str, Weekday); 7] = [
     ("monday", Weekday::Monday),
@@ -88,7 +99,40 @@ impl Recurrence {
         let every = fields.whole("every", pattern.most_every().into())?.unwrap_or(1);
         let every = u16::try_from(every).unwrap_or(u16::MAX);
         let start = start.to_datetime(start_time.unwrap_or(Time::midnight()));
-        Self::new(pattern, every, start, time, zone, fields.ends()?)
+        let recipient_time = object.get("recipient_time").map(OwnTime::from_json).transpose()?.flatten();
+        let recurrence = Self::new(pattern, every, start, time, zone, fields.ends()?)?;
+        Ok(recurrence.in_recipient_time(recipient_time))
+    }
+}
+
+impl OwnTime {
+    /// Reads the field `recipient_time` of a schedule; `None` for `null`.
+    ///
+    /// # Errors
+    /// [`RecurrenceError`] names the field.
+    pub fn from_json(value: &Value) -> Result<Option<Self>> {
+        let wrong = || {
+            let message = "must be an object, such as {\"passed\": \"next_day\"}";
+            RecurrenceError::new("recipient_time", message)
+        };
+        if value.is_null() {
+            return Ok(None);
+        }
+        let object = value.as_object().ok_or_else(wrong)?;
+        if let Some(unknown) = object.keys().find(|name| *name != "passed") {
+            return Err(RecurrenceError::new(format!("recipient_time.{unknown}"), "is no field: passed"));
+        }
+        let passed = match object.get("passed").map(Value::as_str) {
+            None => PassedHour::default(),
+            Some(Some("now")) => PassedHour::Now,
+            Some(Some("next_day")) => PassedHour::NextDay,
+            Some(Some("exclude")) => PassedHour::Exclude,
+            Some(_) => {
+                let message = "must be now, next_day or exclude";
+                return Err(RecurrenceError::new("recipient_time.passed", message));
+            }
+        };
+        Ok(Some(Self { passed }))
     }
 }
 
@@ -235,6 +279,9 @@ impl Serialize for Recurrence {
             Ends::On(end) => map.serialize_entry("end", &end)?,
             Ends::After(occurrences) => map.serialize_entry("occurrences", &occurrences)?,
         }
+        if let Some(recipient_time) = self.recipient_time() {
+            map.serialize_entry("recipient_time", &recipient_time)?;
+        }
         map.end()
     }
 }
@@ -365,8 +412,17 @@ mod tests {
         assert_eq!(
             set("hour", json!(9)),
             "hour: is no field of a recurring schedule: frequency, every, weekdays, days, time, start, time_zone, \
-             end, occurrences"
+             end, occurrences, recipient_time"
         );
+        assert_eq!(
+            set("recipient_time", json!({ "passed": "later" })),
+            "recipient_time.passed: must be now, next_day or exclude"
+        );
+        assert_eq!(
+            set("recipient_time", json!({ "missed": "now" })),
+            "recipient_time.missed: is no field: passed"
+        );
+        assert!(set("recipient_time", json!(true)).starts_with("recipient_time: must be an object"));
         let both = error(|schedule| {
             schedule.insert("end".to_owned(), json!("2028-01-01"));
             schedule.insert("occurrences".to_owned(), json!(3));

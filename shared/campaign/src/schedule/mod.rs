@@ -32,7 +32,9 @@ use thiserror::Error;
 pub use self::fields::RecurrenceError;
 pub use self::moment::{CampaignEnd, Moment};
 pub use self::pattern::{LastDay, MonthDays, Pattern, Weekdays};
-pub use self::recipients::{PassedHour, RecipientStart, RecipientTime, Wave, ZoneSource};
+pub use self::recipients::{
+    OwnTime, PassedHour, PinnedTime, RecipientStart, RecipientTime, Wave, ZoneSource, earliest, latest,
+};
 pub use self::recurrence::{Ends, Occurrence, Recurrence};
 pub use self::zone::Zone;
 
@@ -49,6 +51,9 @@ pub enum Schedule {
         date_time: DateTime,
         /// An IANA zone, such as `Europe/Paris`. An alias is accepted and stored as its canonical name.
         time_zone: String,
+        /// Where the time is meant in every recipient's own zone: the campaign's zone is for those who have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recipient_time: Option<OwnTime>,
     },
     /// Again and again, at a local time in a zone.
     Recurring(Recurrence),
@@ -70,6 +75,9 @@ impl Schedule {
     /// schedule that began before rolls to its next occurrence; one at `activated` itself is not past. `None` where no
     /// occurrence is left.
     ///
+    /// In recipients' own time an occurrence starts with the earliest zone's hour. Where that has passed and the latest
+    /// zone's has not, the occurrence is not past either: it starts at the activation.
+    ///
     /// # Errors
     /// [`ScheduleError`], where the zone is unknown or the time out of range.
     pub fn first(
@@ -79,10 +87,15 @@ impl Schedule {
     ) -> Result<Option<Timestamp>, ScheduleError> {
         let first = match self {
             Self::AtActivation => activated,
-            Self::At { date_time, time_zone } => instant(*date_time, time_zone)?,
-            Self::Recurring(recurrence) => {
-                return Ok(recurrence.after(before(activated), closes).map(|first| first.instant));
-            }
+            Self::At { date_time, time_zone, recipient_time } => match recipient_time {
+                None => instant(*date_time, time_zone)?,
+                // The activation decides whose hour has passed, so it is kept as the start.
+                Some(_) => earliest(*date_time)?.max(activated),
+            },
+            Self::Recurring(recurrence) => match recurrence.under_way(activated) {
+                Some(_) => activated,
+                None => return Ok(self.following(before(activated), closes)),
+            },
         };
         Ok(Some(first).filter(|first| is_open(*first, closes)))
     }
@@ -108,15 +121,58 @@ impl Schedule {
     ) -> Result<Vec<Occurrence>, ScheduleError> {
         match self {
             Self::AtActivation => Ok(Vec::new()),
-            Self::At { date_time, time_zone } => {
+            Self::At { date_time, time_zone, recipient_time } => {
                 let zone = Zone::parse(time_zone)?;
-                let instant = zone.instant(*date_time)?;
-                let (planned, offset) = (*date_time, zone.offset(instant));
-                let only = Occurrence { number: 1, planned, local: zone.local(instant), offset, instant };
-                let comes = instant >= from && is_open(instant, closes);
+                let planned = *date_time;
+                let (instant, last) = match recipient_time {
+                    None => (zone.instant(planned)?, None),
+                    Some(_) => (earliest(planned)?.max(from), Some(latest(planned)?)),
+                };
+                let offset = zone.offset(instant);
+                let only =
+                    Occurrence { number: 1, planned, local: zone.local(instant), offset, instant, last };
+                let comes = last.unwrap_or(instant) >= from && is_open(instant, closes);
                 Ok(Some(only).filter(|_| comes).into_iter().take(most).collect())
             }
-            Self::Recurring(recurrence) => Ok(recurrence.coming(before(from), closes, most).collect()),
+            Self::Recurring(recurrence) => {
+                let begun = recurrence.under_way(from).filter(|_| is_open(from, closes));
+                let begun = begun.map(|occurrence| recurrence.from(occurrence, from));
+                let after = if begun.is_some() { from } else { before(from) };
+                Ok(begun.into_iter().chain(recurrence.coming(after, closes, most)).take(most).collect())
+            }
+        }
+    }
+
+    /// What an execution pins of a schedule in recipients' own time, of the occurrence at `occurrence`, where a zone
+    /// whose hour was before `activated` is one in which it has passed; `None` where the time is not theirs.
+    ///
+    /// # Errors
+    /// [`ScheduleError`], where the zone is unknown or the time out of range.
+    pub fn pin(
+        &self,
+        occurrence: Timestamp,
+        activated: Timestamp,
+        closes: Option<Timestamp>,
+    ) -> Result<Option<PinnedTime>, ScheduleError> {
+        let Some(OwnTime { passed }) = self.recipient_time() else { return Ok(None) };
+        let (local, time_zone, following) = match self {
+            Self::AtActivation => return Ok(None),
+            Self::At { date_time, time_zone, .. } => (*date_time, Zone::parse(time_zone)?, None),
+            Self::Recurring(recurrence) => {
+                let Some(at) = recurrence.at_or_before(occurrence) else { return Ok(None) };
+                let following = recurrence.after(occurrence, closes).map(|next| next.planned);
+                (at.planned, recurrence.zone().clone(), following)
+            }
+        };
+        Ok(Some(PinnedTime { local, time_zone, passed, activated, following }))
+    }
+
+    /// Where its times are meant in every recipient's own zone, what is done for those whose hour has passed.
+    pub const fn recipient_time(&self) -> Option<OwnTime> {
+        match self {
+            Self::AtActivation => None,
+            Self::At { recipient_time, .. } => *recipient_time,
+            Self::Recurring(recurrence) => recurrence.recipient_time(),
         }
     }
 
@@ -204,6 +260,93 @@ mod tests {
         assert!(serde_json::from_value::<Schedule>(unknown).is_err());
     }
 
+    fn daily_in_own_time() -> Schedule {
+        let mut daily = serde_json::to_value(daily()).unwrap();
+        daily["recipient_time"] = serde_json::json!({ "passed": "exclude" });
+        read(daily)
+    }
+
+    #[test]
+    fn an_occurrence_in_recipients_time_starts_with_the_earliest_zone_and_does_not_drift() {
+        let schedule = daily_in_own_time();
+        assert_eq!(read(serde_json::to_value(&schedule).unwrap()), schedule);
+        let coming = schedule.coming(utc("2027-01-01T00:00:00Z"), None, 5).unwrap();
+        let starts: Vec<_> = coming.iter().map(|next| next.instant).collect();
+        let kiritimati = Zone::parse("Pacific/Kiritimati").unwrap();
+        let nine: Vec<_> = (1..=3)
+            .map(|day| kiritimati.instant(format!("2027-03-0{day}T09:00").parse().unwrap()).unwrap())
+            .collect();
+        assert_eq!(starts, nine);
+        assert_eq!(coming[0].planned.to_string(), "2027-03-01T09:00:00");
+        // In Kolkata, the campaign's zone, it is half past midnight then.
+        assert_eq!(coming[0].local.to_string(), "2027-03-01T00:30:00");
+        assert_eq!(coming[0].last, Some(utc("2027-03-01T21:00:00Z")));
+        assert_eq!(schedule.first(utc("2027-01-01T00:00:00Z"), None), Ok(Some(nine[0])));
+        assert_eq!(schedule.following(nine[0], None), Some(nine[1]));
+        assert_eq!(schedule.following(nine[2], None), None);
+    }
+
+    #[test]
+    fn an_occurrence_that_is_under_way_round_the_world_is_not_past() {
+        let schedule = daily_in_own_time();
+        // It is nine in Berlin and still to be in New York; tomorrow has not begun anywhere.
+        let activated = utc("2027-03-01T08:00:00Z");
+        assert_eq!(schedule.first(activated, None), Ok(Some(activated)));
+        let pinned = schedule.pin(activated, activated, None).unwrap().unwrap();
+        assert_eq!(pinned.local.to_string(), "2027-03-01T09:00:00");
+        assert_eq!(pinned.following.unwrap().to_string(), "2027-03-02T09:00:00");
+        assert_eq!((pinned.passed, pinned.activated), (PassedHour::Exclude, activated));
+        assert_eq!(schedule.following(activated, None), Some(utc("2027-03-01T19:00:00Z")));
+        // Where two are under way, it is the later one.
+        let both = utc("2027-03-01T20:00:00Z");
+        assert_eq!(schedule.first(both, None), Ok(Some(both)));
+        let pinned = schedule.pin(both, both, None).unwrap().unwrap();
+        assert_eq!(pinned.local.to_string(), "2027-03-02T09:00:00");
+        // The last one is over when it is past in every zone.
+        let (last, over) = (utc("2027-03-03T21:00:00Z"), utc("2027-03-03T21:00:00.001Z"));
+        assert_eq!(schedule.first(last, None), Ok(Some(last)));
+        assert_eq!(schedule.first(over, None), Ok(None));
+        let coming = schedule.coming(activated, None, 2).unwrap();
+        let numbers: Vec<_> = coming.iter().map(|next| (next.number, next.instant)).collect();
+        assert_eq!(numbers, [(1, activated), (2, utc("2027-03-01T19:00:00Z"))]);
+    }
+
+    #[test]
+    fn once_in_recipients_time_is_the_activation_where_the_hour_has_passed_somewhere() {
+        let once = read(serde_json::json!({
+            "kind": "at", "date_time": "2027-07-14T09:00:00", "time_zone": "Europe/Paris", "recipient_time": {},
+        }));
+        assert_eq!(once.recipient_time(), Some(OwnTime { passed: PassedHour::NextDay }));
+        let first = utc("2027-07-13T19:00:00Z");
+        assert_eq!(once.first(utc("2027-07-01T00:00:00Z"), None), Ok(Some(first)));
+        let activated = utc("2027-07-14T09:00:00Z");
+        assert_eq!(once.first(activated, None), Ok(Some(activated)));
+        let pinned = once.pin(activated, activated, None).unwrap().unwrap();
+        assert_eq!((pinned.local.to_string(), pinned.following), ("2027-07-14T09:00:00".to_owned(), None));
+        let coming = once.coming(activated, None, 5).unwrap();
+        assert_eq!((coming.len(), coming[0].instant), (1, activated));
+        assert!(once.coming(utc("2027-07-14T21:00:01Z"), None, 5).unwrap().is_empty());
+        let plain = read(serde_json::json!({
+            "kind": "at", "date_time": "2027-07-14T09:00:00", "time_zone": "Europe/Paris",
+        }));
+        assert_eq!(plain.pin(activated, activated, None), Ok(None));
+    }
+
+    #[test]
+    fn a_day_that_ends_a_schedule_in_recipients_time_is_a_day_of_theirs() {
+        let mut daily = serde_json::to_value(daily_in_own_time()).unwrap();
+        daily.as_object_mut().unwrap().remove("occurrences");
+        daily["end"] = serde_json::json!("2027-03-02");
+        let daily = read(daily);
+        let coming = daily.coming(utc("2027-01-01T00:00:00Z"), None, 9).unwrap();
+        assert_eq!(coming.iter().map(|next| next.number).collect::<Vec<_>>(), [1, 2]);
+        // The third of March has begun somewhere, the second, the last, is not over everywhere.
+        let activated = utc("2027-03-02T20:00:00Z");
+        assert_eq!(daily.first(activated, None), Ok(Some(activated)));
+        let pinned = daily.pin(activated, activated, None).unwrap().unwrap();
+        assert_eq!((pinned.local.to_string(), pinned.following), ("2027-03-02T09:00:00".to_owned(), None));
+    }
+
     #[test]
     fn a_start_in_the_past_rolls_to_the_next_slot_and_one_right_now_is_taken() {
         let first = |activated: &str| daily().first(utc(activated), None).unwrap();
@@ -245,6 +388,7 @@ mod tests {
             assert_eq!(schedule.following(first, None), None);
         }
         let coming = once.coming(now, None, 5).unwrap();
+        assert_eq!(coming[0].last, None);
         let only: Vec<_> =
             coming.iter().map(|next| (next.number, next.local.to_string(), next.instant)).collect();
         assert_eq!(only, [(1, "2027-03-14T03:30:00".to_owned(), start)]);

@@ -24,12 +24,14 @@ pub enum ZoneSource {
 }
 
 /// What is done for a recipient in whose zone the hour has passed when the campaign is activated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PassedHour {
     /// They get it at once.
     Now,
-    /// They get it at that hour on the next day: their first day on which it is still to come.
+    /// They get it at that hour on the next day: their first day on which it is still to come. So everybody gets it, and
+    /// nobody at an hour that was not chosen.
+    #[default]
     NextDay,
     /// They don't get it.
     Exclude,
@@ -70,6 +72,83 @@ pub struct Wave {
     pub offset: Offset,
     /// The zones, by name.
     pub zones: Vec<Zone>,
+}
+
+/// That a schedule is meant in every recipient's own zone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnTime {
+    /// What is done where the hour has passed.
+    #[serde(default)]
+    pub passed: PassedHour,
+}
+
+/// How far the zones that are the earliest are ahead of UTC, since before any time a schedule may name.
+const EARLIEST: Offset = Offset::constant(14);
+/// How far the zones that are the latest are.
+const LATEST: Offset = Offset::constant(-12);
+
+/// The instant a local time is in the earliest zones, where an occurrence in recipients' time starts.
+///
+/// # Errors
+/// [`ScheduleError::OutOfRange`], at the ends of the calendar.
+pub fn earliest(local: DateTime) -> Result<Timestamp, ScheduleError> {
+    EARLIEST.to_timestamp(local).map_err(|_| ScheduleError::OutOfRange(local))
+}
+
+/// The instant a local time is in the latest zones, after which it is still to come in none.
+///
+/// # Errors
+/// [`ScheduleError::OutOfRange`], at the ends of the calendar.
+pub fn latest(local: DateTime) -> Result<Timestamp, ScheduleError> {
+    LATEST.to_timestamp(local).map_err(|_| ScheduleError::OutOfRange(local))
+}
+
+/// What clocks in the earliest zones show at an instant.
+pub(super) fn earliest_local(instant: Timestamp) -> DateTime {
+    EARLIEST.to_datetime(instant)
+}
+
+/// A local time in every recipient's own zone as an execution has pinned it at its start: whatever decides when a
+/// recipient gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedTime {
+    /// The local time.
+    pub local: DateTime,
+    /// The campaign's zone, for those whose own is not known.
+    pub time_zone: Zone,
+    /// What is done where the hour had passed.
+    pub passed: PassedHour,
+    /// Before when it had: the activation, or, where the start is later than that by more than the campaign's grace, so
+    /// long before the start.
+    pub activated: Timestamp,
+    /// The local time of the schedule's next occurrence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub following: Option<DateTime>,
+}
+
+impl PinnedTime {
+    /// When a recipient whose profile has this `time_zone` gets it, and in whose zone that was computed.
+    pub fn start_for(&self, profile: Option<&str>) -> (RecipientStart, ZoneSource) {
+        let time = self.time();
+        let (zone, source) = time.zone_of(profile);
+        (time.start_in(&zone, self.activated, self.passed, self.following), source)
+    }
+
+    /// The instants at which any recipient may get it, in order, in milliseconds since the Unix epoch.
+    pub fn releases_ms(&self) -> Vec<i64> {
+        let time = self.time();
+        let mut starts = time.starts(self.activated, self.passed, self.following);
+        let own = time.start_in(&self.time_zone, self.activated, self.passed, self.following);
+        starts.extend(own.instant());
+        let mut releases: Vec<_> = starts.into_iter().map(Timestamp::as_millisecond).collect();
+        releases.dedup();
+        releases
+    }
+
+    fn time(&self) -> RecipientTime {
+        RecipientTime { local: self.local, campaign_zone: self.time_zone.clone() }
+    }
 }
 
 /// A local time that is meant in every recipient's own zone.
@@ -308,6 +387,47 @@ mod tests {
         assert_eq!(starts(PassedHour::NextDay), both);
         let early = utc("2027-01-01T00:00:00Z");
         assert_eq!(nine.starts(early, PassedHour::Exclude, None).into_iter().collect::<Vec<_>>(), waves);
+    }
+
+    #[test]
+    fn no_zone_is_earlier_than_the_earliest_or_later_than_the_latest() {
+        for year in 1970..=2060 {
+            for day in ["01-01", "03-28", "06-30", "10-25", "12-31"] {
+                let nine = nine_on(&format!("{year}-{day}"));
+                let (first, last) = (earliest(nine.local()).unwrap(), latest(nine.local()).unwrap());
+                for wave in nine.waves() {
+                    // A zone that skips the whole day has it a day later than it would have.
+                    let skips = wave.offset.seconds() < LATEST.seconds() || wave.instant > last;
+                    assert!(first <= wave.instant, "{year}-{day}: {:?}", wave.zones);
+                    assert!(!skips, "{year}-{day}: {:?}", wave.zones);
+                }
+            }
+        }
+        let kiritimati = zone("Pacific/Kiritimati");
+        let nine = nine_on("2027-07-14");
+        assert_eq!(earliest(nine.local()), Ok(nine.instant_in(&kiritimati)));
+    }
+
+    #[test]
+    fn what_is_pinned_says_when_somebody_gets_it() {
+        let pinned = PinnedTime {
+            local: "2027-07-14T09:00".parse().unwrap(),
+            time_zone: zone("Europe/Paris"),
+            passed: PassedHour::Exclude,
+            activated: utc("2027-07-14T09:00:00Z"),
+            following: None,
+        };
+        let new_york = pinned.start_for(Some("America/New_York"));
+        let on_time = RecipientStart::OnTime(utc("2027-07-14T13:00:00Z"));
+        assert_eq!(new_york, (on_time, ZoneSource::Profile));
+        assert_eq!(pinned.start_for(Some("Mars")), (RecipientStart::Excluded, ZoneSource::Invalid));
+        assert_eq!(pinned.start_for(None), (RecipientStart::Excluded, ZoneSource::Missing));
+        let now = PinnedTime { passed: PassedHour::Now, ..pinned };
+        let releases = now.releases_ms();
+        assert!(releases.is_sorted() && (10..50).contains(&releases.len()), "{releases:?}");
+        assert_eq!(releases[0], now.activated.as_millisecond());
+        let read: PinnedTime = serde_json::from_value(serde_json::to_value(&now).unwrap()).unwrap();
+        assert_eq!(read, now);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
 use super::pattern::Dates;
-use super::{Moment, Pattern, RecurrenceError, Zone};
+use super::{Moment, OwnTime, Pattern, RecurrenceError, Zone, recipients};
 
 /// The years a start may lie in: past ones for campaigns that go on, future ones with room for what follows.
 const START_YEARS: std::ops::RangeInclusive<i16> = 1970..=9000;
@@ -29,6 +29,7 @@ pub struct Recurrence {
     time: Time,
     zone: Zone,
     ends: Ends,
+    recipient_time: Option<OwnTime>,
     dates: Dates,
 }
 
@@ -55,8 +56,10 @@ pub struct Occurrence {
     pub local: DateTime,
     /// How far they are ahead of UTC then.
     pub offset: Offset,
-    /// When it starts.
+    /// When it starts: in recipients' own time, in the earliest zone.
     pub instant: Timestamp,
+    /// In recipients' own time, when it is the local time in the latest zone.
+    pub last: Option<Timestamp>,
 }
 
 impl Recurrence {
@@ -85,7 +88,7 @@ impl Recurrence {
         let dates = from
             .and_then(|from| Dates::new(pattern, every, from))
             .ok_or_else(|| RecurrenceError::new("start", "has nothing after it"))?;
-        let recurrence = Self { pattern, every, start, time, zone, ends, dates };
+        let recurrence = Self { pattern, every, start, time, zone, ends, recipient_time: None, dates };
         match ends {
             Ends::After(occurrences) if !(1..=MAX_OCCURRENCES).contains(&occurrences) => {
                 let message = format!("must be a whole number from 1 to {MAX_OCCURRENCES}");
@@ -97,6 +100,17 @@ impl Recurrence {
             }
             _ => Ok(recurrence),
         }
+    }
+
+    /// The same, meant in every recipient's own zone where `recipient_time` says so.
+    #[must_use]
+    pub fn in_recipient_time(self, recipient_time: Option<OwnTime>) -> Self {
+        Self { recipient_time, ..self }
+    }
+
+    /// Where it is meant in every recipient's own zone, what is done for those whose hour has passed.
+    pub const fn recipient_time(&self) -> Option<OwnTime> {
+        self.recipient_time
     }
 
     /// What it repeats by.
@@ -140,19 +154,56 @@ impl Recurrence {
     /// Where a zone leaves out a whole day (Apia, 2011-12-30), that day's occurrence and the next day's are at the same
     /// instant: this names the former, and goes on after both.
     pub fn after(&self, instant: Timestamp, closes: Option<Timestamp>) -> Option<Occurrence> {
+        let next = self.next(instant)?;
+        (self.has(&next) && closes.is_none_or(|closes| next.instant < closes)).then_some(next)
+    }
+
+    /// The latest occurrence that starts at `instant` or before it; `None` where there is none, or the schedule has ended
+    /// long before.
+    pub fn at_or_before(&self, instant: Timestamp) -> Option<Occurrence> {
+        let before = self.next(instant)?.number - 1;
+        let latest = match self.ends {
+            Ends::After(occurrences) => before.min(occurrences.into()),
+            Ends::On(_) | Ends::Never => before,
+        };
+        // Those beyond the end that have started, had it none: two at the most lie within the hours of one.
+        (latest.saturating_sub(2)..=latest)
+            .rev()
+            .filter(|number| *number > 0)
+            .find_map(|number| self.nth(number))
+    }
+
+    /// In recipients' own time, the latest occurrence that has started before `instant` in the earliest zone and is
+    /// still to come, or just has come, in the latest. `None` where there is none, or the time is not theirs.
+    pub fn under_way(&self, instant: Timestamp) -> Option<Occurrence> {
+        self.recipient_time?;
+        let latest = self.at_or_before(instant)?;
+        (latest.instant < instant && latest.last.is_some_and(|last| last >= instant)).then_some(latest)
+    }
+
+    /// The occurrence, starting at another instant.
+    pub(super) fn from(&self, occurrence: Occurrence, instant: Timestamp) -> Occurrence {
+        let offset = self.zone.offset(instant);
+        Occurrence { local: offset.to_datetime(instant), offset, instant, ..occurrence }
+    }
+
+    /// The first occurrence that starts after `instant`, had the schedule no end.
+    fn next(&self, instant: Timestamp) -> Option<Occurrence> {
         // What is planned two days before starts before this day, whatever the clock does: no zone has ever moved
         // its clock by more than a day. So a few steps from there lead past the instant.
-        let today = self.zone.local(instant).date();
+        let today = match self.recipient_time {
+            None => self.zone.local(instant).date(),
+            Some(_) => recipients::earliest_local(instant).date(),
+        };
         let yesterday = today.yesterday().unwrap_or(Date::MIN);
         let mut number = self.dates.before(yesterday) + 1;
-        let next = loop {
+        loop {
             let occurrence = self.at(number)?;
             if occurrence.instant > instant {
-                break occurrence;
+                return Some(occurrence);
             }
             number += 1;
-        };
-        (self.has(&next) && closes.is_none_or(|closes| next.instant < closes)).then_some(next)
+        }
     }
 
     /// The coming occurrences after `instant`, at most `most` of them, as [`after`](Self::after) gives one after the
@@ -170,9 +221,12 @@ impl Recurrence {
     /// The occurrence of this number, had the schedule no end.
     fn at(&self, number: u64) -> Option<Occurrence> {
         let planned = self.dates.date(number)?.to_datetime(self.time);
-        let instant = self.zone.instant(planned).ok()?;
+        let (instant, last) = match self.recipient_time {
+            None => (self.zone.instant(planned).ok()?, None),
+            Some(_) => (recipients::earliest(planned).ok()?, Some(recipients::latest(planned).ok()?)),
+        };
         let offset = self.zone.offset(instant);
-        Some(Occurrence { number, planned, local: offset.to_datetime(instant), offset, instant })
+        Some(Occurrence { number, planned, local: offset.to_datetime(instant), offset, instant, last })
     }
 
     /// Whether the schedule has not ended before it.
@@ -180,8 +234,15 @@ impl Recurrence {
         match self.ends {
             Ends::Never => true,
             Ends::After(occurrences) => occurrence.number <= occurrences.into(),
-            // An end past the calendar is never reached.
-            Ends::On(end) => end.includes(occurrence.instant, &self.zone).unwrap_or(true),
+            // An end past the calendar is never reached. In recipients' own time, an end is one of the campaign's zone,
+            // and so is the local time that is held against it.
+            Ends::On(end) => {
+                let instant = match self.recipient_time {
+                    None => Some(occurrence.instant),
+                    Some(_) => self.zone.instant(occurrence.planned).ok(),
+                };
+                instant.is_none_or(|instant| end.includes(instant, &self.zone).unwrap_or(true))
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::error::ContentError;
 use crate::template::lex::{self, Tag};
 
 /// A body ready for the template compiler.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Prepared {
     /// The HTML template.
     pub(crate) html: String,

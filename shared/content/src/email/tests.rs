@@ -1,31 +1,22 @@
+use campaign::content::{EmailBody, EmailContent};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::{CompileOptions, lower};
 
 fn email(subject: &str, html: &str) -> EmailContent {
     EmailContent { subject: subject.into(), body: EmailBody::Html(html.into()), ..EmailContent::default() }
 }
 
+fn lowered(content: &EmailContent) -> LoweredEmail {
+    lower(content, &CompileOptions::default()).unwrap_or_else(|errors| panic!("{errors:?}")).email
+}
+
+/// By the way that a version takes: lowered, stored, read, compiled.
 fn compile(content: &EmailContent) -> EmailTemplate {
-    EmailTemplate::compile(content, &CompileOptions::default()).unwrap_or_else(|errors| panic!("{errors:?}"))
-}
-
-fn codes(content: &EmailContent) -> Vec<(&'static str, &'static str)> {
-    let errors = EmailTemplate::compile(content, &CompileOptions::default()).expect_err("must not compile");
-    errors.into_iter().map(|error| (error.code, error.field)).collect()
-}
-
-/// Row C1.
-#[test]
-fn an_email_without_a_body_or_a_subject_is_refused() {
-    for blank in ["", "   ", "\n\t"] {
-        assert_eq!(codes(&email("Hello", blank)), [("empty_body", "body.html")]);
-        assert_eq!(codes(&email(blank, "<p>x</p>"))[0], ("empty_subject", "subject"));
-        let mut blank_text = email("Hello", blank);
-        blank_text.text = Some(blank.into());
-        assert_eq!(codes(&blank_text), [("empty_body", "body.html")]);
-    }
+    let stored = serde_json::to_vec(&lowered(content)).expect("JSON");
+    EmailTemplate::from_lowered(&serde_json::from_slice(&stored).expect("JSON")).expect("compiles")
 }
 
 #[test]
@@ -95,84 +86,6 @@ fn buffers_can_be_used_again() {
     }
 }
 
-/// Rows C11 and C13.
-#[test]
-fn a_preview_can_list_what_is_undefined() {
-    let mut content = email(
-        "{{profile.a}} {{context.b}}",
-        "{{#each profile.orders}}{{id}}{{sum}}{{/each}}{{#if profile.a}}{{profile.c.d}}{{/if}}",
-    );
-    content.preheader = Some("{{profile.p}}".into());
-    let template = compile(&content);
-    let all: Vec<_> =
-        template.variables().iter().map(|variable| (variable.field, variable.path.as_str())).collect();
-    assert_eq!(
-        all,
-        [
-            ("subject", "profile.a"),
-            ("subject", "context.b"),
-            ("preheader", "profile.p"),
-            ("body.html", "profile.orders"),
-            ("body.html", "profile.orders[].id"),
-            ("body.html", "profile.orders[].sum"),
-            ("body.html", "profile.a"),
-            ("body.html", "profile.c.d"),
-        ]
-    );
-    let profile = json!({"a": 1, "p": null, "orders": [{"id": 1, "sum": 2}, {"id": 3}]});
-    let undefined = template.undefined_in(&profile, &json!({"b": ""}));
-    let undefined: Vec<_> = undefined.into_iter().map(|variable| variable.path.as_str()).collect();
-    assert_eq!(undefined, ["profile.p", "profile.orders[].sum", "profile.c.d"]);
-}
-
-#[test]
-fn errors_of_all_fields_come_together_with_their_places() {
-    let content = EmailContent {
-        subject: "{{oops}}".into(),
-        preheader: Some("{{> partial}}".into()),
-        from_name: Some("a\r\nBcc: x@y.z".into()),
-        reply_to: None,
-        body: EmailBody::Html("<p>\n  {{shout profile.x}}</p>".into()),
-        text: Some("{{#if profile.x}}".into()),
-    };
-    let errors = EmailTemplate::compile(&content, &CompileOptions::default()).expect_err("wrong");
-    let all: Vec<_> =
-        errors.iter().map(|error| (error.code, error.field, error.line, error.column)).collect();
-    assert_eq!(
-        all,
-        [
-            ("unknown_variable", "subject", Some(1), Some(1)),
-            ("control_character", "from_name", None, None),
-            ("unsupported_syntax", "preheader", Some(1), Some(1)),
-            ("syntax", "text", Some(1), Some(1)),
-            ("unknown_helper", "body.html", Some(2), Some(3)),
-        ]
-    );
-    assert_eq!(errors[4].to_string(), "body.html (line 2, column 3): there is no helper \"shout\"");
-}
-
-#[test]
-fn what_would_overflow_a_stack_is_refused_before_it_is_parsed() {
-    let deep = email("s", &"{{#if profile.a}}".repeat(10_000));
-    assert_eq!(codes(&deep), [("too_deep", "body.html")]);
-    assert_eq!(codes(&email("s", &"<b>".repeat(50_000))), [("too_deep", "body.html")]);
-    assert_eq!(codes(&email("s", &"x".repeat(256 * 1024 + 1))), [("too_large", "body.html")]);
-    assert_eq!(codes(&email("s", "{{> me}}")), [("unsupported_syntax", "body.html")]);
-    let mjml = EmailContent {
-        subject: "s".into(),
-        body: EmailBody::Mjml(format!("<mjml><mj-body>{}", "<mj-wrapper>".repeat(10_000))),
-        ..EmailContent::default()
-    };
-    assert_eq!(codes(&mjml), [("too_deep", "body.mjml")]);
-}
-
-#[test]
-fn a_block_across_the_document_s_frame_is_refused() {
-    let across =
-        email("s", "<html><head>{{#if profile.a}}<title>x</title></head><body><p>y</p>{{/if}}</body></html>");
-    assert_eq!(codes(&across), [("misplaced_tag", "body.html")]);
-}
-
 #[test]
 fn branches_not_taken_leave_no_holes_in_the_text() {
     let template = compile(&email(
@@ -183,6 +96,25 @@ fn branches_not_taken_leave_no_holes_in_the_text() {
         |profile: &Value| template.render(profile, &json!({}), OnMissing::Blank).expect("renders").text;
     assert_eq!(text(&json!({})), "A\n\nD");
     assert_eq!(text(&json!({"x": 1, "y": "Y", "z": 1})), "A\n\nB\n\nY\n\nC\n\nD\n\nY");
+}
+
+#[test]
+fn what_was_not_made_by_lowering_is_refused() {
+    let good = lowered(&email("s", "<p>x</p>"));
+    let later = LoweredEmail { format: EMAIL_FORMAT + 1, ..good.clone() };
+    assert_eq!(EmailTemplate::from_lowered(&later).expect_err("later"), LoweredError::Format(2));
+    for (html, code) in [
+        ("{{#if profile.a}}", "syntax"),
+        ("{{shout profile.a}}", "unknown_helper"),
+        (&"{{#if profile.a}}".repeat(10_000), "too_deep"),
+    ] {
+        let damaged = LoweredEmail { html: html.to_owned(), ..good.clone() };
+        let refused = EmailTemplate::from_lowered(&damaged).expect_err("damaged");
+        assert!(
+            matches!(&refused, LoweredError::Template(error) if (error.code, error.field) == (code, "html")),
+            "{refused:?}"
+        );
+    }
 }
 
 proptest! {
@@ -197,7 +129,8 @@ proptest! {
         let source = pieces.concat();
         for body in [EmailBody::Html(source.clone()), EmailBody::Mjml(source)] {
             let content = EmailContent { subject: "s".into(), body, preheader: Some("p".into()), ..EmailContent::default() };
-            if let Ok(template) = EmailTemplate::compile(&content, &CompileOptions::default()) {
+            if let Ok(lowered) = lower(&content, &CompileOptions::default()) {
+                let template = EmailTemplate::from_lowered(&lowered.email).expect("lowering checks what it makes");
                 template.render(&json!({"a": "A", "l": ["B", "C"]}), &json!({}), OnMissing::Skip).expect("all there");
             }
         }

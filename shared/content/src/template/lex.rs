@@ -32,6 +32,7 @@ pub(crate) enum TagKind {
 
 impl TagKind {
     /// Whether the tag is part of a block.
+    #[cfg(feature = "lower")]
     pub(crate) fn is_block(self) -> bool {
         matches!(self, Self::Open | Self::Else | Self::ElseChain | Self::Close)
     }
@@ -243,6 +244,7 @@ fn continues_symbol(rest: &str) -> bool {
 
 /// `source` with the entities inside its tags decoded, and each such tag filled up with spaces to its old length, so
 /// that every offset stays what it was. Editors write `{{default x &quot;y&quot;}}`, and in an attribute must.
+#[cfg(feature = "lower")]
 pub(crate) fn decode_entities(source: &str) -> String {
     let mut decoded = String::with_capacity(source.len());
     let mut rest = source;

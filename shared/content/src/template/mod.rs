@@ -4,6 +4,8 @@
 //! missing value inside a helper's argument from a present one. Ours resolves scopes, helpers and their arity once, at
 //! compile time, and borrows profile and context, so that rendering costs little more than copying the text.
 
+#[cfg(feature = "lower")]
+mod defined;
 mod escape;
 mod eval;
 mod helpers;
@@ -28,7 +30,24 @@ use crate::position::line_column;
 pub(crate) struct Compiled {
     pub(crate) program: Program,
     /// Paths from the root, for example `profile.orders[].id`, each once, in order of first mention.
+    #[cfg_attr(not(feature = "lower"), expect(dead_code, reason = "only who wrote the content asks"))]
     pub(crate) variables: Vec<String>,
+}
+
+/// How deep blocks may nest, the links of an `else if` chain counted: the parser recurses.
+pub(crate) const MAX_NESTING: usize = 64;
+
+/// Compiles one field of which nothing has been checked. Gives the first thing that is wrong.
+pub(crate) fn compile_checked(
+    source: &str,
+    field: &'static str,
+    escaping: Escaping,
+) -> Result<Program, ContentError> {
+    lex::tags(source, MAX_NESTING).map_err(|refused| refused.in_field(field, source))?;
+    compile(source, field, escaping).map(|compiled| compiled.program).map_err(|errors| {
+        let unknown = || ContentError::new("syntax", field, "the template is not valid");
+        errors.into_iter().next().unwrap_or_else(unknown)
+    })
 }
 
 /// Compiles one field. The caller has run [`lex::tags`] over it.
@@ -42,8 +61,9 @@ pub(crate) fn compile(
 }
 
 /// Whether the path (without its root) leads to a value.
+#[cfg(feature = "lower")]
 pub(crate) fn is_defined(root: &Value, path: &str) -> bool {
-    path::is_defined(root, path)
+    defined::is_defined(root, path)
 }
 
 impl Program {

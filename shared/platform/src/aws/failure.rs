@@ -11,6 +11,7 @@ pub(super) const DYNAMODB: &str = "DynamoDB";
 /// What SQS is called in messages.
 pub(super) const SQS: &str = "SQS";
 /// What EventBridge Scheduler is called in messages.
+#[cfg(feature = "schedules")]
 pub(super) const SCHEDULER: &str = "EventBridge Scheduler";
 
 /// The port's error for a call that failed. What the service calls invalid, it will call invalid again; everything else

@@ -26,10 +26,12 @@ mod batches;
 mod blob;
 mod expression;
 mod failure;
+mod http;
 mod item;
 mod names;
 mod pages;
 mod queue;
+#[cfg(feature = "schedules")]
 mod scheduler;
 mod sweep_only;
 mod table;
@@ -45,11 +47,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 pub use self::blob::S3;
+pub use self::http::http_client;
 pub use self::names::{Names, Schedules};
 use self::sweep_only::SweepOnly;
 pub use self::vault::KmsVault;
@@ -59,6 +59,9 @@ use crate::{Clock, Platform, PlatformError, Scheduler, SystemClock};
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a connection may be at rest and be used again. What was closed meanwhile at the other end is noticed, and the
+/// call repeated.
+const CONNECTION_REST: Duration = Duration::from_secs(90);
 /// How often a call is repeated that the service was too busy for.
 const ATTEMPTS: u32 = 10;
 /// The longest first pause between two attempts; each next may be twice as long.
@@ -76,6 +79,7 @@ pub struct Aws {
 struct Inner {
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
+    #[cfg(feature = "schedules")]
     scheduler: aws_sdk_scheduler::Client,
     names: Names,
     clock: Arc<dyn Clock>,
@@ -88,17 +92,13 @@ struct Inner {
 /// set, `AWS_ENDPOINT_URL`: what Lambda gives a function. Profiles, instance metadata and web identities, which the SDK
 /// would look for besides, make every function a tenth larger and slower to start.
 pub async fn sdk_config() -> SdkConfig {
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new().region().await)
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .retry_config(RetryConfig::standard())
-        .http_client(http)
+        .http_client(http_client(CONNECT_TIMEOUT, CONNECTION_REST))
         .timeout_config(timeouts);
     config.set_endpoint_url(endpoint("AWS_ENDPOINT_URL"));
     config.build()
@@ -133,6 +133,7 @@ impl Aws {
             inner: Arc::new(Inner {
                 dynamodb: aws_sdk_dynamodb::Client::new(config),
                 sqs: aws_sdk_sqs::Client::new(config),
+                #[cfg(feature = "schedules")]
                 scheduler: aws_sdk_scheduler::Client::new(config),
                 names,
                 clock,
@@ -140,11 +141,13 @@ impl Aws {
         }
     }
 
-    /// All ports of this engine, and its clock. Where no schedule group is named, what is far off is left to the sweep.
+    /// All ports of this engine, and its clock. Where no schedule group is named, or the build is without the feature
+    /// `schedules`, what is far off is left to the sweep.
     pub fn platform(&self) -> Platform {
         let scheduler: Arc<dyn Scheduler> = match self.inner.names.has_schedules() {
+            #[cfg(feature = "schedules")]
             true => Arc::new(self.clone()),
-            false => Arc::new(SweepOnly(self.clone())),
+            _ => Arc::new(SweepOnly(self.clone())),
         };
         Platform {
             table: Arc::new(self.clone()),

@@ -130,6 +130,7 @@ impl Names {
     }
 
     /// Where wake-ups are kept.
+    #[cfg(any(feature = "schedules", test))]
     pub(super) fn wake_ups(&self) -> Result<&Schedules, PlatformError> {
         self.schedules.as_ref().ok_or_else(|| missing(GROUP))
     }

@@ -70,6 +70,7 @@ impl Table for Aws {
     }
 
     /// As DynamoDB counted it last, some six hours ago at most.
+    #[cfg(feature = "estimates")]
     async fn estimate(&self, table: TableName) -> Result<u64, PlatformError> {
         let described = self
             .inner
@@ -81,6 +82,11 @@ impl Table for Aws {
             .map_err(|error| failure(DYNAMODB, error))?;
         let items = described.table.and_then(|table| table.item_count).unwrap_or(0);
         Ok(u64::try_from(items).unwrap_or(0))
+    }
+
+    #[cfg(not(feature = "estimates"))]
+    async fn estimate(&self, _: TableName) -> Result<u64, PlatformError> {
+        Err(PlatformError::Invalid("this program is built without estimates".to_owned()))
     }
 
     async fn query_due(

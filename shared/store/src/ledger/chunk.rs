@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use campaign::Outcome;
 use campaign::chunk::Members;
+use campaign::plan::{Lane, NUMBERS};
+use campaign::{Code, Outcome, ProfileId};
 use platform::{
     Change, Condition, Consistency, Item, Key, Message, PlatformError, Query, Range as Keys, TransactError,
     Updated, Write,
 };
 
+use super::counters::Books;
 use super::cursor::Cursor;
 use super::lease::{self, Worker};
-use super::{Head, Ledger, counters};
+use super::{Head, Ledger, call, counters};
 use crate::StoreError;
 use crate::error::refused;
 use crate::messages::{ChunkKey, FanOut};
@@ -46,7 +48,7 @@ const DEATHS: usize = 2;
 pub struct Bookkeeping {
     /// How often the provider would not take some of it yet, throttling aside.
     pub tries: u32,
-    /// When the provider first would not take some of it.
+    /// When the provider first would not take some of it, by a clock that stands still while the execution is paused.
     pub first_try_ms: Option<i64>,
     /// How often it was claimed since it last came forward.
     pub stuck: u32,
@@ -81,6 +83,8 @@ pub struct ClaimedChunk {
     suspect: Option<(usize, usize)>,
     /// When the lease ends, in milliseconds since the Unix epoch.
     pub lease_until_ms: i64,
+    /// Where its codes are counted.
+    pub books: Books,
     attempt: i64,
     revision: i64,
 }
@@ -122,7 +126,8 @@ pub enum Next {
     Continue,
     /// It waits in the ledger until this instant.
     Park(i64),
-    /// It waits in the ledger for its turn at the configuration's rate.
+    /// It waits in the ledger for its turn at the configuration's rate, which comes no sooner than the resume of an
+    /// execution that is paused.
     AwaitRate,
 }
 
@@ -131,12 +136,16 @@ pub enum Next {
 pub enum Part {
     /// All of them.
     Whole,
-    /// Those of one action, from a number on.
-    Action {
+    /// Those of one lane of an action, from its n-th on until before another.
+    Lane {
         /// The action.
         action: u8,
-        /// The first number.
+        /// The lane.
+        lane: Lane,
+        /// The first.
         from: u32,
+        /// The one behind the last.
+        until: u32,
     },
 }
 
@@ -160,11 +169,64 @@ pub struct StoredChunk {
     hour: Option<i64>,
 }
 
-/// The first write of a chunk.
-pub(super) fn first(chunk: &ChunkKey, members: &Members, expires: i64) -> Write {
-    let mut item = Item::new(key(chunk)).with(MEMBERS, members.pack()).with(REVISION, 0).with(ATTEMPT, 0);
-    item.expires = Some(expires);
-    Write::put(LEDGER, item).when(Condition::NotExists)
+/// A chunk to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChunk {
+    /// Which.
+    pub key: ChunkKey,
+    /// Its members.
+    pub members: Vec<ProfileId>,
+    /// What becomes of it.
+    pub begins: Begins,
+}
+
+/// What becomes of a chunk that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begins {
+    /// It is delivered as soon as its message comes.
+    AtOnce,
+    /// It waits until this instant, in milliseconds since the Unix epoch.
+    At(i64),
+    /// It is not delivered: everybody in it has this outcome.
+    Closed(Code),
+}
+
+/// The first writes of chunks, and what the counters are to be told of those that are closed.
+pub(super) fn first_writes(chunks: Vec<NewChunk>, now_seconds: i64) -> Vec<Write> {
+    let hour = now_seconds / 3600;
+    let mut writes = Vec::with_capacity(chunks.len());
+    let mut closed: BTreeMap<u8, (ChunkKey, BTreeMap<Code, i64>, i64)> = BTreeMap::new();
+    for NewChunk { key: chunk, members, begins } in chunks {
+        let mut members = Members::new(members);
+        let mut item = Item::new(key(&chunk)).with(REVISION, 0).with(ATTEMPT, 0);
+        let mut from_seconds = now_seconds;
+        match begins {
+            Begins::AtOnce => {}
+            Begins::At(at_ms) => {
+                item = item.with(NOT_BEFORE, at_ms);
+                from_seconds = from_seconds.max(at_ms / 1000);
+            }
+            Begins::Closed(code) => {
+                members.close_pending(code);
+                let (_, deltas, chunks) = closed.entry(chunk.action).or_insert((chunk, BTreeMap::new(), 0));
+                for (code, delta) in members.book() {
+                    *deltas.entry(code).or_insert(0) += delta;
+                }
+                *chunks += 1;
+                item = item.with(CLOSED, 1).with(HOUR, hour);
+            }
+        }
+        item = item.with(MEMBERS, members.pack());
+        item.expires = Some(from_seconds + LEDGER_TTL_SECONDS);
+        writes.push(Write::put(LEDGER, item).when(Condition::NotExists));
+    }
+    let expires = now_seconds + LEDGER_TTL_SECONDS;
+    // One write an action: a transaction has one for each item.
+    let booked = closed.into_values().map(|(chunk, deltas, chunks)| {
+        counters::book(Books::Execution, &chunk, hour, &deltas, chunks, expires)
+    });
+    writes.extend(booked);
+    writes
 }
 
 impl ClaimedChunk {
@@ -227,6 +289,31 @@ impl Ledger {
                 .number(NOT_BEFORE)
                 .filter(|at| *at > now_ms && waits == Waits::Honoured)
                 .map_or_else(|| Claim::Leased(item.number(lease::LEASE).unwrap_or(now_ms)), Claim::NotYet)),
+        }
+    }
+
+    /// Makes the chunk of a call and claims it for `lease` in one write. `None` where it is there already.
+    pub(super) async fn make_claimed(
+        &self,
+        chunk: ChunkKey,
+        members: Members,
+        worker: &Worker,
+        lease: Duration,
+        expires: i64,
+    ) -> Result<Option<ClaimedChunk>, StoreError> {
+        let until_ms = self.platform.clock.now().as_millisecond() + millis(lease);
+        let mut changes = vec![
+            Change::set(MEMBERS, members.pack()),
+            Change::set(REVISION, 1),
+            Change::set(ATTEMPT, 1),
+            Change::set(STUCK, 1),
+            Change::Expires(Some(expires)),
+        ];
+        changes.extend(worker.take(until_ms));
+        let table = &self.platform.table;
+        match table.update(LEDGER, &key(&chunk), Some(Condition::NotExists), changes).await? {
+            Updated::New(item) => Ok(Some(claimed(chunk, &item, until_ms)?)),
+            Updated::Refused(_) => Ok(None),
         }
     }
 
@@ -340,7 +427,10 @@ impl Ledger {
         if !deltas.is_empty() || closed != 0 {
             let hour = *chunk.book.hour.get_or_insert(now.as_second() / 3600);
             changes.push(Change::set(HOUR, hour));
-            writes.push(counters::book(&chunk.key, hour, &deltas, closed, expires));
+            writes.push(counters::book(chunk.books, &chunk.key, hour, &deltas, closed, expires));
+        }
+        if let (Next::Close, Books::Calls { actions, .. }) = (next, chunk.books) {
+            writes.push(call::closed_write(chunk.key.execution, actions, now));
         }
         writes.insert(0, Write::update(LEDGER, key(&chunk.key), changes).when(chunk.mine()));
         if !details.is_empty() {
@@ -375,7 +465,12 @@ impl Ledger {
     ///
     /// # Errors
     /// As the engine's; [`StoreError::Contended`] where others keep changing the chunk.
-    pub async fn amend(&self, chunk: ChunkKey, known: &[(usize, campaign::Code)]) -> Result<(), StoreError> {
+    pub async fn amend(
+        &self,
+        chunk: ChunkKey,
+        books: Books,
+        known: &[(usize, Code)],
+    ) -> Result<(), StoreError> {
         for _ in 0..10 {
             let Some(mut stored) = self.chunk(chunk).await? else { return Ok(()) };
             let mut changed = false;
@@ -385,7 +480,7 @@ impl Ledger {
                     changed = true;
                 }
             }
-            if !changed || self.rewrite(&mut stored, None).await? {
+            if !changed || self.rewrite(&mut stored, books, None).await? {
                 return Ok(());
             }
             // Another holds the chunk, with the doubt in memory, and would write it back: wait until it is done.
@@ -417,8 +512,9 @@ impl Ledger {
     ) -> Result<(Vec<StoredChunk>, Option<String>), StoreError> {
         let range = match part {
             Part::Whole => Keys::Prefix("C#".to_owned()),
-            Part::Action { action, from } => {
-                Keys::Between(format!("C#{action:02}#{from:06}"), format!("C#{action:02}#~"))
+            Part::Lane { until, from, .. } if until <= from => return Ok((Vec::new(), None)),
+            Part::Lane { action, lane, from, until } => {
+                Keys::Between(sort_key(action, lane.number(from)), sort_key(action, lane.number(until - 1)))
             }
         };
         let query =
@@ -430,7 +526,8 @@ impl Ledger {
             .map(|item| {
                 let mut parts = item.key.sk.split('#').skip(1);
                 let action = parts.next().and_then(|action| action.parse().ok());
-                let number = parts.next().and_then(|number| number.parse().ok());
+                let number = parts.next().map(|number| number.strip_prefix(LATER).unwrap_or(number));
+                let number = number.and_then(|number| number.parse().ok());
                 let (Some(action), Some(number)) = (action, number) else { return Err(corrupt()) };
                 stored(ChunkKey { execution: shard.execution, shard: shard.shard, action, number }, item)
             })
@@ -444,7 +541,7 @@ impl Ledger {
     }
 
     /// Turns the members of a chunk whose outcome is one of `outcomes` back to pending, with the counters, and sends its
-    /// message. Returns how many members; `None` where the execution is not running or the chunk keeps changing.
+    /// message. Returns how many members; `None` where the execution is not open or the chunk keeps changing.
     ///
     /// # Errors
     /// As the engine's.
@@ -466,7 +563,7 @@ impl Ledger {
             if again == 0 {
                 return Ok(Some(0));
             }
-            if self.rewrite(&mut chunk, Some(head)).await? {
+            if self.rewrite(&mut chunk, head.books(), Some(head)).await? {
                 return Ok(Some(again));
             }
             match self.chunk(chunk.key).await? {
@@ -479,7 +576,12 @@ impl Ledger {
 
     /// Writes changed members of a chunk nobody holds, with the counters; where `reopen` is given, opens it as a
     /// part of that execution and sends its message. False where the chunk has changed, is held, or the execution may not be reopened.
-    async fn rewrite(&self, chunk: &mut StoredChunk, reopen: Option<&Head>) -> Result<bool, StoreError> {
+    async fn rewrite(
+        &self,
+        chunk: &mut StoredChunk,
+        books: Books,
+        reopen: Option<&Head>,
+    ) -> Result<bool, StoreError> {
         let now = self.platform.clock.now();
         let deltas = chunk.members.book();
         let hour = chunk.hour.unwrap_or(now.as_second() / 3600);
@@ -501,13 +603,14 @@ impl Ledger {
                 changes.push(Change::Remove(CLOSED.to_owned()));
                 closed = -1;
             }
-            writes.push(Self::touch_running(chunk.key.execution));
+            writes.push(Self::touch_open(chunk.key.execution));
             let shard = FanOut { execution: chunk.key.execution, shard: chunk.key.shard };
             writes.push(Cursor::reopened(shard, chunk.key.action));
             messages.push(head.message(&chunk.key));
         }
         writes.push(Write::update(LEDGER, key(&chunk.key), changes).when(condition));
-        writes.push(counters::book(&chunk.key, hour, &deltas, closed, now.as_second() + LEDGER_TTL_SECONDS));
+        let expires = now.as_second() + LEDGER_TTL_SECONDS;
+        writes.push(counters::book(books, &chunk.key, hour, &deltas, closed, expires));
         Ok(refused(self.platform.commit(writes, messages).await)?.is_none())
     }
 
@@ -530,10 +633,18 @@ impl Ledger {
 }
 
 fn key(chunk: &ChunkKey) -> Key {
-    Key::new(
-        tables::shard(chunk.execution, chunk.shard),
-        format!("C#{:02}#{:06}", chunk.action, chunk.number),
-    )
+    Key::new(tables::shard(chunk.execution, chunk.shard), sort_key(chunk.action, chunk.number))
+}
+
+/// Stands before the numbers of other lanes than the first, which have more digits and come after its.
+const LATER: char = 'r';
+
+fn sort_key(action: u8, number: u32) -> String {
+    if number < NUMBERS {
+        format!("C#{action:02}#{number:06}")
+    } else {
+        format!("C#{action:02}#{LATER}{number:010}")
+    }
 }
 
 fn detail_key(chunk: &ChunkKey) -> Key {
@@ -605,6 +716,7 @@ fn claimed(key: ChunkKey, item: &Item, lease_until_ms: i64) -> Result<ClaimedChu
             go_on: usize::try_from(small(GO_ON)).unwrap_or(0),
         },
         lease_until_ms,
+        books: Books::Execution,
         attempt: item.number(ATTEMPT).ok_or_else(corrupt)?,
         revision: item.number(REVISION).ok_or_else(corrupt)?,
     })

@@ -2,16 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use campaign::Code;
+use campaign::plan::{By, Plan};
 use campaign::report::Counts;
+use campaign::{CampaignId, Code};
 use platform::{Change, Key, Query, Write};
 
-use super::{Head, Ledger};
+use super::{Audience, Head, Ledger, Zones};
 use crate::StoreError;
 use crate::messages::ChunkKey;
 use crate::tables::{self, LEDGER};
 
 const CLOSED: &str = "closed";
+
+/// Over how many items the counters of a version's calls of a day are spread: transactions on one item wait for each
+/// other.
+const CALL_PARTS: u8 = 64;
+
+/// Where the codes of a chunk are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Books {
+    /// With its execution's.
+    Execution,
+    /// With those of all calls of a version on a day: an execution of a few people needs no counters of its own.
+    Calls {
+        /// Of which campaign.
+        campaign: CampaignId,
+        /// Of which version.
+        version: u32,
+        /// How many actions it has.
+        actions: u8,
+    },
+}
 
 /// What the ledger says of an execution.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +43,19 @@ pub struct Tally {
     pub fanned_out: bool,
     /// How many profiles the rule could not decide about.
     pub undecided: u64,
+    /// Where not all get it at the start: the instants at which recipients get it, in order.
+    pub releases: Vec<Release>,
+    /// Whose time zone was meant for how many, where it is the recipients' own that counts.
+    pub zones: Option<Zones>,
+}
+
+/// Recipients who get it at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// How many, as far as they are in chunks. Each action has the same.
+    pub recipients: u64,
 }
 
 impl Tally {
@@ -51,6 +85,7 @@ pub struct ActionCounts {
 /// The write that tells the counters of a chunk's shard what has changed, in the hour it belongs to. `closed` is +1
 /// where the chunk closes, -1 where it opens again.
 pub(super) fn book(
+    books: Books,
     chunk: &ChunkKey,
     hour: i64,
     deltas: &BTreeMap<Code, i64>,
@@ -63,11 +98,18 @@ pub(super) fn book(
         changes.push(Change::add(CLOSED, closed));
     }
     changes.push(Change::Expires(Some(expires)));
-    Write::update(LEDGER, key(chunk, hour), changes)
+    Write::update(LEDGER, key(books, chunk, hour), changes)
 }
 
-fn key(chunk: &ChunkKey, hour: i64) -> Key {
-    Key::new(tables::counters(chunk.execution, chunk.shard), format!("{:02}#{hour:08}", chunk.action))
+fn key(books: Books, chunk: &ChunkKey, hour: i64) -> Key {
+    let partition = match books {
+        Books::Execution => tables::counters(chunk.execution, chunk.shard),
+        Books::Calls { campaign, version, .. } => {
+            let part = chunk.execution.as_bytes()[0] % CALL_PARTS;
+            tables::call_counters(campaign, version, hour.div_euclid(24), part)
+        }
+    };
+    Key::new(partition, format!("{:02}#{hour:08}", chunk.action))
 }
 
 impl Ledger {
@@ -76,8 +118,14 @@ impl Ledger {
     /// # Errors
     /// As the engine's.
     pub async fn tally(&self, head: &Head) -> Result<Tally, StoreError> {
-        let (mut fanned_out, mut undecided) = (true, 0);
-        let mut targeted = vec![0; head.actions.len()];
+        if let Audience::Call { recipients } = head.audience {
+            return self.call_tally(head, recipients).await;
+        }
+        let (mut fanned_out, mut undecided, mut targeted, mut written) = (true, 0, 0, 0);
+        let planned = head.plan.iter().flat_map(|plan| &plan.releases_ms);
+        let mut releases: Vec<_> = planned.map(|at_ms| Release { at_ms: *at_ms, recipients: 0 }).collect();
+        let in_own_time = |plan: &Plan| matches!(plan.by, By::RecipientTime(_));
+        let mut zones = head.plan.as_ref().filter(|plan| in_own_time(plan)).map(|_| Zones::default());
         let mut codes: Vec<BTreeMap<Code, i64>> = vec![BTreeMap::new(); head.actions.len()];
         let mut closed = vec![0; head.actions.len()];
         let mut actions = vec![ActionCounts::default(); head.actions.len()];
@@ -86,9 +134,15 @@ impl Ledger {
             if let Some(cursor) = self.cursor(shard).await? {
                 fanned_out &= cursor.done;
                 undecided += cursor.undecided;
-                for (action, stands) in cursor.actions.iter().enumerate().take(actions.len()) {
-                    targeted[action] += stands.members;
-                    actions[action].written += u64::from(stands.written);
+                targeted += cursor.targeted();
+                written += u64::from(cursor.written());
+                if let (Some(zones), Some(more)) = (&mut zones, &cursor.zones) {
+                    zones.add(more);
+                }
+                for (lane, stands) in &cursor.lanes {
+                    if let Some(release) = lane.index().and_then(|index| releases.get_mut(index)) {
+                        release.recipients += stands.members;
+                    }
                 }
             }
             let mut query = Query::of(tables::counters(shard.execution, shard.shard), 1000);
@@ -110,13 +164,17 @@ impl Ledger {
                 query.after = page.next;
             }
         }
-        for (((counted, targeted), closed), codes) in actions.iter_mut().zip(targeted).zip(closed).zip(codes)
-        {
+        if zones.is_some() {
+            // The zones of the world are many, those of an audience few.
+            releases.retain(|release| release.recipients > 0);
+        }
+        for ((counted, closed), codes) in actions.iter_mut().zip(closed).zip(codes) {
+            counted.written = written;
             counted.closed = non_negative(closed);
             counted.counts =
                 Counts::new(targeted, codes.into_iter().map(|(code, count)| (code, non_negative(count))));
         }
-        Ok(Tally { actions, fanned_out, undecided })
+        Ok(Tally { actions, fanned_out, undecided, releases, zones })
     }
 }
 

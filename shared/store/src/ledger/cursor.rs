@@ -1,20 +1,22 @@
 //! Cursors: where the fan-out of one shard stands.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use campaign::chunk::Members;
+use campaign::plan::Lane;
+use campaign::schedule::ZoneSource;
 use campaign::{ExecutionId, ProfileId};
 use jiff::Timestamp;
 use platform::{Change, Condition, Consistency, Due, Item, Key, Message, Updated, Write};
 use serde::{Deserialize, Serialize};
 
 use super::lease::{self, Worker};
-use super::{Ledger, chunk};
+use super::{Head, Ledger, NewChunk, chunk};
 use crate::StoreError;
 use crate::document::{self, DOCUMENT, REVISION};
 use crate::error::refused;
-use crate::messages::{ChunkKey, FanOut};
-use crate::tables::{self, LEDGER, LEDGER_TTL_SECONDS};
+use crate::messages::FanOut;
+use crate::tables::{self, LEDGER};
 
 const WHAT: &str = "cursor";
 const OPEN: &str = "open";
@@ -24,8 +26,11 @@ const LOOK: &str = "look";
 const SEEN: &str = "seen";
 const SEEN_AT: &str = "seen_at";
 const HELPED: &str = "helped";
+/// How many chunks of each lane the sweep has released.
+const RELEASED: &str = "released";
 
-/// The attribute that holds the number below which all chunks of an action were closed when it was last looked at.
+/// The attribute that holds, for each lane of an action, how many of its first chunks were closed when it was last looked
+/// at.
 fn lowest(action: usize) -> String {
     format!("low{action}")
 }
@@ -41,14 +46,23 @@ pub struct Cursor {
     /// Whether the audience has been read to its end (or the execution was stopped).
     #[serde(default)]
     pub read: bool,
-    /// For each action where its chunks stand.
-    pub actions: Vec<ActionCursor>,
+    /// For how many actions it makes chunks.
+    pub actions: u8,
+    /// Where the chunks of each lane stand.
+    #[serde(default)]
+    pub lanes: Lanes<LaneCursor>,
+    /// How many members were read.
+    #[serde(default)]
+    pub members: u64,
+    /// Whose zone was meant for how many of them, where it is their own that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<Zones>,
     /// How many profiles the rule could not decide about.
     #[serde(default)]
     pub undecided: u64,
-    /// For each action the recipients who are not in a chunk yet.
+    /// For each lane the recipients who are not in a chunk yet. Every action has the same.
     #[serde(skip)]
-    pub open: Vec<Vec<ProfileId>>,
+    pub open: BTreeMap<Lane, Vec<ProfileId>>,
     /// Whether everything is written and enqueued.
     #[serde(skip)]
     pub done: bool,
@@ -58,9 +72,12 @@ pub struct Cursor {
     /// What the sweep saw when the shard last moved.
     #[serde(skip)]
     pub seen: Option<Seen>,
-    /// For each action the number below which all chunks were closed when the sweep last looked.
+    /// For each action how many of a lane's first chunks were closed when the sweep last looked.
     #[serde(skip)]
-    pub lowest_open: Vec<u32>,
+    pub closed: Vec<Lanes<u32>>,
+    /// How many of a lane's chunks the sweep has released.
+    #[serde(skip)]
+    pub released: Lanes<u32>,
     #[serde(skip)]
     revision: i64,
 }
@@ -76,15 +93,50 @@ pub struct Seen {
     pub helped: u32,
 }
 
-/// Where the chunks of one action of a shard stand.
+/// Something for each lane that has any.
+pub type Lanes<T> = BTreeMap<Lane, T>;
+
+/// Where the chunks of one lane of a shard stand: each action has as many, of the same members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionCursor {
-    /// How many chunks are written.
+pub struct LaneCursor {
+    /// How many chunks of each action are written.
+    #[serde(rename = "w")]
     pub written: u32,
-    /// How many of them are known to be enqueued.
+    /// How many of them are known to be enqueued by the fan-out.
+    #[serde(rename = "e")]
     pub enqueued: u32,
     /// How many members they have.
+    #[serde(rename = "m")]
     pub members: u64,
+}
+
+/// Whose time zone was meant for how many members.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zones {
+    /// Their own.
+    pub profile: u64,
+    /// The campaign's, since they have none.
+    pub missing: u64,
+    /// The campaign's, since what they have is no zone.
+    pub invalid: u64,
+}
+
+impl Zones {
+    /// Counts one more.
+    pub fn count(&mut self, source: ZoneSource) {
+        *match source {
+            ZoneSource::Profile => &mut self.profile,
+            ZoneSource::Missing => &mut self.missing,
+            ZoneSource::Invalid => &mut self.invalid,
+        } += 1;
+    }
+
+    /// Adds another shard's.
+    pub fn add(&mut self, other: &Self) {
+        self.profile += other.profile;
+        self.missing += other.missing;
+        self.invalid += other.invalid;
+    }
 }
 
 /// What claiming a cursor gives.
@@ -101,21 +153,42 @@ pub enum CursorClaim {
 }
 
 impl Cursor {
-    /// The cursor of a shard whose fan-out has not begun.
-    pub fn first(shard: FanOut, actions: usize) -> Self {
+    /// The cursor of a shard of this execution whose fan-out has not begun.
+    pub fn first(shard: FanOut, head: &Head) -> Self {
+        let actions = u8::try_from(head.actions.len()).unwrap_or(u8::MAX);
         Self {
             shard,
             position: None,
             read: false,
-            actions: vec![ActionCursor::default(); actions],
+            actions,
+            lanes: Lanes::new(),
+            members: 0,
+            zones: None,
             undecided: 0,
-            open: vec![Vec::new(); actions],
+            open: BTreeMap::new(),
             done: false,
             leased_until_ms: None,
             seen: None,
-            lowest_open: vec![0; actions],
+            closed: vec![Lanes::new(); usize::from(actions)],
+            released: Lanes::new(),
             revision: 0,
         }
+    }
+
+    /// How many chunks of each action are written.
+    pub fn written(&self) -> u32 {
+        self.lanes.values().map(|lane| lane.written).sum()
+    }
+
+    /// How many members the chunks of each action have.
+    pub fn targeted(&self) -> u64 {
+        self.lanes.values().map(|lane| lane.members).sum()
+    }
+
+    /// How many of a lane's first chunks have had their message, from the fan-out or from the sweep.
+    pub fn enqueued(&self, lane: Lane) -> u32 {
+        let enqueued = self.lanes.get(&lane).map_or(0, |stands| stands.enqueued);
+        self.released.get(&lane).copied().unwrap_or(0).max(enqueued)
     }
 
     /// Its first write, due soon: if the message that begins the fan-out is lost, the sweep sends another.
@@ -144,31 +217,45 @@ impl Cursor {
         Write::update(LEDGER, key(shard), changes).when(Condition::Exists)
     }
 
+    /// The write by which the shard of an execution that is resumed is looked at from `at_ms` on. What was seen of it
+    /// before says nothing: nothing moved because nothing was to.
+    pub(super) fn go_on(shard: FanOut, at_ms: i64) -> Write {
+        let changes = vec![
+            Change::Due(Some(due(shard, at_ms))),
+            Change::set(LOOK, at_ms),
+            Change::Remove(SEEN.to_owned()),
+        ];
+        Write::update(LEDGER, key(shard), changes).when(Condition::Exists)
+    }
+
     /// The write that says that a chunk of an action was opened again, wherever it lies.
     pub(super) fn reopened(shard: FanOut, action: u8) -> Write {
         let changes = vec![Change::Remove(lowest(usize::from(action)))];
         Write::update(LEDGER, key(shard), changes).when(Condition::Exists)
     }
 
-    /// The open recipients as bytes: for each action their number (one byte; a chunk has 50) and their ids.
+    /// The open recipients as bytes: for each lane its number and theirs (two bytes each) and their ids.
     fn pack(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for open in &self.open {
-            bytes.push(u8::try_from(open.len()).unwrap_or(u8::MAX));
+        for (lane, open) in self.open.iter().filter(|(_, open)| !open.is_empty()) {
+            bytes.extend_from_slice(&lane.get().to_be_bytes());
+            bytes.extend_from_slice(&u16::try_from(open.len()).unwrap_or(u16::MAX).to_be_bytes());
             open.iter().for_each(|id| bytes.extend_from_slice(id.as_bytes()));
         }
         bytes
     }
 
-    fn unpack(mut bytes: &[u8], actions: usize) -> Option<Vec<Vec<ProfileId>>> {
-        let mut open = Vec::with_capacity(actions);
-        for _ in 0..actions {
-            let (count, rest) = bytes.split_first()?;
-            let (ids, rest) = rest.split_at_checked(usize::from(*count) * 16)?;
-            open.push(ids.as_chunks::<16>().0.iter().map(|id| ProfileId::from_bytes(*id)).collect());
+    fn unpack(mut bytes: &[u8]) -> Option<BTreeMap<Lane, Vec<ProfileId>>> {
+        let mut open = BTreeMap::new();
+        while !bytes.is_empty() {
+            let (lane, rest) = bytes.split_first_chunk::<2>()?;
+            let (count, rest) = rest.split_first_chunk::<2>()?;
+            let (ids, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*count)) * 16)?;
+            let ids = ids.as_chunks::<16>().0.iter().map(|id| ProfileId::from_bytes(*id)).collect();
+            open.insert(Lane::from_stored(u16::from_be_bytes(*lane)), ids);
             bytes = rest;
         }
-        bytes.is_empty().then_some(open)
+        Some(open)
     }
 
     fn changes(&self) -> Result<Vec<Change>, StoreError> {
@@ -232,15 +319,13 @@ impl Ledger {
     pub async fn advance(
         &self,
         cursor: &mut Cursor,
-        chunks: Vec<(ChunkKey, Vec<ProfileId>)>,
+        chunks: Vec<NewChunk>,
         messages: Vec<Message>,
     ) -> Result<bool, StoreError> {
-        let expires = self.platform.clock.now().as_second() + LEDGER_TTL_SECONDS;
+        let now_seconds = self.platform.clock.now().as_second();
         let mut writes =
             vec![Write::update(LEDGER, key(cursor.shard), cursor.changes()?).when(cursor.mine())];
-        for (chunk, profiles) in chunks {
-            writes.push(chunk::first(&chunk, &Members::new(profiles), expires));
-        }
+        writes.extend(chunk::first_writes(chunks, now_seconds));
         let written = refused(self.platform.commit(writes, messages).await)?.is_none();
         cursor.revision += 1;
         Ok(written)
@@ -283,30 +368,42 @@ impl Ledger {
         self.look(shard, at_ms, Condition::Exists, &[]).await
     }
 
-    /// Ends a look: what was seen, and from which chunk of each action on the next look has to read.
+    /// Remembers how many chunks of each lane have been released.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn end_look(&self, shard: FanOut, seen: Seen, lowest_open: &[u32]) -> Result<(), StoreError> {
+    pub async fn release(&self, shard: FanOut, released: &Lanes<u32>) -> Result<(), StoreError> {
+        let changes = vec![Change::set(RELEASED, pack_lanes(released))];
+        self.platform.table.update(LEDGER, &key(shard), Some(Condition::Exists), changes).await?;
+        Ok(())
+    }
+
+    /// Ends a look: what was seen, and for each action behind which chunk of each lane the next look has to read.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn end_look(&self, shard: FanOut, seen: Seen, closed: &[Lanes<u32>]) -> Result<(), StoreError> {
         let mut changes = vec![
             Change::set(SEEN, seen.mark),
             Change::set(SEEN_AT, seen.at_ms),
             Change::set(HELPED, i64::from(seen.helped)),
         ];
-        for (action, number) in lowest_open.iter().enumerate() {
-            changes.push(Change::set(&lowest(action), i64::from(*number)));
+        for (action, closed) in closed.iter().enumerate() {
+            changes.push(Change::set(&lowest(action), pack_lanes(closed)));
         }
         self.platform.table.update(LEDGER, &key(shard), Some(Condition::Exists), changes).await?;
         Ok(())
     }
 
-    /// No longer looks at the shard: its execution has ended or is gone.
+    /// No longer looks at the shard, whose execution has ended or is gone; unless, since the look that began by asking
+    /// for the next one at `asked_ms`, somebody has asked for another.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn look_never(&self, shard: FanOut) -> Result<(), StoreError> {
+    pub async fn look_never(&self, shard: FanOut, asked_ms: i64) -> Result<(), StoreError> {
         let changes = vec![Change::Due(None)];
-        self.platform.table.update(LEDGER, &key(shard), Some(Condition::Exists), changes).await?;
+        let unasked = Condition::equals(LOOK, asked_ms);
+        self.platform.table.update(LEDGER, &key(shard), Some(unasked), changes).await?;
         Ok(())
     }
 
@@ -332,6 +429,24 @@ impl Ledger {
     }
 }
 
+/// A number for each lane, as bytes: the lane's and it.
+fn pack_lanes(lanes: &Lanes<u32>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(lanes.len() * 6);
+    for (lane, number) in lanes {
+        bytes.extend_from_slice(&lane.get().to_be_bytes());
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    bytes
+}
+
+fn unpack_lanes(bytes: &[u8]) -> Lanes<u32> {
+    let (lanes, _) = bytes.as_chunks::<6>();
+    let read = |[a, b, number @ ..]: &[u8; 6]| {
+        (Lane::from_stored(u16::from_be_bytes([*a, *b])), u32::from_be_bytes(*number))
+    };
+    lanes.iter().map(read).collect()
+}
+
 fn key(shard: FanOut) -> Key {
     Key::new(tables::shard(shard.execution, shard.shard), "CURSOR")
 }
@@ -343,7 +458,7 @@ fn due(shard: FanOut, at_ms: i64) -> Due {
 
 fn read(item: &Item) -> Result<Cursor, StoreError> {
     let mut cursor: Cursor = document::decode(WHAT, item)?;
-    let open = item.bytes(OPEN).and_then(|bytes| Cursor::unpack(bytes, cursor.actions.len()));
+    let open = item.bytes(OPEN).and_then(Cursor::unpack);
     cursor.open = open.ok_or(StoreError::Corrupt { what: WHAT, source: None })?;
     cursor.leased_until_ms = item.number(lease::LEASE);
     let small = |name: &str| item.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
@@ -352,8 +467,13 @@ fn read(item: &Item) -> Result<Cursor, StoreError> {
         at_ms,
         helped: small(HELPED),
     });
-    cursor.lowest_open = (0..cursor.actions.len()).map(|action| small(&lowest(action))).collect();
+    let lanes = |name: &str| item.bytes(name).map(unpack_lanes).unwrap_or_default();
+    cursor.closed = (0..usize::from(cursor.actions)).map(|action| lanes(&lowest(action))).collect();
+    cursor.released = lanes(RELEASED);
     cursor.done = item.number(DONE).is_some();
     cursor.revision = item.number(REVISION).unwrap_or(0);
     Ok(cursor)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,21 @@
 //! Executions: one run of one version.
 
+use std::sync::Arc;
+
+use campaign::call::Call;
 use campaign::content::OnMissing;
 use campaign::outcome::OnUnknown;
+use campaign::plan::{Lane, Plan};
 use campaign::report::Counts;
-use campaign::{Campaign, CampaignId, Category, Channel, ExecutionId, SegmentId};
+use campaign::status::Command;
+use campaign::{Campaign, CampaignId, Category, Channel, ExecutionId, SegmentId, Version};
 use jiff::Timestamp;
 use platform::{Change, Condition, Consistency, Due, Item, Key, Message, Query, Range, Updated, Write};
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
+use super::call::{CALL, CallRequest, call_of};
+use super::counters::Books;
 use super::cursor::Cursor;
 use crate::document::{self, DOCUMENT, REVISION};
 use crate::error::refused;
@@ -17,7 +24,17 @@ use crate::tables::{self, CONTROL, LEDGER, LEDGER_TTL_SECONDS};
 use crate::{StoreError, campaigns};
 
 const WHAT: &str = "execution";
-const STATE: &str = "state";
+/// How many profiles a shard has, about.
+const SHARD: u64 = 50_000;
+/// The most shards of an execution.
+const MOST_SHARDS: u64 = 16;
+pub(super) const STATE: &str = "state";
+/// Since when it is paused, where it is; in milliseconds since the Unix epoch.
+pub(super) const PAUSED: &str = "paused";
+/// How long it was paused before, in milliseconds.
+pub(super) const PAUSED_FOR: &str = "paused_for";
+/// When it ended, in milliseconds since the Unix epoch; also where it was taken up again since.
+pub(super) const ENDED: &str = "ended";
 
 /// Where an execution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +42,8 @@ const STATE: &str = "state";
 pub enum State {
     /// Under way.
     Running,
+    /// Held: nobody is handed over until it is resumed.
+    Paused,
     /// Being stopped: what is not sent yet is being excluded.
     Stopping,
     /// Ended by itself, and it balances.
@@ -36,10 +55,17 @@ pub enum State {
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Paused, Self::Stopping, Self::Completed, Self::Stopped, Self::Missed];
+    /// Those in which it has not ended and is not about to.
+    pub const OPEN: [Self; 2] = [Self::Running, Self::Paused];
+
     /// Its name in the API and in storage.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopping => "stopping",
             Self::Completed => "completed",
             Self::Stopped => "stopped",
@@ -48,9 +74,7 @@ impl State {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Running, Self::Stopping, Self::Completed, Self::Stopped, Self::Missed]
-            .into_iter()
-            .find(|state| state.name() == name)
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 
@@ -73,6 +97,11 @@ pub enum Audience {
         generation: u32,
         /// Over how many partitions the members are spread.
         partitions: u32,
+    },
+    /// Whoever the call names that it is the execution of.
+    Call {
+        /// How many they are.
+        recipients: u32,
     },
 }
 
@@ -101,9 +130,27 @@ pub struct Head {
     pub on_missing: OnMissing,
     /// When it started.
     pub started_at: Timestamp,
+    /// When its recipients get it, where that is not at its start for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// What was asked for, where a call started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<CallRequest>,
+    /// What the call brought along, while that is needed.
+    #[serde(skip)]
+    pub call: Option<Arc<Call>>,
     /// Where it stands.
     #[serde(skip, default = "running")]
     pub state: State,
+    /// Since when it is paused, where it is.
+    #[serde(skip)]
+    pub paused_at: Option<Timestamp>,
+    /// How long it was paused before, in milliseconds: its retry periods stand still meanwhile.
+    #[serde(skip)]
+    pub paused_for_ms: i64,
+    /// When it ended, where it has.
+    #[serde(skip)]
+    pub ended_at: Option<Timestamp>,
     /// Counts its changes.
     #[serde(skip)]
     pub revision: i64,
@@ -114,12 +161,80 @@ const fn running() -> State {
 }
 
 impl Head {
+    /// An execution of a campaign's version for about `size` people, to begin at `now`.
+    pub fn new(
+        id: ExecutionId,
+        campaign: &Campaign,
+        version: &Version,
+        audience: Audience,
+        size: u64,
+        now: Timestamp,
+    ) -> Self {
+        let shards = match audience {
+            Audience::Call { .. } => 0,
+            Audience::Rule { .. } | Audience::List { .. } => size.div_ceil(SHARD).clamp(1, MOST_SHARDS),
+        };
+        Self {
+            id,
+            campaign: campaign.id,
+            version: version.number,
+            occurrence: now,
+            category: campaign.category,
+            shards: u16::try_from(shards).unwrap_or(1),
+            actions: version.actions.iter().map(|action| action.channel).collect(),
+            audience,
+            on_unknown: version.on_unknown(campaign.category),
+            on_missing: version.on_missing,
+            started_at: now,
+            plan: None,
+            request: None,
+            call: None,
+            state: State::Running,
+            paused_at: None,
+            paused_for_ms: 0,
+            ended_at: None,
+            revision: 1,
+        }
+    }
+
     /// The message that has a chunk of it delivered.
     pub fn message(&self, chunk: &ChunkKey) -> Message {
         let channel = self.actions.get(usize::from(chunk.action)).copied().unwrap_or(Channel::Email);
         let mut message = chunk.message(channel);
         message.group = Some(self.campaign.to_string());
         message
+    }
+
+    /// For how long it was paused in all, in milliseconds.
+    pub fn paused_ms(&self, now_ms: i64) -> i64 {
+        let since = self.paused_at.map_or(0, |at| now_ms - at.as_millisecond());
+        self.paused_for_ms + since.max(0)
+    }
+
+    /// When a chunk of it was to be delivered: at its occurrence, or where that is later, with its wave or at its
+    /// recipients' hour.
+    pub fn due_at(&self, chunk: &ChunkKey) -> Timestamp {
+        let release_ms = self.plan.as_ref().and_then(|plan| plan.release_ms(Lane::of(chunk.number)));
+        let release = release_ms.and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
+        release.map_or(self.occurrence, |release| release.max(self.occurrence))
+    }
+
+    /// Where its chunks are counted.
+    pub fn books(&self) -> Books {
+        match self.audience {
+            Audience::Call { .. } => Books::Calls {
+                campaign: self.campaign,
+                version: self.version,
+                actions: u8::try_from(self.actions.len()).unwrap_or(u8::MAX),
+            },
+            Audience::Rule { .. } | Audience::List { .. } => Books::Execution,
+        }
+    }
+
+    /// Whether its recipients were named by the call that started it: it has no shards, and its one chunk an action is
+    /// delivered at once.
+    pub const fn is_call(&self) -> bool {
+        matches!(self.audience, Audience::Call { .. })
     }
 
     /// The names of its shards.
@@ -145,6 +260,9 @@ pub struct ExecutionSummary {
     /// When it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// Since when it is paused, where it was when this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
@@ -154,7 +272,7 @@ pub struct ExecutionSummary {
 }
 
 impl ExecutionSummary {
-    fn of(head: &Head, state: State, ended_at: Option<Timestamp>, counts: Vec<Counts>) -> Self {
+    pub(super) fn of(head: &Head, state: State, ended_at: Option<Timestamp>, counts: Vec<Counts>) -> Self {
         Self {
             id: head.id,
             campaign: head.campaign,
@@ -162,12 +280,13 @@ impl ExecutionSummary {
             occurrence: head.occurrence,
             state,
             started_at: Some(head.started_at),
+            paused_at: head.paused_at.filter(|_| state == State::Paused),
             ended_at,
             counts,
         }
     }
 
-    fn write(&self) -> Result<Write, StoreError> {
+    pub(super) fn write(&self) -> Result<Write, StoreError> {
         let key = tables::summary(self.campaign, self.occurrence.as_millisecond(), self.id);
         Ok(Write::put(CONTROL, Item::new(key).with(DOCUMENT, document::encode(WHAT, self)?)))
     }
@@ -175,29 +294,38 @@ impl ExecutionSummary {
 
 impl Ledger {
     /// Starts an execution: the campaign (advanced past the occurrence), the execution, its cursors and its summary are
-    /// written in one transaction with the messages that begin the fan-out. False where the campaign has changed since
-    /// it was read; then nothing has happened.
+    /// written in one transaction with the messages that begin the fan-out, and with `further` writes. False where the
+    /// campaign has changed since it was read, the execution is there already, or a further write is refused; then nothing
+    /// has happened.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn start(&self, campaign: &Campaign, head: &Head) -> Result<bool, StoreError> {
-        let expires = head.started_at.as_second() + LEDGER_TTL_SECONDS;
+    pub async fn start(
+        &self,
+        campaign: &Campaign,
+        head: &Head,
+        further: Vec<Write>,
+    ) -> Result<bool, StoreError> {
+        let last = head.plan.as_ref().and_then(Plan::last_ms).map_or(0, |last_ms| last_ms / 1000);
+        let expires = head.started_at.as_second().max(last) + LEDGER_TTL_SECONDS;
         let mut item = Item::new(tables::head(head.id))
             .with(DOCUMENT, document::encode(WHAT, head)?)
             .with(STATE, State::Running.name())
             .with(REVISION, 1);
+        if let Some(call) = &head.call {
+            item = item.with(CALL, document::encode(WHAT, &**call)?);
+        }
         // Due from the start to the end: every sweep looks whether it is complete.
         item.due =
             Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms: head.started_at.as_millisecond() });
         item.expires = Some(expires);
-        let mut writes = vec![
-            campaigns::write(campaign)?,
-            Write::put(LEDGER, item).when(Condition::NotExists),
-            ExecutionSummary::of(head, State::Running, None, Vec::new()).write()?,
-        ];
+        let mut writes = campaigns::writes_by_envoi(campaign, "start")?;
+        writes.push(Write::put(LEDGER, item).when(Condition::NotExists));
+        writes.push(ExecutionSummary::of(head, State::Running, None, Vec::new()).write()?);
         for shard in head.shards() {
-            writes.push(Cursor::first(shard, head.actions.len()).write_first(head.started_at, expires)?);
+            writes.push(Cursor::first(shard, head).write_first(head.started_at, expires)?);
         }
+        writes.extend(further);
         let messages = head.shards().map(|shard| shard.message()).collect();
         Ok(refused(self.platform.commit(writes, messages).await)?.is_none())
     }
@@ -209,8 +337,9 @@ impl Ledger {
     pub async fn miss(&self, campaign: &Campaign, summary: &ExecutionSummary) -> Result<bool, StoreError> {
         // Whoever asks for it by its id does not know the campaign, under which summaries stand.
         let mut by_id = Item::new(missed(summary.id)).with(DOCUMENT, document::encode(WHAT, summary)?);
-        by_id.expires = Some(campaign.modified_at.as_second() + LEDGER_TTL_SECONDS);
-        let writes = vec![campaigns::write(campaign)?, summary.write()?, Write::put(LEDGER, by_id)];
+        by_id.expires = Some(self.platform.clock.now().as_second() + LEDGER_TTL_SECONDS);
+        let mut writes = campaigns::writes_by_envoi(campaign, Command::Complete.name())?;
+        writes.extend([summary.write()?, Write::put(LEDGER, by_id)]);
         Ok(refused(self.platform.table.transact(writes).await)?.is_none())
     }
 
@@ -316,8 +445,9 @@ impl Ledger {
         ]);
         let changes = vec![
             Change::set(STATE, state.name()),
-            Change::set("ended", now.as_millisecond()),
+            Change::set(ENDED, now.as_millisecond()),
             Change::add(REVISION, 1),
+            Change::Remove(CALL.to_owned()),
             Change::Due(None),
         ];
         let mut writes = vec![
@@ -325,7 +455,7 @@ impl Ledger {
             ExecutionSummary::of(head, state, Some(now), counts).write()?,
         ];
         if let Some(campaign) = campaign {
-            writes.push(campaigns::write(campaign)?);
+            writes.extend(campaigns::writes_by_envoi(campaign, Command::Complete.name())?);
         }
         for shard in head.shards() {
             writes.push(Cursor::rest(shard));
@@ -334,7 +464,7 @@ impl Ledger {
     }
 
     /// Takes up a completed execution again, with the campaign as it is to be then, so that chunks of it can be opened.
-    /// False where either has changed since it was read.
+    /// False where either has changed since it was read. The campaign's history is the caller's affair.
     ///
     /// # Errors
     /// As the engine's.
@@ -349,11 +479,11 @@ impl Ledger {
             Change::add(REVISION, 1),
             Change::Due(Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms: now_ms })),
         ];
-        let mut writes = vec![
+        let mut writes = campaigns::writes(campaign)?;
+        writes.extend([
             Write::update(LEDGER, tables::head(head.id), changes).when(unchanged),
-            campaigns::write(campaign)?,
             ExecutionSummary::of(head, State::Running, None, Vec::new()).write()?,
-        ];
+        ]);
         writes.extend(head.shards().map(|shard| Cursor::wake(shard, now_ms, head.actions.len())));
         Ok(refused(self.platform.table.transact(writes).await)?.is_none())
     }
@@ -390,20 +520,30 @@ impl Ledger {
     }
 
     /// The condition and change by which a chunk that is reopened keeps its execution from being taken for complete.
-    pub(super) fn touch_running(id: ExecutionId) -> Write {
-        Write::update(LEDGER, tables::head(id), vec![Change::add(REVISION, 1)])
-            .when(Condition::equals(STATE, State::Running.name()))
+    pub(super) fn touch_open(id: ExecutionId) -> Write {
+        Write::update(LEDGER, tables::head(id), vec![Change::add(REVISION, 1)]).when(is_open())
     }
+}
+
+/// It has not ended and is not about to.
+fn is_open() -> Condition {
+    Condition::Any(State::OPEN.into_iter().map(|state| Condition::equals(STATE, state.name())).collect())
 }
 
 fn missed(id: ExecutionId) -> Key {
     Key { sk: "MISSED".to_owned(), ..tables::head(id) }
 }
 
-fn read(item: &Item) -> Result<Head, StoreError> {
+pub(super) fn read(item: &Item) -> Result<Head, StoreError> {
     let mut head: Head = document::decode(WHAT, item)?;
     head.state = state_of(item)?;
+    let since = item.number(PAUSED).and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
+    head.paused_at = since.filter(|_| head.state == State::Paused);
+    head.paused_for_ms = item.number(PAUSED_FOR).unwrap_or(0);
+    let ended = item.number(ENDED).and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
+    head.ended_at = ended.filter(|_| matches!(head.state, State::Completed | State::Stopped));
     head.revision = item.number(REVISION).unwrap_or(0);
+    head.call = call_of(item)?;
     Ok(head)
 }
 

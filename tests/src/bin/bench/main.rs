@@ -4,6 +4,7 @@
 //! One line of JSON a measurement goes to standard output, a table to standard error. What measures time wants to be built
 //! for release: `cargo run --release -p envoi-tests --bin bench -- campaign --recipients 100000`.
 
+mod calls;
 mod campaign;
 mod cost;
 mod local;
@@ -35,6 +36,8 @@ enum What {
     Campaign(local::Options),
     /// All of these; the default.
     All(local::Options),
+    /// Calls to the execution API: how many a second, how soon they are answered, and how soon delivered.
+    Calls(calls::Options),
     /// What a campaign costs on AWS: requests and capacity, counted on the emulator.
     Cost(cost::Options),
     /// How quickly the functions start on Lambda, and how large they are.
@@ -50,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
         Some(What::Segment(options)) => local::measure(local::What::Segment, &options).await,
         Some(What::Campaign(options)) => local::measure(local::What::Campaign, &options).await,
         Some(What::All(options)) => local::measure(local::What::All, &options).await,
+        Some(What::Calls(options)) => calls::measure(&options).await,
         Some(What::Cost(options)) => cost::measure(&options).await,
         Some(What::Start(options)) => start::measure(&options).await,
     }

@@ -4,6 +4,7 @@
 mod audience;
 mod doubled;
 mod killed;
+mod life;
 mod poison;
 mod roles;
 mod scheduled;
@@ -23,8 +24,9 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: [Scenario; 7] = scenarios![
+const SCENARIOS: [Scenario; 8] = scenarios![
     scheduled::a_scheduled_campaign_is_fired_by_the_scheduler_and_balances,
+    life::a_campaign_lives_from_its_creation_to_the_archive,
     doubled::the_same_wake_up_and_the_same_chunk_delivered_again_send_nothing_twice,
     killed::a_function_killed_in_mid_chunk_leaves_one_window_in_doubt_and_loses_and_doubles_nobody,
     poison::a_poison_message_ends_among_the_dead_letters_and_the_rest_go_on,

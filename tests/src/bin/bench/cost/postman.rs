@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use campaign::content::Content;
+use campaign::lowered::LoweredContent;
 use campaign::{Channel, Code, Configuration, Profile};
 use deliver_email::{EmailSender, Letter};
 use delivery::{Answer, Job, Sender};
@@ -25,7 +25,7 @@ impl Sender for Postman {
     type Template = <EmailSender as Sender>::Template;
     type Message = Letter;
 
-    fn compile(&self, content: &Content) -> Result<Self::Template, String> {
+    fn compile(&self, content: &LoweredContent) -> Result<Self::Template, String> {
         self.email.compile(content)
     }
 

@@ -362,6 +362,7 @@ fn item_name((table, pk, sk): &Place) -> &'static str {
         "ledger" if pk.starts_with("s#") => "counters",
         "ledger" if pk.starts_with("rate#") => "rate cell",
         "control" if pk == "campaigns" => "campaign",
+        "control" if pk.starts_with("rows#") => "campaign row",
         "control" if sk.starts_with("X#") => "summary",
         "control" if sk.contains("#A#") => "content",
         "control" if sk.starts_with("V#") => "version",

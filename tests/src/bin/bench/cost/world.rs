@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use campaign::address::EmailAddress;
 use campaign::configuration::{EmailSender as From, Sender as SenderSettings, default_retry_period};
 use campaign::content::{Content, EmailBody, EmailContent};
+use campaign::model::Actor;
 use campaign::segment::SegmentKind;
 use campaign::version::Action;
 use campaign::{
@@ -138,7 +139,10 @@ impl World {
         }));
         let store = &self.activate.store;
         AT_WORK
-            .scope(Function::Api, store.campaigns.command(self.campaign, Command::Activate, |_| Ok(())))
+            .scope(
+                Function::Api,
+                store.campaigns.command(self.campaign, Command::Activate, &Actor::envoi(), |_| Ok(())),
+            )
             .await?;
         drop(everybody);
         let mut last = Duration::ZERO;
@@ -271,23 +275,7 @@ async fn furnish(store: &Store, options: &Options) -> anyhow::Result<CampaignId>
         }),
     };
     store.configurations.put(&configuration, 0).await?;
-    let document = Campaign {
-        id: CampaignId::ordered(now.as_millisecond()),
-        name: "Cost".to_owned(),
-        description: String::new(),
-        tags: Vec::new(),
-        kind: CampaignType::Scheduled,
-        category: Category::Marketing,
-        created_at: now,
-        modified_at: now,
-        activation_errors: Vec::new(),
-        status: Status::Draft,
-        revision: 0,
-        live_version: None,
-        draft_version: Some(1),
-        next_occurrence: None,
-        open_executions: 0,
-    };
+    let document = Campaign::new("Cost", CampaignType::Scheduled, Category::Marketing, Actor::envoi(), now);
     let version = Version {
         segment: Some(segment.id),
         actions: vec![Action { channel: Channel::Email, configuration: Some(configuration.id) }],
@@ -298,6 +286,6 @@ async fn furnish(store: &Store, options: &Options) -> anyhow::Result<CampaignId>
         body: EmailBody::Html(HTML.to_owned()),
         ..EmailContent::default()
     });
-    store.campaigns.create(&document, &version, &[content]).await?;
+    store.campaigns.create(&document, &version, &[content], None).await?;
     Ok(document.id)
 }

@@ -1,0 +1,98 @@
+//! Which campaigns take calls now, remembered for a moment: a stop or a new version is seen within two seconds.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use campaign::model::{Campaign, CampaignType};
+use campaign::{CampaignId, Status, Version};
+use jiff::Timestamp;
+use store::StoreError;
+
+use crate::Context;
+use crate::error::{Kind, Problem, Result};
+
+/// How long what was read is taken to hold.
+const REMEMBER: Duration = Duration::from_secs(1);
+/// The most campaigns that are remembered.
+const MOST: usize = 1000;
+
+/// A campaign and its live version.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) campaign: Campaign,
+    pub(super) version: Version,
+}
+
+/// Campaigns, remembered for a moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveCampaigns {
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// Campaigns, and until when what was read is taken to hold.
+type Kept = HashMap<CampaignId, (Duration, Arc<Live>)>;
+
+impl LiveCampaigns {
+    /// The campaign, where it takes calls now.
+    pub(super) async fn get(&self, context: &Context, id: CampaignId) -> Result<Arc<Live>> {
+        let clock = &*context.store.platform.clock;
+        let now = clock.monotonic();
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let live = match kept {
+            Some((until, live)) if now < until => live,
+            _ => {
+                let live = Arc::new(read(context, id).await?);
+                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() >= MOST {
+                    kept.clear();
+                }
+                kept.insert(id, (now + REMEMBER, Arc::clone(&live)));
+                live
+            }
+        };
+        is_open(&live, clock.now())?;
+        Ok(live)
+    }
+}
+
+async fn read(context: &Context, id: CampaignId) -> Result<Live> {
+    let campaigns = &context.store.campaigns;
+    let campaign = match campaigns.get(id).await {
+        Err(StoreError::NotFound { .. }) => return Err(Problem::not_found("campaign", id)),
+        campaign => campaign?,
+    };
+    if campaign.kind != CampaignType::ApiTriggered {
+        let detail = format!("campaign {id} is started by its schedule, not by calls");
+        return Err(Problem::new(Kind::NotApiTriggered, detail));
+    }
+    match campaign.live_version {
+        Some(number) if campaign.status == Status::Live => {
+            let version = campaigns.version(id, number).await?;
+            Ok(Live { campaign, version })
+        }
+        _ => Err(not_live(&campaign)),
+    }
+}
+
+fn not_live(campaign: &Campaign) -> Problem {
+    let detail = format!("campaign {} is {}: it takes calls while it is live", campaign.id, campaign.status);
+    Problem::new(Kind::CampaignNotLive, detail).with("campaign_status", campaign.status.name())
+}
+
+/// Whether it takes calls at this instant.
+fn is_open(live: &Live, now: Timestamp) -> Result<()> {
+    let (campaign, version) = (&live.campaign, &live.version);
+    let invalid =
+        |error: campaign::schedule::ScheduleError| StoreError::invalid("schedule", error.to_string());
+    if let Some(closes) = campaign.closes.filter(|closes| *closes <= now) {
+        let detail = format!("campaign {} ended at {closes}", campaign.id);
+        return Err(Problem::new(Kind::CampaignEnded, detail).with("ended_at", closes.to_string()));
+    }
+    let opens = version.opens().map_err(invalid)?;
+    if let Some(opens) = opens.filter(|opens| *opens > now) {
+        let detail = format!("campaign {} starts at {opens}", campaign.id);
+        return Err(Problem::new(Kind::CampaignNotStarted, detail).with("starts_at", opens.to_string()));
+    }
+    Ok(())
+}

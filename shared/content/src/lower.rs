@@ -1,0 +1,197 @@
+//! Lowering: whatever can be done with a content once a version, so that what sends it has nothing left to do but to fill
+//! in what is about the recipient.
+
+use campaign::content::{EmailBody, EmailContent};
+use campaign::lowered::{EMAIL_FORMAT, LoweredEmail};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::body::{self, Prepared};
+use crate::error::ContentError;
+use crate::template::lex::{self, Tag};
+use crate::template::{self, Escaping, MAX_NESTING};
+
+/// Limits of what is lowered.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CompileOptions {
+    /// The longest field, in bytes.
+    pub max_field_bytes: usize,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        Self { max_field_bytes: 256 * 1024 }
+    }
+}
+
+/// A variable that a content mentions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Variable {
+    /// The path from the root: `profile.person.name.firstName`; `profile.orders[].id` for the `id` of each order.
+    pub path: String,
+    /// The field it stands in, as in [`ContentError::field`].
+    pub field: &'static str,
+}
+
+/// A content lowered, and what is known of it as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lowered {
+    /// What is stored and sent from.
+    pub email: LoweredEmail,
+    /// Every variable, by field, each once a field, in order of first mention.
+    pub variables: Vec<Variable>,
+}
+
+/// Lowers a content: checks limits and syntax, turns MJML into HTML, inlines CSS, puts the preheader in, derives the text
+/// part.
+///
+/// # Errors
+/// Everything that is wrong, in all fields, with positions in the text as the user wrote it.
+pub fn lower(content: &EmailContent, options: &CompileOptions) -> Result<Lowered, Vec<ContentError>> {
+    let mut lowering = Lowering { options, errors: Vec::new(), variables: Vec::new() };
+    if content.subject.trim().is_empty() {
+        lowering.errors.push(ContentError::new("empty_subject", "subject", "the subject is empty"));
+    }
+    lowering.header("subject", &content.subject);
+    if let Some(name) = &content.from_name {
+        lowering.header("from_name", name);
+    }
+    if let Some(address) = &content.reply_to {
+        lowering.header("reply_to", address);
+    }
+    let preheader = content.preheader.as_deref();
+    if let Some(preheader) = preheader {
+        lowering.field("preheader", preheader, Escaping::Html);
+    }
+    let text = content.text.as_deref().filter(|text| !text.trim().is_empty());
+    if let Some(text) = text {
+        lowering.field("text", text, Escaping::None);
+    }
+
+    let (EmailBody::Html(source) | EmailBody::Mjml(source)) = &content.body;
+    let field = body::field(&content.body);
+    let mut prepared = None;
+    if !source.trim().is_empty() {
+        let source = lex::decode_entities(source);
+        if let Some(tags) = lowering.field(field, &source, Escaping::Html)
+            && lowering.errors.is_empty()
+        {
+            prepared = lowering.body(&content.body, &source, &tags, preheader);
+        }
+    } else if text.is_none() {
+        let message = "the email has neither HTML nor text";
+        lowering.errors.push(ContentError::new("empty_body", field, message));
+    }
+    if !lowering.errors.is_empty() {
+        return Err(lowering.errors);
+    }
+    let Prepared { html, text: derived } = prepared.unwrap_or_default();
+    let email = LoweredEmail {
+        format: EMAIL_FORMAT,
+        subject: content.subject.clone(),
+        from_name: content.from_name.clone(),
+        reply_to: content.reply_to.clone(),
+        html,
+        text_is_derived: text.is_none(),
+        text: text.map_or(derived, str::to_owned),
+    };
+    Ok(Lowered { email, variables: lowering.variables })
+}
+
+impl Lowered {
+    /// The variables that have no value in this data, for previews. For `profile.orders[].id`, one order without an
+    /// `id` is enough. Branches are not followed: what an untaken `{{#if}}` would print is listed too.
+    pub fn undefined_in(&self, profile: &Value, context: &Value) -> Vec<&Variable> {
+        let is_undefined = |variable: &&Variable| {
+            let (root, rest) = match variable.path.split_once('.') {
+                Some((root, rest)) => (root, rest),
+                None => (variable.path.as_str(), ""),
+            };
+            !template::is_defined(if root == "profile" { profile } else { context }, rest)
+        };
+        self.variables.iter().filter(is_undefined).collect()
+    }
+}
+
+/// Collects what the fields yield.
+struct Lowering<'o> {
+    options: &'o CompileOptions,
+    errors: Vec<ContentError>,
+    variables: Vec<Variable>,
+}
+
+impl Lowering<'_> {
+    /// Checks what becomes a header line, and notes its variables.
+    fn header(&mut self, field: &'static str, source: &str) {
+        if source.chars().any(char::is_control) {
+            let message = "line breaks, tabs and other control characters have no place in a header";
+            self.errors.push(ContentError::new("control_character", field, message));
+            return;
+        }
+        self.field(field, source, Escaping::None);
+    }
+
+    /// Checks a field as it was written, so that errors point into it, and notes its variables. Gives its tags; `None`
+    /// where an error was noted.
+    fn field(&mut self, field: &'static str, source: &str, escaping: Escaping) -> Option<Vec<Tag>> {
+        let limit = self.options.max_field_bytes;
+        if source.len() > limit {
+            let message = format!("the field has {} bytes, the limit is {limit}", source.len());
+            self.errors.push(ContentError::new("too_large", field, message));
+            return None;
+        }
+        let parsed = lex::tags(source, MAX_NESTING)
+            .map_err(|refused| vec![refused.in_field(field, source)])
+            .and_then(|tags| Ok((template::compile(source, field, escaping)?, tags)));
+        match parsed {
+            Ok((compiled, tags)) => {
+                let new = compiled.variables.into_iter().map(|path| Variable { path, field });
+                self.variables.extend(new);
+                Some(tags)
+            }
+            Err(errors) => {
+                self.errors.extend(errors);
+                None
+            }
+        }
+    }
+
+    /// The HTML and the text derived from it, both checked again: their parts may have moved.
+    fn body(
+        &mut self,
+        body: &EmailBody,
+        source: &str,
+        tags: &[Tag],
+        preheader: Option<&str>,
+    ) -> Option<Prepared> {
+        let field = body::field(body);
+        let prepared = match body::prepare(body, source, tags, preheader) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.errors.push(error);
+                return None;
+            }
+        };
+        let parts = [
+            ("document", &prepared.html, Escaping::Html),
+            ("text derived from it", &prepared.text, Escaping::None),
+        ];
+        for (what, source, escaping) in parts {
+            if let Err(error) = template::compile_checked(source, field, escaping) {
+                // The source itself is well formed, so blocks have come apart: opened where the document keeps them
+                // and closed where it does not, or the other way round.
+                let message = format!(
+                    "a block begins and ends in places that don't belong together in the {what}: {}",
+                    error.message
+                );
+                self.errors.push(ContentError::new("misplaced_tag", field, message));
+                return None;
+            }
+        }
+        Some(prepared)
+    }
+}
+
+#[cfg(test)]
+mod tests;
