@@ -30,8 +30,9 @@ use crate::secret::{self, SecretError};
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many shards are fanned out at once: more would only take the processor from the delivery.
 const FAN_OUTS: usize = 2;
-/// How many calls are delivered at once, beside the bulk.
-const CALLS: usize = 16;
+/// How many calls are delivered at once, beside the bulk. Each waits for the disk some five times, and those that wait at
+/// the same time wait together.
+const CALLS: usize = 64;
 /// How long one slice of a job may take: a stop waits for it.
 const JOB_TIMEOUT: Duration = Duration::from_secs(15);
 /// How many jobs are worked on at once: more would only take the processor from the delivery.
