@@ -172,7 +172,7 @@ async fn is_to_stop(context: &Context, head: &Head, now_ms: i64) -> Result<bool,
     }
     // Whoever stopped the campaign may have died before it came to its executions.
     let campaign = context.store.campaigns.get(head.campaign).await?;
-    Ok(matches!(campaign.status, Status::Stopped | Status::Archived))
+    Ok(campaign.status.is_ended())
 }
 
 /// Sees to a call that is still open: whatever of it nobody holds and nothing is known to bring back gets its message
@@ -211,7 +211,7 @@ async fn call(context: &Context, head: &Head, now_ms: i64) -> Result<(), StoreEr
 /// Whether the campaign of a call was stopped, or is gone.
 async fn is_over(context: &Context, head: &Head) -> Result<bool, StoreError> {
     match context.store.campaigns.get(head.campaign).await {
-        Ok(campaign) => Ok(matches!(campaign.status, Status::Stopped | Status::Archived)),
+        Ok(campaign) => Ok(campaign.status.is_ended()),
         Err(StoreError::NotFound { .. }) => Ok(true),
         Err(error) => Err(error),
     }

@@ -48,6 +48,12 @@ impl Status {
         }
     }
 
+    /// Whether it was ended for good: what is not sent by then is not sent any more. A campaign that has completed goes on
+    /// with what was asked of it before.
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Stopped | Self::Archived)
+    }
+
     /// The status of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use campaign::{CampaignId, Status};
+use campaign::CampaignId;
 use store::{Store, StoreError};
 
 /// How long what was read is taken to hold.
@@ -30,7 +30,7 @@ impl Statuses {
             return Ok(is_over);
         }
         let is_over = match store.campaigns.get(id).await {
-            Ok(campaign) => matches!(campaign.status, Status::Stopped | Status::Archived),
+            Ok(campaign) => campaign.status.is_ended(),
             Err(StoreError::NotFound { .. }) => true,
             Err(error) => return Err(error),
         };

@@ -128,7 +128,9 @@ async fn open(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Resul
         let mut campaign = context.store.campaigns.get(head.campaign).await?;
         let is_stopped =
             matches!(head.state, ExecutionState::Stopping | ExecutionState::Stopped | ExecutionState::Missed);
-        if is_stopped || campaign.status == Status::Stopped {
+        // A stop that died before it came to its executions has stopped this one all the same.
+        let is_open = ExecutionState::OPEN.contains(&head.state);
+        if is_stopped || campaign.status == Status::Stopped || (is_open && campaign.status.is_ended()) {
             let state = if is_stopped { head.state.name() } else { "stopped with its campaign" };
             return Err(Problem::new(
                 Kind::StateNotAllowed,

@@ -1,6 +1,6 @@
 use axum::Json;
 use axum::extract::State;
-use campaign::{ExecutionId, Status};
+use campaign::ExecutionId;
 use store::ledger::{State as ExecutionState, Turned};
 use tracing::info;
 
@@ -34,10 +34,7 @@ pub(crate) async fn resume_execution(
     let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
     // A stop that died before it came to its executions has stopped this one all the same.
     if head.state == ExecutionState::Paused
-        && matches!(
-            context.store.campaigns.get(head.campaign).await?.status,
-            Status::Stopped | Status::Archived
-        )
+        && context.store.campaigns.get(head.campaign).await?.status.is_ended()
     {
         return Err(not_allowed("stopped with its campaign", "resumed"));
     }
