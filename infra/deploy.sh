@@ -29,7 +29,7 @@ esac
 
 if [ "$build" = yes ]; then
   build=(cargo lambda build --profile lambda "$flag" --lambda-dir target/lambda --locked --no-default-features)
-  "${build[@]}" --features aws,lambda -p api -p activate -p fanout -p jobs
+  "${build[@]}" --features aws,lambda -p api -p activate -p fanout -p jobs -p notify -p deliver-sms -p deliver-push -p deliver-webhook
   "${build[@]}" --features aws,lambda,ses,smtp -p deliver-email
 fi
 sam deploy --template-file infra/template.yaml --stack-name "$stack" --resolve-s3 --capabilities CAPABILITY_IAM \

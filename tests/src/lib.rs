@@ -8,5 +8,6 @@ pub mod deployed;
 pub mod lambda;
 pub mod ministack;
 pub mod process;
+pub mod python;
 pub mod sim;
 pub mod sink;

@@ -17,8 +17,12 @@ use platform::{Clock, SystemClock};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-/// What is installed, and everything that it needs, in the versions it was tried with.
-const PACKAGES: &str = "\
+use crate::python::Installation;
+
+/// What is installed.
+const MINISTACK: Installation = Installation {
+    folder: "ministack-1.5.33",
+    packages: "\
 ministack==1.5.33
 annotated-types==0.8.0
 attrs==26.1.0
@@ -49,9 +53,8 @@ typing-inspection==0.4.5
 typing_extensions==4.16.0
 urllib3==2.8.0
 wsproto==1.3.2
-";
-/// The folder of the installation, in the build folder.
-const FOLDER: &str = "ministack-1.5.33";
+",
+};
 /// How long it may take to answer after its start.
 const START: Duration = Duration::from_secs(60);
 /// How often is looked whether it answers.
@@ -122,8 +125,7 @@ impl Ministack {
     /// As [`Ministack::start`].
     pub async fn start_with(variables: &[(&str, String)], prelude: &str) -> anyhow::Result<Self> {
         let program = format!("{prelude}\n{LAUNCHER}");
-        let target = target()?;
-        let python = tokio::task::spawn_blocking(move || installed(&target)).await??;
+        let python = tokio::task::spawn_blocking(|| MINISTACK.python()).await??;
         for _ in 0..PORTS {
             // Free now; whoever takes it before the emulator does, makes it end at once.
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
@@ -242,50 +244,5 @@ fn forget_old(logs: &Path) -> anyhow::Result<()> {
             drop(fs::remove_file(path));
         }
     }
-    Ok(())
-}
-
-/// The build folder that this program lies in.
-fn target() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe().context("where this program lies is not known")?;
-    let mut folder = program.parent().context("a program lies in a folder")?;
-    if folder.ends_with("deps") {
-        folder = folder.parent().context("deps lies in a profile's folder")?;
-    }
-    Ok(folder.parent().context("a profile's folder lies in the target folder")?.to_owned())
-}
-
-/// The Python of the installation, which is made where there is none. One process installs, others wait for it.
-fn installed(target: &Path) -> anyhow::Result<PathBuf> {
-    let folder = target.join(FOLDER);
-    let python = folder.join("bin").join("python");
-    // Written last, so that a half-made installation is not taken for one.
-    let list = folder.join("packages.txt");
-    let lock = File::create(target.join(format!("{FOLDER}.lock")))?;
-    lock.lock().context("the installation can't be locked")?;
-    if fs::read_to_string(&list).is_ok_and(|packages| packages == PACKAGES) && python.is_file() {
-        return Ok(python);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    run(
-        Command::new("python3").args(["-m", "venv"]).arg(&folder),
-        "install Python 3.10 or newer with its venv module (on Debian: apt install python3 python3-venv)",
-    )?;
-    run(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(PACKAGES.lines()),
-        "pip could not install MiniStack: it needs the network, or a mirror of PyPI set by PIP_INDEX_URL",
-    )?;
-    fs::write(&list, PACKAGES)?;
-    Ok(python)
-}
-
-fn run(command: &mut Command, advice: &str) -> anyhow::Result<()> {
-    let output = command.output().with_context(|| advice.to_owned())?;
-    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{advice}\n{}{}", String::from_utf8_lossy(&output.stdout), said());
     Ok(())
 }

@@ -5,8 +5,9 @@ use campaign::schedule::ScheduleError;
 use campaign::status::Command;
 use campaign::{Campaign, CampaignId, CampaignType};
 use jiff::Timestamp;
-use store::{Campaigns, StoreError};
+use store::StoreError;
 use tracing::info;
+use validation::{Lowering, Validation};
 
 use crate::{Context, start};
 
@@ -32,9 +33,8 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
     };
     let (revision, by) = (campaign.revision, Actor::envoi());
     let version = store.campaigns.version(id, draft).await?;
-    let contents = store.campaigns.contents(id, &version).await?;
-    let validation::Validation { findings, lowered, .. } =
-        validation::validate(store, &campaign, &version, &contents).await?;
+    let lowering = Lowering::stored(store, id, &version).await?;
+    let Validation { findings, .. } = validation::validate(store, &campaign, &version, &lowering).await?;
     let mut errors: Vec<_> =
         findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     let is_beside = campaign.live_version.is_some();
@@ -64,9 +64,7 @@ pub(crate) async fn activate(context: &Context, id: CampaignId) -> Result<(), St
         Some(first) if first > now => Command::BecomeScheduled,
         _ => Command::BecomeLive,
     };
-    // What is sent is written with the version becoming the live one, so no late activation can write over it.
-    let lowered = Campaigns::lowered_writes(id, draft, &lowered)?;
-    let activated = store.campaigns.command_with(id, command, &by, lowered, |campaign| {
+    let activated = store.campaigns.command(id, command, &by, |campaign| {
         campaign.channels = version.channels();
         campaign.next_occurrence = first;
         campaign.closes = closes;

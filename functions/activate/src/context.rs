@@ -18,6 +18,9 @@ impl Context {
     /// # Errors
     /// Where a variable is missing or wrong, or the data can't be opened.
     pub async fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
-        Ok(Self { store: store::environment::store().await?, sweep_every: Duration::from_secs(60) })
+        Ok(Self {
+            store: store::environment::store_without_secrets().await?,
+            sweep_every: Duration::from_secs(60),
+        })
     }
 }

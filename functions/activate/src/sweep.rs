@@ -7,10 +7,12 @@ use campaign::model::Actor;
 use campaign::plan::Lane;
 use campaign::version::Action;
 use campaign::{Campaign, Command, ExecutionId, Outcome, Status};
+use jiff::Timestamp;
 use platform::{Deadline, Message, batch};
 use store::StoreError;
 use store::ledger::{Audience, Cursor, Head, Lanes, Overdue, Part, SKEW, Seen, State, StoredChunk};
 use store::messages::FanOut;
+use store::rates::Standing;
 use tracing::{error, info, warn};
 
 use crate::{Context, check, release, start};
@@ -63,6 +65,10 @@ pub async fn sweep(context: &Context, deadline: Deadline) -> Result<usize, Store
     for job in store.jobs.overdue(now.as_millisecond(), LIMIT).await? {
         looked_at += 1;
         log_failure(&format!("job {job}"), store.jobs.enqueue_again(job).await);
+    }
+    for endpoint in store.endpoints.due(now, LIMIT).await? {
+        looked_at += 1;
+        log_failure(&format!("webhook endpoint {endpoint}"), store.endpoints.hand_on(endpoint).await);
     }
     for overdue in store.ledger.overdue(now.as_millisecond(), LIMIT).await? {
         looked_at += 1;
@@ -347,7 +353,7 @@ impl View {
             }
         }
         if turns.refused {
-            self.next_by(now_ms + millis(context.sweep_every));
+            self.next_by(turns.again_ms);
         }
         Ok(())
     }
@@ -395,25 +401,48 @@ struct Turns {
     until: Duration,
     /// Whether somebody had no turn.
     refused: bool,
+    /// When to look again for those.
+    again_ms: i64,
 }
 
 impl Turns {
     async fn new(context: &Context, head: &Head, shard: FanOut, action: &Action) -> Result<Self, StoreError> {
-        let rate = match action.configuration {
-            Some(id) => match context.store.configurations.get(id).await {
+        let store = &context.store;
+        let now = store.platform.clock.now();
+        let again_ms = now.as_millisecond() + millis(context.sweep_every);
+        let mut rate = None;
+        if let Some(id) = action.configuration {
+            let standing = store.rates.standing(id).await?;
+            if standing.outages > 0 {
+                return Ok(Self::of_outage(&standing, now));
+            }
+            rate = match store.configurations.get(id).await {
                 Ok(found) => found.value.rate_per_second,
                 Err(StoreError::NotFound { .. }) => None,
                 Err(error) => return Err(error),
-            },
-            None => None,
-        };
+            };
+        }
         let one = rate.map(|rate| Duration::from_secs(campaign::chunk::CHUNK as u64) / rate.max(1));
         Ok(Self {
+            again_ms,
             apart: one.map(|one| one * u32::from(head.shards)),
             next: one.unwrap_or_default() * u32::from(shard.shard),
             until: context.sweep_every,
             refused: false,
         })
+    }
+
+    /// Those of a provider that could not be reached: none while it is left alone, and then one, to see whether it can be.
+    fn of_outage(standing: &Standing, now: Timestamp) -> Self {
+        let is_held = standing.is_held(now.as_microsecond());
+        let again_ms = if is_held {
+            standing.held_until_us / 1000 + 1
+        } else {
+            // Whoever tries it has that time before another does.
+            now.as_millisecond() + campaign::rate::outage_us(1) / 1000
+        };
+        let apart = Some(Duration::from_secs(1));
+        Self { apart, next: Duration::ZERO, until: Duration::ZERO, refused: is_held, again_ms }
     }
 
     /// How long until the next turn; the first is always given, so that a low rate is used whole.
@@ -443,6 +472,7 @@ mod tests {
             next: Duration::from_millis(first_ms),
             until: Duration::from_millis(until_ms),
             refused: false,
+            again_ms: 0,
         };
         let given = std::iter::from_fn(|| turns.next()).take(1000).map(|wait| wait.as_millis()).collect();
         (given, turns.refused)
@@ -461,7 +491,21 @@ mod tests {
     #[test]
     fn a_low_rate_gives_one_turn_a_look_and_no_rate_gives_all() {
         assert_eq!(turns(50_000, 0, 1_000), (vec![0], true));
-        let mut free = Turns { apart: None, next: Duration::ZERO, until: Duration::ZERO, refused: false };
+        let mut free =
+            Turns { apart: None, next: Duration::ZERO, until: Duration::ZERO, refused: false, again_ms: 0 };
         assert!((0..1000).all(|_| free.next() == Some(Duration::ZERO)) && !free.refused);
+    }
+
+    #[test]
+    fn an_outage_gives_no_turn_while_it_is_held_and_then_one() {
+        let now = Timestamp::constant(1_800_000_000, 0);
+        let now_us = now.as_microsecond();
+        let standing = |held_until_us| Standing { next_us: held_until_us, held_until_us, outages: 3 };
+        let held = Turns::of_outage(&standing(now_us + 20_000_000), now);
+        assert_eq!((held.refused, held.again_ms), (true, now.as_millisecond() + 20_001));
+        let mut over = Turns::of_outage(&standing(now_us), now);
+        assert_eq!((over.next(), over.refused), (Some(Duration::ZERO), false));
+        assert_eq!((over.next(), over.refused), (None, true));
+        assert_eq!(over.again_ms, now.as_millisecond() + 5_000);
     }
 }

@@ -12,6 +12,7 @@ use campaign::model::Actor;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::keys::{ApiKey, Role};
@@ -49,16 +50,22 @@ struct KeyRing {
 type Found = HashMap<[u8; 32], (Duration, ApiKey)>;
 
 impl Guard {
-    /// The guard of the operations in this document.
-    pub(crate) fn new(document: &Value, keys: Keys, clock: Arc<dyn platform::Clock>) -> Self {
-        let mut operations = HashMap::new();
-        for (path, item) in document["paths"].as_object().into_iter().flatten() {
-            for (method, operation) in item.as_object().into_iter().flatten() {
-                if let Ok(method) = method.to_uppercase().parse::<Method>() {
-                    operations.insert((method, path.clone()), access(operation));
-                }
-            }
-        }
+    /// The guard of these operations, with the roles that the document names.
+    pub(crate) fn new(
+        operations: Vec<(Method, String)>,
+        document: &str,
+        keys: Keys,
+        clock: Arc<dyn platform::Clock>,
+    ) -> Self {
+        // Without a document, all of it is an admin's.
+        let document: Document = serde_json::from_str(document).unwrap_or_default();
+        let with_access = |(method, path): (Method, String)| {
+            let documented = document.paths.get(&path);
+            let documented = documented.and_then(|methods| methods.get(&method.as_str().to_lowercase()));
+            let access = documented.map_or(Access::Role(Role::Admin), Operation::access);
+            ((method, path), access)
+        };
+        let operations = operations.into_iter().map(with_access).collect();
         Self { operations: Arc::new(operations), keys: KeyRing { keys, clock, found: Arc::default() } }
     }
 
@@ -68,22 +75,36 @@ impl Guard {
         if let Some(access) = self.operations.get(&(method.clone(), path.to_owned())) {
             return Some(*access);
         }
-        // Another method of a documented path is answered by a fallback. A path that is not documented at all was added
-        // past the document, and is nobody's but an admin's.
-        let is_documented = self.operations.keys().any(|(_, documented)| documented == path);
-        (!is_documented).then_some(Access::Role(Role::Admin))
+        // Another method of an operation's path is answered by a fallback. Any other path was added past the operations,
+        // and is nobody's but an admin's.
+        let is_known = self.operations.keys().any(|(_, known)| known == path);
+        (!is_known).then_some(Access::Role(Role::Admin))
     }
 }
 
-fn access(operation: &Value) -> Access {
-    let requirement = &operation["security"][0];
-    match requirement.as_object() {
-        Some(schemes) if schemes.is_empty() => Access::Public,
-        Some(schemes) => {
-            let role = schemes.values().next().map(|roles| roles[0].clone()).unwrap_or_default();
-            Access::Role(serde_json::from_value(role).unwrap_or(Role::Admin))
+/// What is read of the document: operations by path and method.
+#[derive(Debug, Default, Deserialize)]
+struct Document {
+    paths: HashMap<String, HashMap<String, Operation>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Operation {
+    /// The ways to call it: for each the schemes, and the roles with which one may.
+    #[serde(default)]
+    security: Vec<HashMap<String, Vec<Value>>>,
+}
+
+impl Operation {
+    fn access(&self) -> Access {
+        match self.security.first() {
+            Some(schemes) if schemes.is_empty() => Access::Public,
+            Some(schemes) => {
+                let role = schemes.values().next().and_then(|roles| Role::deserialize(roles.first()?).ok());
+                Access::Role(role.unwrap_or(Role::Admin))
+            }
+            None => Access::Role(Role::Admin),
         }
-        None => Access::Role(Role::Admin),
     }
 }
 
@@ -213,14 +234,19 @@ mod tests {
             "put": { "security": [{ "bearer": ["no such role"] }] },
             "delete": { "security": [{}] },
         } } });
-        let guard = Guard::new(&document, Keys::new(platform), clock);
+        let served =
+            [Method::GET, Method::POST, Method::PUT, Method::DELETE].map(|method| (method, "/a".to_owned()));
+        let mut served = Vec::from(served);
+        served.push((Method::GET, "/past-the-document".to_owned()));
+        let guard = Guard::new(served, &document.to_string(), Keys::new(platform), clock);
         let admin = Some(Access::Role(Role::Admin));
         assert_eq!(guard.needs(&Method::GET, "/a"), Some(Access::Role(Role::Viewer)));
         assert_eq!(guard.needs(&Method::HEAD, "/a"), Some(Access::Role(Role::Viewer)));
         assert_eq!(guard.needs(&Method::DELETE, "/a"), Some(Access::Public));
         assert_eq!(guard.needs(&Method::POST, "/a"), admin);
         assert_eq!(guard.needs(&Method::PUT, "/a"), admin);
-        assert_eq!(guard.needs(&Method::GET, "/added-past-the-document"), admin);
+        assert_eq!(guard.needs(&Method::GET, "/past-the-document"), admin);
+        assert_eq!(guard.needs(&Method::GET, "/past-the-operations"), admin);
         assert_eq!(guard.needs(&Method::PATCH, "/a"), None);
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use outbound::Policy;
 use platform::Blob;
 use store::Store;
 
@@ -13,14 +14,22 @@ pub struct Context {
     pub store: Arc<Store>,
     /// Where files are.
     pub blob: Arc<dyn Blob>,
+    /// What may be called that users name.
+    pub(crate) outbound: Policy,
     /// Which campaigns take calls now.
     pub(crate) live: LiveCampaigns,
 }
 
 impl Context {
-    /// Over these repositories and files.
+    /// Over these repositories and files. Of addresses that users name, those of the public Internet may be called.
     pub fn new(store: Store, blob: Arc<dyn Blob>) -> Self {
-        Self { store: Arc::new(store), blob, live: LiveCampaigns::default() }
+        Self { store: Arc::new(store), blob, outbound: Policy::public_only(), live: LiveCampaigns::default() }
+    }
+
+    /// With another rule of what may be called that users name.
+    #[must_use]
+    pub fn with_outbound(self, outbound: Policy) -> Self {
+        Self { outbound, ..self }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -30,12 +39,18 @@ impl Context {
 
 #[cfg(any(feature = "aws", feature = "embedded"))]
 impl Context {
-    /// From the function's environment ([`store::environment`], [`store::jobs::environment`]).
+    /// From the function's environment ([`store::environment`], [`store::jobs::environment`]), and `ENVOI_OUTBOUND_ALLOW`:
+    /// what may be called beside the public Internet ([`Policy::allowing`]).
     ///
     /// # Errors
     /// Where a variable is missing or wrong, or the data can't be opened.
     pub async fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
-        Ok(Self::new(store::environment::store().await?, store::jobs::environment::blob()?))
+        use store::environment::{EnvironmentError, store, variable};
+
+        let name = "ENVOI_OUTBOUND_ALLOW";
+        let outbound = Policy::allowing(&variable(name).unwrap_or_default())
+            .map_err(|error| EnvironmentError::Invalid { name, why: error.to_string() })?;
+        Ok(Self { outbound, ..Self::new(store().await?, store::jobs::environment::blob()?) })
     }
 }
 

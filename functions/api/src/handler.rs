@@ -4,35 +4,30 @@ use std::sync::{Arc, LazyLock};
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router, middleware};
+use axum::{Router, middleware};
 use serde_json::Value;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::auth::Guard;
 use crate::error::{Kind, Problem};
 use crate::extract::MAX_BODY;
+use crate::operations::{Collect, Documented, Served, routes};
 use crate::{
-    Context, access_log, auth, campaigns, configurations, credentials, executions, health, idempotency, im,
-    jobs, keys, openapi as document, profiles, segments,
+    Context, access_log, auth, campaigns, configurations, credentials, endpoints, executions, health,
+    idempotency, im, jobs, keys, openapi as document, profiles, segments, suppressions,
 };
-
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(operations().get_openapi()));
 
 /// The API over this context.
 pub fn router(context: Context) -> Router {
     let platform = &context.store.platform;
     let clock = Arc::clone(&platform.clock);
-    let guard = Guard::new(&DOCUMENT, context.store.keys.clone(), Arc::clone(&clock));
+    let Served { router, operations } = operations(Served::default());
+    let guard = Guard::new(operations, document::COMMITTED, context.store.keys.clone(), Arc::clone(&clock));
     let kept = context.store.idempotency.clone();
-    let text = document::Text(DOCUMENT.to_string().into());
-    let (router, _) = operations().split_for_parts();
     // The last layer is the outermost.
     router
         .fallback(no_route)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(Extension(text))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(kept, idempotency::once))
         .layer(middleware::from_fn_with_state(guard, auth::guard))
@@ -40,24 +35,28 @@ pub fn router(context: Context) -> Router {
         .with_state(context)
 }
 
-/// The OpenAPI document of the API.
+/// The OpenAPI document of the API, made of the code. What is served is how it was committed; a test keeps them the same.
 pub fn openapi() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let Documented(document) = operations(Documented(document::Document::openapi()));
+        document::complete(&document)
+    });
     &DOCUMENT
 }
 
-fn operations() -> OpenApiRouter<Context> {
-    OpenApiRouter::with_openapi(document::Document::openapi())
-        .merge(profiles::routes())
-        .merge(segments::routes())
-        .merge(configurations::routes())
-        .merge(credentials::routes())
-        .merge(campaigns::routes())
-        .merge(executions::routes())
-        .merge(im::routes())
-        .merge(jobs::routes())
-        .merge(keys::routes())
-        .routes(routes!(health::health))
-        .routes(routes!(document::get_openapi))
+fn operations<C: Collect>(into: C) -> C {
+    let into = profiles::routes(into);
+    let into = segments::routes(into);
+    let into = configurations::routes(into);
+    let into = credentials::routes(into);
+    let into = campaigns::routes(into);
+    let into = executions::routes(into);
+    let into = im::routes(into);
+    let into = jobs::routes(into);
+    let into = keys::routes(into);
+    let into = endpoints::routes(into);
+    let into = suppressions::routes(into);
+    routes!(into, health::health, document::get_openapi)
 }
 
 async fn no_route() -> Response {

@@ -15,6 +15,7 @@ use tracing::error;
 use crate::auth::Caller;
 use crate::error::{Kind, Problem};
 use crate::extract::MAX_BODY;
+use crate::openapi::shows_secret;
 
 const HEADER: &str = "idempotency-key";
 /// Says that an answer is that of an earlier call.
@@ -38,8 +39,8 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
     else {
         return next.run(request).await;
     };
-    if request.uri().path() == "/keys" {
-        let detail = "a key's secret is shown once and never kept, so Idempotency-Key can't be given here";
+    if shows_secret(request.uri().path()) {
+        let detail = "a secret is shown once and never kept, so Idempotency-Key can't be given here";
         return Problem::new(Kind::InvalidHeader, detail).into_response();
     }
     let key = match value.to_str() {

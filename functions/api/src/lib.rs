@@ -13,20 +13,26 @@ mod configurations;
 mod context;
 mod credentials;
 mod cursor;
+mod endpoints;
 mod error;
 mod executions;
 mod extract;
+#[cfg(feature = "lambda")]
+pub mod gateway;
 mod handler;
 mod health;
 mod idempotency;
 mod im;
 mod jobs;
 mod keys;
+mod objects;
 mod openapi;
+mod operations;
 mod page;
 mod profiles;
 mod schema;
 mod segments;
+mod suppressions;
 mod usage;
 
 pub use access_log::RequestId;

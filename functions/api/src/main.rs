@@ -2,11 +2,6 @@
 
 use std::process::ExitCode;
 
-use api::RequestId;
-use axum::extract::Request;
-use axum::middleware::map_request;
-use lambda_http::RequestExt;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     runtime::logs::start();
@@ -21,15 +16,5 @@ async fn main() -> ExitCode {
 
 async fn serve() -> anyhow::Result<()> {
     let context = api::Context::from_environment().await?;
-    let router = api::router(context).layer(map_request(named));
-    lambda_http::run(router).await.map_err(|error| anyhow::anyhow!(error))
-}
-
-/// The request under Lambda's name for it, which stands in Lambda's own log lines, too.
-async fn named(mut request: Request) -> Request {
-    if let Some(id) = request.lambda_context_ref().map(|context| RequestId::from(context.request_id.clone()))
-    {
-        request.extensions_mut().insert(id);
-    }
-    request
+    api::gateway::run(api::router(context)).await.map_err(|error| anyhow::anyhow!(error))
 }

@@ -1,7 +1,6 @@
 //! The OpenAPI document: generated from the operations, completed with what all of them have in common.
 
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -24,6 +23,8 @@ use utoipa::OpenApi;
         (name = "campaigns", description = "What is sent, to whom and when"),
         (name = "executions", description = "The runs of a campaign, and what became of each recipient"),
         (name = "jobs", description = "Imports of files of any size, counts over everybody: work that takes longer than a call"),
+        (name = "webhook endpoints", description = "Callers' addresses that are told what became of messages"),
+        (name = "suppressions", description = "Addresses and domains that nothing is sent to"),
         (name = "keys", description = "API keys"),
         (name = "service", description = "The service itself"),
     ),
@@ -36,13 +37,15 @@ pub(crate) struct Document;
     responses((status = 200, description = "The document", body = Object)),
     security(()),
 )]
-pub(crate) async fn get_openapi(axum::Extension(Text(text)): axum::Extension<Text>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], text).into_response()
+pub(crate) async fn get_openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], COMMITTED).into_response()
 }
 
 /// The document's text.
-#[derive(Debug, Clone)]
-pub(crate) struct Text(pub(crate) Bytes);
+pub(crate) const COMMITTED: &str = include_str!("../openapi.json");
+
+/// What `If-Match` may hold: any, or a list of entity tags.
+const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
 
 /// Adds to every operation what holds for all: the ways to give a key, and the problems any of them may answer.
 pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
@@ -57,7 +60,28 @@ pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
             complete_operation(&path, method, operation);
         }
     }
+    for schema in
+        document["components"]["schemas"].as_object_mut().into_iter().flat_map(|all| all.values_mut())
+    {
+        close_variants(schema);
+    }
     document
+}
+
+/// A variant that is named by its only member has no other.
+fn close_variants(schema: &mut Value) {
+    let variants = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+    for variant in variants.into_iter().flatten() {
+        let members = variant.get("properties").and_then(Value::as_object);
+        if members.is_some_and(|members| members.len() == 1) {
+            variant["additionalProperties"] = json!(false);
+        }
+    }
+}
+
+/// Whether an answer holds a secret, which is never kept: no Idempotency-Key is taken.
+pub(crate) fn shows_secret(path: &str) -> bool {
+    path == "/keys" || path == "/webhook-endpoints" || path.ends_with("/rotate-secret")
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
@@ -72,14 +96,25 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         ("500", "Something went wrong on our side"),
         ("503", "A part of the service is not available; try again"),
     ];
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if parameter["name"] == "If-Match" {
+            parameter["schema"] = json!({ "type": "string", "pattern": ENTITY_TAGS });
+        }
+        if parameter["in"] == "query" {
+            common.push(("400", "A parameter is not valid"));
+        }
+    }
     let has_body = operation["requestBody"].is_object();
     let is_import = path.ends_with("/import") || path.ends_with("/file");
     if has_body && !is_import {
         common.push(("413", "The body has more than 6 MiB"));
         common.push(("415", "The body is not application/json"));
     }
-    if method == "post" && !is_import && path != "/keys" {
+    if method == "post" && !is_import && !shows_secret(path) {
         common.push(("400", "The request is not valid"));
+        // Whatever comes along is read, since a repeat must bring the same.
+        common.push(("413", "The body has more than 6 MiB"));
         common.push(("409", "The first call with this Idempotency-Key is under way"));
         common.push(("422", "The Idempotency-Key was used with another body"));
         let parameter = json!({

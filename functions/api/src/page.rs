@@ -19,6 +19,7 @@ pub(crate) struct Page<T> {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
     /// The `next_cursor` of the page before.
+    #[param(min_length = 1)]
     pub(crate) cursor: Option<String>,
     /// How many items at most: 1 to 100, 50 where absent.
     #[param(minimum = 1, maximum = 100, default = 50)]

@@ -2,7 +2,10 @@
 //! crates below, which know nothing of HTTP.
 #![allow(dead_code, reason = "only their schemas are used")]
 
-use utoipa::ToSchema;
+use campaign::Code;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// An id: 128 bits as 26 characters of Crockford's base32, the last of which is one of `048cgmrw`.
 #[derive(ToSchema)]
@@ -108,6 +111,9 @@ pub(crate) struct Actor {
 #[schema(rename_all = "snake_case")]
 pub(crate) enum Channel {
     Email,
+    Sms,
+    Push,
+    Webhook,
 }
 
 /// What to do with recipients of whom nobody can say whether they were reached: `hold` (default for marketing) or
@@ -169,6 +175,20 @@ pub(crate) enum Outcome {
     Excluded,
     Unknown,
 }
+
+/// Why it became that of a recipient: every reason there is.
+pub(crate) struct Reason;
+
+impl PartialSchema for Reason {
+    fn schema() -> RefOr<Schema> {
+        let mut reasons: Vec<_> = Code::ALL.into_iter().map(Code::reason).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons)).into()
+    }
+}
+
+impl ToSchema for Reason {}
 
 /// Whether a finding stops an activation.
 #[derive(ToSchema)]

@@ -1,6 +1,6 @@
 //! Whether a campaign under way uses something.
 
-use campaign::{Status, Version};
+use campaign::{ConfigurationId, Status, Version};
 use store::StoreError;
 use store::campaigns::{Direction, RowQuery, Sort, Span};
 
@@ -9,6 +9,12 @@ use crate::error::{Kind, Problem, Result};
 
 /// How many campaigns are read at once.
 const PAGE: usize = 100;
+
+/// [`refuse_in_use`] of a channel configuration.
+pub(crate) async fn refuse_configuration_in_use(context: &Context, id: ConfigurationId) -> Result<()> {
+    refuse_in_use(context, |version| version.actions.iter().any(|action| action.configuration == Some(id)))
+        .await
+}
 
 /// Refuses where a campaign that is activating, scheduled or live has a version that `uses` it. One that is activated in
 /// this very moment is not seen; its start or its next chunk finds the thing gone and says so.

@@ -7,13 +7,13 @@ use campaign::Code;
 use campaign::configuration::EmailSender as From;
 use campaign::content::OnMissing;
 use content::{EmailTemplate, Mailbox, MessageHeaders, RenderError, build_message};
-use delivery::MemberId;
+use delivery::MessageId;
 use serde_json::{Map, Value};
 
 /// An email ready to be handed over.
 #[cfg_attr(not(any(feature = "ses", feature = "smtp")), expect(dead_code, reason = "a file has no envelope"))]
 pub struct Letter {
-    pub(crate) id: LetterId,
+    pub(crate) id: MessageId,
     pub(crate) from: Arc<str>,
     pub(crate) to: String,
     pub(crate) message: Vec<u8>,
@@ -29,30 +29,6 @@ impl fmt::Debug for Letter {
     }
 }
 
-/// The name of one logical message: the same each time it is prepared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LetterId {
-    /// For a member of a chunk.
-    Member(MemberId),
-    /// For one of a proof's addresses.
-    Proof {
-        /// Which proof.
-        proof: String,
-        /// Which of its addresses.
-        index: usize,
-    },
-}
-
-impl fmt::Display for LetterId {
-    /// Fit for a file's or a Message-ID's name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Member(member) => member.fmt(f),
-            Self::Proof { proof, index } => write!(f, "proof-{proof}-{index}"),
-        }
-    }
-}
-
 /// What a letter is made from.
 pub(crate) struct Draft<'a> {
     pub(crate) template: &'a EmailTemplate,
@@ -64,10 +40,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) context: &'a Value,
     pub(crate) on_missing: OnMissing,
     /// Names the logical message: the left part of the Message-ID.
-    pub(crate) id: LetterId,
+    pub(crate) id: MessageId,
     pub(crate) now_seconds: i64,
-    /// Goes before the subject.
-    pub(crate) subject_prefix: &'a str,
 }
 
 impl Draft<'_> {
@@ -81,7 +55,9 @@ impl Draft<'_> {
             .template
             .render(&Value::Object(self.profile), self.context, self.on_missing)
             .map_err(|error| (code_of(&error), error.to_string()))?;
-        rendered.subject.insert_str(0, self.subject_prefix);
+        if matches!(id, MessageId::Proof { .. }) {
+            rendered.subject.insert_str(0, "[Proof] ");
+        }
         let message_id = format!("{id}@{}", from.from.domain());
         let headers = MessageHeaders {
             from: Mailbox { name: from.from_name.as_deref(), address: from.from.as_str() },

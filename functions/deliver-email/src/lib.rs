@@ -14,16 +14,15 @@ mod handler;
 mod letter;
 #[cfg(feature = "outbox")]
 pub mod outbox;
-mod proof;
 mod sender;
 #[cfg(feature = "ses")]
 pub mod ses;
 #[cfg(feature = "smtp")]
 pub mod smtp;
-pub mod tags;
 
 pub use answer::{Answer, NotAccepted, Refusal};
 pub use context::Context;
-pub use handler::{handle, handle_event, handle_proofs};
-pub use letter::{Letter, LetterId};
+pub use delivery::tags;
+pub use handler::{handle, handle_event};
+pub use letter::Letter;
 pub use sender::{EmailSender, Provider};

@@ -1,4 +1,4 @@
-//! The Lambda function behind the queue of email chunks; on the queue of proofs, it sends those.
+//! The Lambda function behind the queues of email.
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@ use campaign::{Channel, Code, Configuration, Profile};
 use content::EmailTemplate;
 use delivery::{Cause, Job, Sender};
 
-use crate::letter::{Draft, Letter, LetterId};
+use crate::letter::{Draft, Letter};
 use crate::{Answer, NotAccepted, Refusal};
 
 /// Where messages go.
@@ -95,18 +95,25 @@ impl Sender for EmailSender {
     type Message = Letter;
 
     fn compile(&self, content: &LoweredContent) -> Result<EmailTemplate, String> {
-        let LoweredContent::Email(email) = content;
+        let LoweredContent::Email(email) = content else {
+            return Err("the content is not an email".to_owned());
+        };
         EmailTemplate::from_lowered(email).map_err(|error| error.to_string())
     }
 
-    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code> {
-        let address = profile.text("email").ok_or(Code::NoAddress)?;
-        EmailAddress::parse(address).map(|_| address).map_err(|_| Code::InvalidAddress)
+    fn address<'p>(&self, _: &Configuration, profile: &'p Profile) -> Result<Option<&'p str>, Code> {
+        address_of(profile).map(Some)
     }
 
     fn prepare(&self, job: &Job<'_, EmailTemplate>, profile: Profile) -> Result<Letter, (Code, String)> {
-        let SenderSettings::Email(from) = &job.configuration.sender;
-        let to = self.address(&profile).map_err(|code| (code, String::new()))?.to_owned();
+        let SenderSettings::Email(from) = &job.configuration.sender else {
+            return Err((Code::Misconfigured, "the configuration is not for email".to_owned()));
+        };
+        let to = match job.to {
+            Some(to) => to,
+            None => address_of(&profile).map_err(|code| (code, String::new()))?,
+        };
+        let to = to.to_owned();
         let draft = Draft {
             template: job.template,
             from,
@@ -114,9 +121,8 @@ impl Sender for EmailSender {
             profile: profile.into_document(),
             context: job.context,
             on_missing: job.on_missing,
-            id: LetterId::Member(job.member),
+            id: job.id.clone(),
             now_seconds: job.now_seconds,
-            subject_prefix: "",
         };
         draft.letter()
     }
@@ -124,6 +130,11 @@ impl Sender for EmailSender {
     async fn send(&self, _: &Configuration, letters: Vec<Letter>, time: Duration) -> Vec<delivery::Answer> {
         self.hand_over(&letters, time).await.into_iter().map(translate).collect()
     }
+}
+
+fn address_of(profile: &Profile) -> Result<&str, Code> {
+    let address = profile.text("email").ok_or(Code::NoAddress)?;
+    EmailAddress::parse(address).map(|_| address).map_err(|_| Code::InvalidAddress)
 }
 
 /// A provider's answer in the words of the loop.

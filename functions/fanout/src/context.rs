@@ -18,7 +18,7 @@ impl Context {
     /// Where a variable is missing or wrong, or the data can't be opened.
     pub async fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
         Ok(Self {
-            store: store::environment::store().await?,
+            store: store::environment::store_without_secrets().await?,
             worker: Worker::new(store::ledger::Tenancy::Shared),
         })
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use deliver_email::smtp::SmtpConfig;
+use outbound::Policy;
 
 /// How email leaves.
 #[derive(Debug, Clone)]
@@ -24,6 +25,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How email leaves.
     pub email: Email,
+    /// What may be called that users name.
+    pub outbound: Policy,
+    /// What stands in place of Firebase Cloud Messaging, such as `http://127.0.0.1:9099`; that itself where absent.
+    pub fcm_url: Option<String>,
     /// How many chunks are delivered at once.
     pub concurrency: usize,
     /// How often the sweep comes.
@@ -37,6 +42,8 @@ impl Config {
             data: data.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             email,
+            outbound: Policy::public_only(),
+            fcm_url: None,
             concurrency: 16,
             sweep_every: Duration::from_millis(250),
         }

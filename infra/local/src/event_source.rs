@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use platform::embedded::Embedded;
-use platform::{Clock, Deadline, PlatformError, QueueName, Source, SystemClock, batch};
-use tokio::sync::{Semaphore, watch};
+use platform::embedded::{Consumer, Embedded};
+use platform::{Clock, Deadline, PlatformError, QueueName, Received, Source, SystemClock, batch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::error;
 
@@ -41,13 +41,21 @@ pub(crate) async fn run<F>(
 {
     let function = Arc::new(function);
     let permits = Arc::new(Semaphore::new(how.concurrency));
+    let mut places = Vec::new();
     let mut running = JoinSet::new();
+    let mut consumer = match engine.consumer(how.queue, how.timeout * 6, MAX_RECEIVES).await {
+        Ok(consumer) => consumer,
+        Err(error) => {
+            error!(queue = how.queue.0, error = %batch::chain(&error), "queue {} can't be consumed", how.queue.0);
+            return;
+        }
+    };
     while !*stop.borrow() {
         while running.try_join_next().is_some() {}
         let received = tokio::select! {
             biased;
             _ = stop.changed() => break,
-            received = receive(&engine, how, &permits) => received,
+            received = receive(&mut consumer, &mut places, &permits) => received,
         };
         let messages = match received {
             Ok(messages) => messages,
@@ -57,7 +65,8 @@ pub(crate) async fn run<F>(
                 continue;
             }
         };
-        for (message, permit) in messages {
+        for message in messages {
+            let permit = places.pop();
             let (engine, function) = (engine.clone(), Arc::clone(&function));
             running.spawn(async move {
                 let receipt = message.receipt.clone();
@@ -65,7 +74,7 @@ pub(crate) async fn run<F>(
                 let response = function(batch::event(vec![message]), deadline).await;
                 let receipts = vec![receipt];
                 let done = if response.batch_item_failures.is_empty() {
-                    engine.delete(how.queue, receipts).await
+                    engine.delete_later(how.queue, receipts).await
                 } else {
                     engine.release(how.queue, receipts, AFTER_FAILURE).await
                 };
@@ -77,26 +86,26 @@ pub(crate) async fn run<F>(
             });
         }
     }
+    // What was handed over and not begun is for the next start.
+    let receipts = consumer.close().into_iter().map(|message| message.receipt).collect();
+    if let Err(error) = engine.release(how.queue, receipts, Duration::ZERO).await {
+        error!(queue = how.queue.0, error = %batch::chain(&error), "messages of {} can't be given back", how.queue.0);
+    }
     while running.join_next().await.is_some() {}
 }
 
-type Permitted = (platform::Received, tokio::sync::OwnedSemaphorePermit);
-
-/// Waits for a free place and a message, and takes as many messages as there are places.
+/// Waits for a free place and a message. Takes as many messages as there are `places`, which it fills up before.
 async fn receive(
-    engine: &Embedded,
-    how: Consume,
+    consumer: &mut Consumer,
+    places: &mut Vec<OwnedSemaphorePermit>,
     permits: &Arc<Semaphore>,
-) -> Result<Vec<Permitted>, PlatformError> {
-    // The semaphore is never closed.
-    let Ok(first) = Arc::clone(permits).acquire_owned().await else { return Ok(Vec::new()) };
-    if !engine.wait_for_messages(how.queue, LONGEST_WAIT).await? {
-        return Ok(Vec::new());
+) -> Result<Vec<Received>, PlatformError> {
+    if places.is_empty() {
+        // The semaphore is never closed.
+        places.extend(Arc::clone(permits).acquire_owned().await);
     }
-    let mut places = vec![first];
     while let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
         places.push(permit);
     }
-    let messages = engine.receive(how.queue, places.len(), how.timeout * 6, MAX_RECEIVES).await?;
-    Ok(messages.into_iter().zip(places).collect())
+    consumer.next(places.len(), LONGEST_WAIT).await
 }

@@ -9,12 +9,15 @@ use campaign::Channel;
 use deliver_email::Provider;
 use deliver_email::outbox::{Outbox, OutboxError};
 use deliver_email::smtp::{ConfigError, Credentials, SmtpPool};
-use delivery::Settings;
+use deliver_push::Fcm;
+use delivery::{Delivery, Sender, Settings};
+use outbound::{Client, Limits, Policy};
 use platform::embedded::{BlobFolder, Embedded, OpenError};
 use platform::{Clock, Deadline, SystemClock, batch};
 use store::jobs::KEEP_SECONDS;
 use store::keys::Role;
 use store::ledger::{Tenancy, Worker};
+use store::messages::{Priority, queue_of};
 use store::{Store, StoreError, tables};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -35,6 +38,8 @@ const FAN_OUTS: usize = 2;
 const CALLS: usize = 64;
 /// How long one slice of a job may take: a stop waits for it.
 const JOB_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many messages for those who are told what became of messages are handled at once: each waits for answers.
+const NOTIFIES: usize = 32;
 /// How many jobs are worked on at once: more would only take the processor from the delivery.
 const JOBS: usize = 2;
 /// For how long files are kept that no job removes: as long as the jobs themselves, and a day.
@@ -119,8 +124,10 @@ impl Node {
         let first_key = first_key(&store).await?;
         let (stop, stopped) = watch::channel(false);
         let mut node = Self { engine, files, store, address, first_key, stop, tasks: JoinSet::new() };
-        node.consume(provider, config.concurrency, config.sweep_every, &stopped).await?;
-        node.serve(listener, stopped);
+        let outbound = config.outbound.clone();
+        let fcm = Fcm::new(config.outbound.clone(), config.fcm_url.as_deref());
+        node.consume(provider, fcm, config.concurrency, config.sweep_every, outbound, &stopped).await?;
+        node.serve(listener, config.outbound, stopped);
         Ok(node)
     }
 
@@ -152,16 +159,18 @@ impl Node {
     async fn consume(
         &mut self,
         provider: Provider,
+        fcm: Fcm,
         concurrency: usize,
         sweep_every: Duration,
+        outbound: Policy,
         stopped: &watch::Receiver<bool>,
     ) -> Result<(), StartError> {
         let store = &self.store;
         let worker = Worker::new(Tenancy::Sole);
         let activate = Arc::new(activate::Context { store: store.clone(), sweep_every });
         let fanout = Arc::new(fanout::Context { store: store.clone(), worker });
-        let deliver =
-            Arc::new(deliver_email::Context::new(store.clone(), worker, provider, Settings::default()));
+        let email =
+            deliver_email::Context::new(store.clone(), worker, provider, Settings::default()).delivery;
         let how = |queue, concurrency| Consume { queue, concurrency, timeout: FUNCTION_TIMEOUT };
         let jobs = Arc::new(jobs::Context {
             store: store.clone(),
@@ -170,14 +179,7 @@ impl Node {
             pace: jobs::Pace::default(),
         });
         // Whoever held these is gone: the folder's lock says that no other process lives.
-        for queue in [
-            tables::WAKE_UP,
-            tables::FAN_OUT,
-            tables::DELIVER_EMAIL,
-            tables::DELIVER_EMAIL_PRIORITY,
-            tables::PROOFS,
-            tables::JOBS,
-        ] {
+        for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::JOBS, tables::NOTIFY] {
             self.engine.recover(queue).await.map_err(StoreError::from)?;
         }
         let context = Arc::clone(&activate);
@@ -191,18 +193,22 @@ impl Node {
             async move { fanout::handle(&context, event, deadline).await }
         };
         self.source(how(tables::FAN_OUT, FAN_OUTS), fan_outs, stopped);
-        let context = Arc::clone(&deliver);
-        let deliveries = move |event, deadline| {
-            let context = Arc::clone(&context);
-            async move { deliver_email::handle(&context, event, deadline).await }
+        self.deliver(email, concurrency, stopped).await?;
+        let (store, policy) = (self.store.clone(), outbound.clone());
+        let webhook = deliver_webhook::Context::new(store, worker, policy, Settings::default()).delivery;
+        self.deliver(webhook, concurrency, stopped).await?;
+        let push = deliver_push::Context::new(self.store.clone(), worker, fcm, Settings::default()).delivery;
+        self.deliver(push, concurrency, stopped).await?;
+        let client = Client::new(outbound, Limits::default());
+        let sms = deliver_sms::Context::new(self.store.clone(), worker, client.clone(), Settings::default())
+            .delivery;
+        self.deliver(sms, concurrency, stopped).await?;
+        let notify = Arc::new(notify::Context::new(self.store.clone(), client, worker));
+        let notifies = move |event, deadline| {
+            let context = Arc::clone(&notify);
+            async move { notify::handle(&context, event, deadline).await }
         };
-        self.source(how(tables::DELIVER_EMAIL, concurrency), deliveries.clone(), stopped);
-        self.source(how(tables::DELIVER_EMAIL_PRIORITY, CALLS), deliveries, stopped);
-        let proofs = move |event, _| {
-            let context = Arc::clone(&deliver);
-            async move { deliver_email::handle_proofs(&context, event).await }
-        };
-        self.source(how(tables::PROOFS, 1), proofs, stopped);
+        self.source(how(tables::NOTIFY, NOTIFIES), notifies, stopped);
         let slices = move |event, deadline| {
             let context = Arc::clone(&jobs);
             async move { jobs::handle(&context, event, deadline).await }
@@ -212,6 +218,28 @@ impl Node {
         self.tasks.spawn(fire(self.engine.clone(), stopped.clone()));
         self.tasks.spawn(sweep(activate, sweep_every, stopped.clone()));
         self.tasks.spawn(tidy(self.engine.clone(), self.files.clone(), stopped.clone()));
+        Ok(())
+    }
+
+    /// Delivers what a channel's two queues ask for. Each channel has workers of its own: one that is slow keeps none of
+    /// the others waiting.
+    async fn deliver<S: Sender>(
+        &mut self,
+        delivery: Delivery<S>,
+        concurrency: usize,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<(), StartError> {
+        let delivery = Arc::new(delivery);
+        for (priority, concurrency) in [(Priority::Bulk, concurrency), (Priority::Call, CALLS)] {
+            let queue = queue_of(S::CHANNEL, priority);
+            self.engine.recover(queue).await.map_err(StoreError::from)?;
+            let delivery = Arc::clone(&delivery);
+            let deliveries = move |event, deadline| {
+                let delivery = Arc::clone(&delivery);
+                async move { delivery.handle(event, deadline).await.0 }
+            };
+            self.source(Consume { queue, concurrency, timeout: FUNCTION_TIMEOUT }, deliveries, stopped);
+        }
         Ok(())
     }
 
@@ -226,8 +254,9 @@ impl Node {
         self.tasks.spawn(event_source::run(self.engine.clone(), how, function, stopped.clone()));
     }
 
-    fn serve(&mut self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
-        let router = api::router(api::Context::new(self.store.clone(), Arc::new(self.files.clone())));
+    fn serve(&mut self, listener: TcpListener, outbound: Policy, mut stopped: watch::Receiver<bool>) {
+        let context = api::Context::new(self.store.clone(), Arc::new(self.files.clone()));
+        let router = api::router(context.with_outbound(outbound));
         self.tasks.spawn(async move {
             let until = async move {
                 // An error means that the node itself is gone.

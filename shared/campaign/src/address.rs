@@ -3,6 +3,7 @@
 //! The rules are those of SMTP (RFC 5321 and 5322) without its museum: no comments, no address literals, no
 //! SMTPUTF8. Neither type shows its text through `Debug`, so neither gets into a log by way of a derived one.
 
+mod country;
 mod phone;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use idna::AsciiDenyList;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+pub use country::Country;
 pub use phone::{PhoneError, PhoneNumber};
 
 /// The longest address, in octets (RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets).

@@ -133,6 +133,14 @@ id!(
     /// A job: work on a file or on every profile, which takes longer than a call.
     JobId
 );
+id!(
+    /// An address that is told what became of messages.
+    EndpointId
+);
+id!(
+    /// What an address is told of one message: the same however often it is told.
+    EventId
+);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,8 @@ pub mod call;
 pub mod chunk;
 pub mod configuration;
 pub mod content;
+pub mod feedback;
+pub mod hosts;
 pub mod id;
 pub mod lowered;
 #[path = "campaign.rs"]
@@ -22,11 +24,15 @@ pub mod schedule;
 pub mod segment;
 pub mod standing;
 pub mod status;
+pub mod suppression;
 pub mod version;
 pub mod waves;
 
 pub use configuration::{Channel, Configuration};
-pub use id::{CallScheduleId, CampaignId, ConfigurationId, ExecutionId, JobId, ProfileId, SegmentId};
+pub use id::{
+    CallScheduleId, CampaignId, ConfigurationId, EndpointId, EventId, ExecutionId, JobId, ProfileId,
+    SegmentId,
+};
 pub use model::{Campaign, CampaignType, Category};
 pub use outcome::{Code, Outcome};
 pub use profile::Profile;

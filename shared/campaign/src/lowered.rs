@@ -1,7 +1,10 @@
 //! What an action says, made ready for sending: everything that can be done once a version is done, and only templates
-//! are left. It is written when a draft becomes the live version, and never changes.
+//! are left. It is written when a draft's activation is asked for, and never changes once that is the live version.
 
 use serde::{Deserialize, Serialize};
+
+use crate::Channel;
+use crate::content::{PushContent, SmsContent, WebhookContent};
 
 /// The form in which emails are written now. A reader refuses a later one, which it would misread.
 pub const EMAIL_FORMAT: u32 = 1;
@@ -16,13 +19,30 @@ pub const MAX_LOWERED_TOTAL_BYTES: usize = 3584 * 1024;
 pub enum LoweredContent {
     /// An email.
     Email(LoweredEmail),
+    /// A text message: there is nothing to be lowered.
+    Sms(SmsContent),
+    /// A push notification: there is nothing to be lowered.
+    Push(Box<PushContent>),
+    /// An HTTP call: there is nothing to be lowered.
+    Webhook(WebhookContent),
 }
 
 impl LoweredContent {
+    /// The channel it is for.
+    pub const fn channel(&self) -> Channel {
+        match self {
+            Self::Email(_) => Channel::Email,
+            Self::Sms(_) => Channel::Sms,
+            Self::Push(_) => Channel::Push,
+            Self::Webhook(_) => Channel::Webhook,
+        }
+    }
+
     /// Whether a program of this version can read it: it was not written by a later one in a form of its own.
     pub const fn is_known(&self) -> bool {
         match self {
             Self::Email(email) => email.format == EMAIL_FORMAT,
+            Self::Sms(_) | Self::Push(_) | Self::Webhook(_) => true,
         }
     }
 }

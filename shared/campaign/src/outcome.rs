@@ -47,6 +47,8 @@ pub enum Code {
     /// It was meant at an hour of the recipient's own time zone that had passed when the campaign was activated, and the
     /// campaign says `exclude`, or the next occurrence comes in its place.
     HourPassed = 47,
+    /// The action's condition is not true of the recipient, or can't be decided.
+    ConditionNotMet = 48,
     /// It may or may not have been taken; an event or the rule `on_unknown` may still decide.
     Unknown = 60,
     /// As `Unknown`, after having been handed over again.
@@ -94,7 +96,7 @@ impl Outcome {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Pending,
         Self::PendingAgain,
         Self::Sent,
@@ -115,6 +117,7 @@ impl Code {
         Self::Stopped,
         Self::ProfileGone,
         Self::HourPassed,
+        Self::ConditionNotMet,
         Self::Unknown,
         Self::UnknownAgain,
         Self::UnknownOnce,
@@ -159,6 +162,7 @@ impl Code {
             Self::Stopped => "stopped",
             Self::ProfileGone => "profile_gone",
             Self::HourPassed => "hour_passed",
+            Self::ConditionNotMet => "condition_not_met",
             Self::Unknown => "unknown",
             Self::UnknownAgain => "unknown_again",
             Self::UnknownOnce => "unknown_once",

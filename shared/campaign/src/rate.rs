@@ -49,6 +49,14 @@ pub fn burst(rate: u32, window: usize) -> usize {
     usize::try_from(rate / 20).unwrap_or(window).clamp(1, window)
 }
 
+/// How long a provider is left alone that could not be reached so many times in a row, in microseconds: 5 seconds at first, twice
+/// as long each time, a minute at most.
+pub const fn outage_us(outages: u32) -> i64 {
+    let doublings = outages.saturating_sub(1);
+    let seconds = if doublings >= 4 { 60 } else { 5 << doublings };
+    seconds * 1_000_000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +77,12 @@ mod tests {
     #[test]
     fn bursts_are_small_at_low_rates() {
         assert_eq!([burst(1, 10), burst(14, 10), burst(100, 10), burst(100_000, 10)], [1, 1, 5, 10]);
+    }
+
+    #[test]
+    fn a_provider_that_stays_out_of_reach_is_left_alone_longer_each_time() {
+        let seconds: Vec<_> = (0..8).map(|outages| outage_us(outages) / 1_000_000).collect();
+        assert_eq!(seconds, [5, 5, 10, 20, 40, 60, 60, 60]);
+        assert_eq!(outage_us(u32::MAX), 60_000_000);
     }
 }

@@ -62,6 +62,9 @@ pub struct Action {
     /// How to send. A draft may have none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationId>,
+    /// Whom of the audience it reaches, as a rule over `profile`; everybody where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// Why a version's recipients can't be told when they get it.

@@ -49,14 +49,14 @@ impl EmailTemplate {
     /// Lowers a content and compiles what comes of it: the way that a version takes to its recipients, at once.
     ///
     /// # Errors
-    /// As [`lower`](crate::lower()).
+    /// As [`lower_email`](crate::lower_email()).
     #[cfg(feature = "lower")]
     pub fn compile(
         content: &campaign::content::EmailContent,
         options: &crate::CompileOptions,
     ) -> Result<Self, Vec<ContentError>> {
-        let lowered = crate::lower(content, options)?;
-        Self::of(&lowered.email).map_err(|error| vec![error])
+        let lowered = crate::lower_email(content, options)?;
+        Self::of(&lowered.content).map_err(|error| vec![error])
     }
 
     /// Compiles a lowered email.

@@ -6,6 +6,7 @@
 //! [`build_message`] puts the result on the wire. Preview, validation, proof and batch all go this way, so what was
 //! previewed is what is sent. The HTML tools that only lowering needs are behind the feature `lower`.
 
+mod any;
 #[cfg(feature = "lower")]
 mod body;
 mod email;
@@ -14,10 +15,20 @@ mod error;
 mod lower;
 mod mime;
 mod position;
+mod push;
+mod sms;
 mod template;
+mod webhook;
 
+pub use any::{AnyTemplate, Rendered};
 pub use email::{EmailTemplate, LoweredError, RenderedEmail};
 pub use error::{ContentError, RenderError};
 #[cfg(feature = "lower")]
-pub use lower::{CompileOptions, Lowered, Variable, lower};
+pub use lower::{CompileOptions, Lowered, Variable, lower, lower_email};
 pub use mime::{Mailbox, MessageHeaders, MimeError, build_message};
+pub use push::{MAX_PUSH_BYTES, PUSH_LINK, PushTemplate, RenderedPush};
+pub use sms::{
+    Encoding, RenderedSms, Segments, SmsRequest, SmsRequestError, SmsRequestTemplate, SmsTemplate, SmsValues,
+    beyond_gsm7, says, segments,
+};
+pub use webhook::{Destination, RenderedWebhook, WebhookTemplate};

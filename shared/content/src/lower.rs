@@ -1,8 +1,12 @@
 //! Lowering: whatever can be done with a content once a version, so that what sends it has nothing left to do but to fill
 //! in what is about the recipient.
 
-use campaign::content::{EmailBody, EmailContent};
-use campaign::lowered::{EMAIL_FORMAT, LoweredEmail};
+mod push;
+mod sms;
+mod webhook;
+
+use campaign::content::{Content, EmailBody, EmailContent};
+use campaign::lowered::{EMAIL_FORMAT, LoweredContent, LoweredEmail};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,24 +36,55 @@ pub struct Variable {
     pub path: String,
     /// The field it stands in, as in [`ContentError::field`].
     pub field: &'static str,
+    /// Which of the field's entries, as in [`ContentError::key`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Variable {
+    /// The path of the field it stands in, its entry in it.
+    pub fn field_path(&self) -> String {
+        crate::error::path(self.field, self.key.as_deref())
+    }
 }
 
 /// A content lowered, and what is known of it as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lowered {
+pub struct Lowered<T> {
     /// What is stored and sent from.
-    pub email: LoweredEmail,
+    pub content: T,
     /// Every variable, by field, each once a field, in order of first mention.
     pub variables: Vec<Variable>,
 }
 
-/// Lowers a content: checks limits and syntax, turns MJML into HTML, inlines CSS, puts the preheader in, derives the text
-/// part.
+/// Lowers a content of any channel: checks limits and syntax, and does what can be done once a version.
 ///
 /// # Errors
 /// Everything that is wrong, in all fields, with positions in the text as the user wrote it.
-pub fn lower(content: &EmailContent, options: &CompileOptions) -> Result<Lowered, Vec<ContentError>> {
-    let mut lowering = Lowering { options, errors: Vec::new(), variables: Vec::new() };
+pub fn lower(
+    content: &Content,
+    options: &CompileOptions,
+) -> Result<Lowered<LoweredContent>, Vec<ContentError>> {
+    match content {
+        Content::Email(email) => Ok(lower_email(email, options)?.map(LoweredContent::Email)),
+        Content::Sms(sms) => Ok(sms::lower(sms, options)?.map(LoweredContent::Sms)),
+        Content::Push(push) => {
+            Ok(push::lower(push, options)?.map(|push| LoweredContent::Push(Box::new(push))))
+        }
+        Content::Webhook(webhook) => Ok(webhook::lower(webhook, options)?.map(LoweredContent::Webhook)),
+    }
+}
+
+/// Lowers an email: checks limits and syntax, turns MJML into HTML, inlines CSS, puts the preheader in, derives the text
+/// part.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_email(
+    content: &EmailContent,
+    options: &CompileOptions,
+) -> Result<Lowered<LoweredEmail>, Vec<ContentError>> {
+    let mut lowering = Lowering::new(options);
     if content.subject.trim().is_empty() {
         lowering.errors.push(ContentError::new("empty_subject", "subject", "the subject is empty"));
     }
@@ -96,10 +131,14 @@ pub fn lower(content: &EmailContent, options: &CompileOptions) -> Result<Lowered
         text_is_derived: text.is_none(),
         text: text.map_or(derived, str::to_owned),
     };
-    Ok(Lowered { email, variables: lowering.variables })
+    Ok(Lowered { content: email, variables: lowering.variables })
 }
 
-impl Lowered {
+impl<T> Lowered<T> {
+    fn map<U>(self, into: impl FnOnce(T) -> U) -> Lowered<U> {
+        Lowered { content: into(self.content), variables: self.variables }
+    }
+
     /// The variables that have no value in this data, for previews. For `profile.orders[].id`, one order without an
     /// `id` is enough. Branches are not followed: what an untaken `{{#if}}` would print is listed too.
     pub fn undefined_in(&self, profile: &Value, context: &Value) -> Vec<&Variable> {
@@ -121,7 +160,32 @@ struct Lowering<'o> {
     variables: Vec<Variable>,
 }
 
-impl Lowering<'_> {
+impl<'o> Lowering<'o> {
+    const fn new(options: &'o CompileOptions) -> Self {
+        Self { options, errors: Vec::new(), variables: Vec::new() }
+    }
+
+    /// The content as it is, where nothing was found wrong with it.
+    fn finish<T>(self, content: T) -> Result<Lowered<T>, Vec<ContentError>> {
+        if self.errors.is_empty() {
+            Ok(Lowered { content, variables: self.variables })
+        } else {
+            Err(self.errors)
+        }
+    }
+
+    fn error(&mut self, code: &'static str, field: &'static str, message: impl Into<String>) {
+        self.errors.push(ContentError::new(code, field, message));
+    }
+
+    /// As [`field`](Self::field), for one entry of a field that has names and values.
+    fn entry(&mut self, field: &'static str, key: &str, source: &str, escaping: Escaping) {
+        let (errors, variables) = (self.errors.len(), self.variables.len());
+        self.field(field, source, escaping);
+        self.errors[errors..].iter_mut().for_each(|error| error.key = Some(key.to_owned()));
+        self.variables[variables..].iter_mut().for_each(|variable| variable.key = Some(key.to_owned()));
+    }
+
     /// Checks what becomes a header line, and notes its variables.
     fn header(&mut self, field: &'static str, source: &str) {
         if source.chars().any(char::is_control) {
@@ -146,7 +210,7 @@ impl Lowering<'_> {
             .and_then(|tags| Ok((template::compile(source, field, escaping)?, tags)));
         match parsed {
             Ok((compiled, tags)) => {
-                let new = compiled.variables.into_iter().map(|path| Variable { path, field });
+                let new = compiled.variables.into_iter().map(|path| Variable { path, field, key: None });
                 self.variables.extend(new);
                 Some(tags)
             }

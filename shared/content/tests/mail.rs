@@ -1,7 +1,9 @@
 //! One complete email, from the content as a user writes it to the bytes on the wire.
 
 use campaign::content::{EmailBody, EmailContent, OnMissing};
-use content::{CompileOptions, EmailTemplate, Mailbox, MessageHeaders, RenderedEmail, build_message, lower};
+use content::{
+    CompileOptions, EmailTemplate, Mailbox, MessageHeaders, RenderedEmail, build_message, lower_email,
+};
 use serde_json::{Value, json};
 
 /// The email of the demo, which has to work too.
@@ -48,8 +50,8 @@ fn message(rendered: &RenderedEmail) -> Vec<u8> {
 /// A preview compiles what is written, a delivery what was stored of it.
 #[test]
 fn what_is_delivered_is_what_was_previewed() {
-    let lowered = lower(&welcome(), &CompileOptions::default()).expect("lowers");
-    let stored = serde_json::to_string(&lowered.email).expect("JSON");
+    let lowered = lower_email(&welcome(), &CompileOptions::default()).expect("lowers");
+    let stored = serde_json::to_string(&lowered.content).expect("JSON");
     let read = serde_json::from_str(&stored).expect("JSON");
     let delivered = EmailTemplate::from_lowered(&read).expect("compiles");
     for profile in [zofia(), json!({}), json!({"city": "<Łódź>", "interests": []})] {

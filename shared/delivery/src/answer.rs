@@ -11,7 +11,7 @@ pub enum Answer {
     Accepted,
     /// The provider refuses it for good.
     Refused {
-        /// Why, as one of the `failed` codes.
+        /// Why, as one of the `failed` codes; [`Code::NoConsent`] where the provider knows that they want no more messages.
         code: Code,
         /// The provider's words.
         detail: String,

@@ -1,6 +1,6 @@
 //! The loop: one chunk from its message to its outcomes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,24 +13,26 @@ use campaign::id::random_bytes;
 use campaign::outcome::OnUnknown;
 use campaign::profile::Consent;
 use campaign::rate::{self, Slot};
-use campaign::{Category, Code, Configuration, ConfigurationId, Profile};
+use campaign::segment::{Match, Rule};
+use campaign::{CampaignId, Category, Code, Configuration, ConfigurationId, Profile};
 use jiff::Timestamp;
+use platform::batch::Arrival;
 use platform::{Deadline, batch};
 use serde_json::Value;
 use store::ledger::{Books, Claim, ClaimedChunk, Head, Lost, Next, SKEW, State, Waits, Worker};
-use store::messages::ChunkKey;
+use store::messages::{ChunkKey, Deliver};
+use store::rates::Standing;
 use store::{Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use crate::feedback::Listeners;
 use crate::metrics::{Decided, Meter};
-use crate::outcome::{
-    Ended, OUTAGE_WAIT, Plan, QUOTA_WAIT, Situation, THROTTLE_WAIT, Tally, UNKNOWN_WAIT, plan,
-};
+use crate::outcome::{Ended, Plan, QUOTA_WAIT, Situation, THROTTLE_WAIT, Tally, UNKNOWN_WAIT, plan};
+use crate::remembered::Remembered;
 use crate::report;
-use crate::statuses::Statuses;
-use crate::templates::{Compiled, Templates};
-use crate::{Cause, Job, MemberId, Metrics, Sender};
+use crate::templates::Templates;
+use crate::{Cause, Job, MemberId, MessageId, Metrics, Sender, proof};
 
 /// After so many claims in which nothing was handed over, members are prepared one by one: one of them kills us.
 const STUCK: u32 = 3;
@@ -63,7 +65,13 @@ pub struct Delivery<S: Sender> {
     sender: S,
     settings: Settings,
     templates: Templates<S::Template>,
-    statuses: Statuses,
+    /// Whether campaigns that people call are stopped.
+    over: Remembered<CampaignId, bool>,
+    /// The configurations that calls use; `None` for one that is gone.
+    configurations: Remembered<ConfigurationId, Option<Arc<Configuration>>>,
+    /// Until when their providers asked everybody to wait, in microseconds since the Unix epoch.
+    standings: Remembered<ConfigurationId, Standing>,
+    listeners: Listeners,
     /// Slots that calls may use, by configuration.
     call_slots: Mutex<HashMap<ConfigurationId, Slots>>,
     /// Held while one member is prepared alone, so that a death of the process can be laid to nobody else.
@@ -76,9 +84,13 @@ struct Run<'a, S: Sender> {
     head: &'a Head,
     configuration: &'a Configuration,
     template: &'a S::Template,
+    /// Whom the action reaches; everybody where it is `None`.
+    condition: Option<&'a Rule>,
     chunk: &'a mut ClaimedChunk,
     tally: Tally,
     deadline: Deadline,
+    /// How often in a row the provider could not be reached, as far as is known.
+    outages: u32,
     /// Whether anything was handed over in this claim.
     has_sent: bool,
     slots: Slots,
@@ -109,7 +121,10 @@ impl<S: Sender> Delivery<S> {
             sender,
             settings,
             templates: Templates::default(),
-            statuses: Statuses::default(),
+            over: Remembered::default(),
+            configurations: Remembered::default(),
+            standings: Remembered::default(),
+            listeners: Listeners::default(),
             call_slots: Mutex::default(),
             alone: Mutex::default(),
         }
@@ -120,11 +135,11 @@ impl<S: Sender> Delivery<S> {
         &self.sender
     }
 
-    /// Delivers the chunks that a batch of messages names, in turn, and says what that came to.
+    /// Delivers the chunks that a batch of messages names, and the proofs that it holds, in turn, and says what that came to.
     pub async fn handle(&self, event: SqsEvent, deadline: Deadline) -> (SqsBatchResponse, Metrics) {
         let meter = Meter::new(S::CHANNEL);
         let response =
-            batch::each(event, |chunk: ChunkKey| self.deliver_metered(chunk, deadline, &meter)).await;
+            batch::each_arrival(event, |asked, arrival| self.answer(asked, arrival, deadline, &meter)).await;
         (response, meter.read())
     }
 
@@ -133,93 +148,125 @@ impl<S: Sender> Delivery<S> {
     /// # Errors
     /// Only where the ledger is out of reach: the message is to come back.
     pub async fn deliver(&self, chunk: ChunkKey, deadline: Deadline) -> Result<(), StoreError> {
-        self.deliver_metered(chunk, deadline, &Meter::new(S::CHANNEL)).await
+        self.deliver_metered(chunk, Arrival::Again, deadline, &Meter::new(S::CHANNEL)).await
+    }
+
+    async fn answer(
+        &self,
+        asked: Deliver,
+        arrival: Arrival,
+        deadline: Deadline,
+        meter: &Meter,
+    ) -> Result<(), StoreError> {
+        match asked {
+            Deliver::Chunk(chunk) => self.deliver_metered(chunk, arrival, deadline, meter).await,
+            Deliver::Proof(proof) => proof::send(&self.store, &self.sender, &proof).await,
+        }
     }
 
     async fn deliver_metered(
         &self,
         chunk: ChunkKey,
+        arrival: Arrival,
         deadline: Deadline,
         meter: &Meter,
     ) -> Result<(), StoreError> {
-        let clock = &*self.store.platform.clock;
-        let lease = deadline.remaining(clock) + LEASE_MARGIN;
+        let lease = deadline.remaining(&*self.store.platform.clock) + LEASE_MARGIN;
         let ledger = &self.store.ledger;
-        if chunk.is_call() {
+        let (claim, head) = if chunk.is_call() {
             let Some(head) = ledger.head(chunk.execution).await? else { return Ok(()) };
+            // Nobody has died of it yet, so nobody needs to know of the claim before there is something to hand over.
+            if arrival == Arrival::First
+                && let Some(presumed) = ledger.presume_call(&head, chunk, &self.worker, lease)
+            {
+                let presumed = Claim::Claimed(Box::new(presumed));
+                match self.deliver_claimed(chunk, presumed, Some(&head), deadline, meter).await? {
+                    Ok(()) => return Ok(()),
+                    Err(Lost) => debug!(execution = %chunk.execution, "somebody else was quicker"),
+                }
+            }
             let mut claim = ledger.claim_call(&head, chunk, &self.worker, lease).await?;
-            if matches!(claim, Claim::NotYet(_)) && self.statuses.is_over(&self.store, head.campaign).await? {
+            if matches!(claim, Claim::NotYet(_)) && self.is_over(head.campaign).await? {
                 claim = ledger.claim(chunk, &self.worker, lease, Waits::CutShort).await?;
             }
-            return self.deliver_claimed(chunk, claim, Some(head), deadline, meter).await;
-        }
-        let mut claim = ledger.claim(chunk, &self.worker, lease, Waits::Honoured).await?;
-        if matches!(claim, Claim::NotYet(_)) && ledger.state(chunk.execution).await? == Some(State::Stopping)
-        {
-            claim = ledger.claim(chunk, &self.worker, lease, Waits::CutShort).await?;
-        }
-        self.deliver_claimed(chunk, claim, None, deadline, meter).await
+            (claim, Some(head))
+        } else {
+            let mut claim = ledger.claim(chunk, &self.worker, lease, Waits::Honoured).await?;
+            if matches!(claim, Claim::NotYet(_))
+                && ledger.state(chunk.execution).await? == Some(State::Stopping)
+            {
+                claim = ledger.claim(chunk, &self.worker, lease, Waits::CutShort).await?;
+            }
+            (claim, None)
+        };
+        // This claim is written: if it is lost, whoever has the chunk goes on.
+        self.deliver_claimed(chunk, claim, head.as_ref(), deadline, meter).await.map(|_| ())
     }
 
-    /// Goes on with what claiming a chunk gave. `head` is its execution, where that was read before.
+    /// Goes on with what claiming a chunk gave. `head` is its execution, where that was read before. [`Lost`] says that a
+    /// claim was only presumed, and somebody else had the chunk.
     async fn deliver_claimed(
         &self,
         chunk: ChunkKey,
         claim: Claim,
-        head: Option<Head>,
+        head: Option<&Head>,
         deadline: Deadline,
         meter: &Meter,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Result<(), Lost>, StoreError> {
         let clock = &*self.store.platform.clock;
         let mut claimed = match claim {
             Claim::Claimed(claimed) => *claimed,
-            Claim::Closed | Claim::Missing => return Ok(()),
+            Claim::Closed | Claim::Missing => return Ok(Ok(())),
             // A little early, by another machine's clock or a rounded delay. What waits longer has been seen to.
-            Claim::NotYet(at_ms) => return self.come_back(chunk, at_ms, Duration::ZERO).await,
-            Claim::Leased(until_ms) => return self.come_back(chunk, until_ms, SKEW).await,
+            Claim::NotYet(at_ms) => return self.come_back(chunk, at_ms, Duration::ZERO).await.map(Ok),
+            Claim::Leased(until_ms) => return self.come_back(chunk, until_ms, SKEW).await.map(Ok),
         };
-        let head = match head {
-            Some(head) => Some(head),
-            None => self.store.ledger.head(chunk.execution).await?,
-        };
-        let Some(head) = head else { return Ok(()) };
-        claimed.books = head.books();
+        let read = if head.is_none() { self.store.ledger.head(chunk.execution).await? } else { None };
+        let Some(head) = head.or(read.as_ref()) else { return Ok(Ok(())) };
+        claimed.books = head.books().kept_by(&self.worker);
+        // Known before anything is handed over: trouble with it costs nobody's outcome.
+        self.listeners.of(&self.store, head).await?;
         let age = clock.now().duration_since(head.due_at(&chunk));
         let age = Duration::try_from(age).unwrap_or_default();
         let is_stopped = matches!(head.state, State::Stopping | State::Stopped)
-            || (chunk.is_call() && self.statuses.is_over(&self.store, head.campaign).await?);
+            || (chunk.is_call() && self.is_over(head.campaign).await?);
         if is_stopped {
             meter.claimed(&claimed.members, age);
             claimed.members.close_pending(Code::Stopped);
-            return self.settle_stopped(claimed, meter).await;
+            return self.settle_stopped(claimed, head, meter).await;
         }
-        self.take_up(&mut claimed, &head);
+        self.take_up(&mut claimed, head);
         if head.state == State::Paused {
             let tally = Tally { untried: Some(claimed.book.go_on), ..Tally::default() };
-            return self.settle(claimed, &head, tally, Ended::Paused, None, meter).await;
+            return self.settle(claimed, head, tally, Ended::Paused, None, meter).await;
         }
         meter.claimed(&claimed.members, age);
         let name = (head.campaign, head.version, chunk.action);
         let compiled = self.templates.get(&self.store, &self.sender, name).await?;
-        let configuration = self.configuration(&compiled).await?;
+        let configuration = match compiled.configuration {
+            Some(id) => self.configuration(id, &chunk).await?,
+            None => None,
+        };
         let template = match (&compiled.template, &configuration) {
-            (Ok(template), Some(configuration)) => Some((template, configuration)),
+            (Ok(template), Some(configuration)) if !configuration.disabled => Some((template, configuration)),
             (Err(why), _) => {
                 warn!(campaign = %head.campaign, version = head.version, action = chunk.action, execution = %head.id, why, "action {} of version {} of campaign {} does not compile", chunk.action, head.version, head.campaign);
                 claimed.members.close_pending(Code::RenderFailed);
                 None
             }
-            (_, None) => None,
+            _ => None,
         };
         let (tally, ended) = match template {
-            Some((template, configuration)) => {
+            Some(((template, condition), configuration)) => {
                 let mut run = Run {
                     delivery: self,
-                    head: &head,
+                    head,
                     configuration,
                     template,
+                    condition: condition.as_ref(),
                     chunk: &mut claimed,
                     tally: Tally::default(),
+                    outages: 0,
                     deadline,
                     has_sent: false,
                     slots: Slots::default(),
@@ -228,13 +275,13 @@ impl<S: Sender> Delivery<S> {
                     Ok(ended) => (run.tally, ended),
                     Err(Lost) => {
                         let known = std::mem::take(&mut run.tally.known);
-                        return self.lost(chunk, head.books(), &known, meter).await;
+                        return self.lost(&claimed, head, &known, meter).await;
                     }
                 }
             }
             None => (without_configuration(&claimed.members), Ended::Through),
         };
-        self.settle(claimed, &head, tally, ended, configuration.as_deref(), meter).await
+        self.settle(claimed, head, tally, ended, configuration.as_deref(), meter).await
     }
 
     /// Puts a claimed chunk where the last claim left it: a member that killed its process has failed, and doubt that
@@ -256,16 +303,36 @@ impl<S: Sender> Delivery<S> {
         }
     }
 
+    /// The configuration as it is now; for calls, as it was a moment ago.
     async fn configuration(
         &self,
-        compiled: &Compiled<S::Template>,
+        id: ConfigurationId,
+        chunk: &ChunkKey,
     ) -> Result<Option<Arc<Configuration>>, StoreError> {
-        let Some(id) = compiled.configuration else { return Ok(None) };
-        match self.store.configurations.get(id).await {
-            Ok(found) => Ok(Some(Arc::new(found.value))),
-            Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+        let read = async {
+            match self.store.configurations.get(id).await {
+                Ok(found) => Ok(Some(Arc::new(found.value))),
+                Err(StoreError::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        if chunk.is_call() {
+            return self.configurations.get(id, &*self.store.platform.clock, read).await;
         }
+        read.await
+    }
+
+    /// Whether a campaign that people call was stopped, so that what is not sent yet is not sent any more. One that has
+    /// completed goes on with what it was asked for before.
+    async fn is_over(&self, id: CampaignId) -> Result<bool, StoreError> {
+        let read = async {
+            match self.store.campaigns.get(id).await {
+                Ok(campaign) => Ok(campaign.status.is_ended()),
+                Err(StoreError::NotFound { .. }) => Ok(true),
+                Err(error) => Err(error),
+            }
+        };
+        self.over.get(id, &*self.store.platform.clock, read).await
     }
 
     /// Comes back to a chunk that waits, or that another worker holds: if that one lives, it will finish; if it is dead,
@@ -280,16 +347,23 @@ impl<S: Sender> Delivery<S> {
         Ok(self.store.platform.queue.send(vec![message]).await?)
     }
 
-    async fn settle_stopped(&self, mut claimed: ClaimedChunk, meter: &Meter) -> Result<(), StoreError> {
+    async fn settle_stopped(
+        &self,
+        mut claimed: ClaimedChunk,
+        head: &Head,
+        meter: &Meter,
+    ) -> Result<Result<(), Lost>, StoreError> {
         let (details, decided) = (BTreeMap::new(), Decided::of(&claimed.members));
+        let told = self.listeners.announce(&self.store, head, &claimed, Next::Close).await?;
         // Where the claim was lost, whoever took the chunk over stops it in turn.
-        if self.store.ledger.settle(&mut claimed, Next::Close, &details, Vec::new()).await?.is_ok() {
-            meter.settled(&decided, 0);
-            if claimed.key.is_call() {
-                return self.finish_call(&claimed, Next::Close).await;
-            }
+        if self.store.ledger.settle(&mut claimed, Next::Close, &details, told).await?.is_err() {
+            return self.lost(&claimed, head, &[], meter).await;
         }
-        Ok(())
+        meter.settled(&decided, 0);
+        if claimed.key.is_call() {
+            self.finish_call(&claimed, Next::Close).await?;
+        }
+        Ok(Ok(()))
     }
 
     /// Ends a call of several actions with the last of them; one of a single action has ended with it already.
@@ -310,7 +384,7 @@ impl<S: Sender> Delivery<S> {
         ended: Ended,
         configuration: Option<&Configuration>,
         meter: &Meter,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Result<(), Lost>, StoreError> {
         let now_ms = self.store.platform.clock.now().as_millisecond();
         let jitter = u64::from_be_bytes(random_bytes()[..8].try_into().unwrap_or_default());
         let retry_period =
@@ -324,42 +398,48 @@ impl<S: Sender> Delivery<S> {
             jitter,
         };
         let Plan { next, message } = plan(&mut chunk.members, &mut chunk.book, &tally, situation);
-        let messages = message.map(|wait| head.message(&chunk.key).after(wait)).into_iter().collect();
+        let mut messages = self.listeners.announce(&self.store, head, &chunk, next).await?;
+        messages.extend(message.map(|wait| head.message(&chunk.key).after(wait)));
         let decided = Decided::of(&chunk.members);
         if self.store.ledger.settle(&mut chunk, next, &tally.details, messages).await?.is_err() {
-            return self.lost(chunk.key, chunk.books, &tally.known, meter).await;
+            return self.lost(&chunk, head, &tally.known, meter).await;
         }
         let retried = tally.deferred.iter().filter(|index| chunk.members.codes[**index].is_pending()).count();
         meter.settled(&decided, retried);
         report::put_back(&chunk.key, next, &tally, ended, chunk.members.pending().count(), now_ms);
         let shard = store::messages::FanOut { execution: chunk.key.execution, shard: chunk.key.shard };
-        if chunk.key.is_call() {
-            // The sweep looks at calls as long as they are open.
-            return self.finish_call(&chunk, next).await;
-        }
         match next {
-            Next::Park(at_ms) if message.is_none() => self.store.ledger.look_by(shard, at_ms).await,
-            Next::AwaitRate => self.store.ledger.look_by(shard, now_ms).await,
-            _ => Ok(()),
+            // The sweep looks at calls as long as they are open.
+            _ if chunk.key.is_call() => self.finish_call(&chunk, next).await?,
+            Next::Park(at_ms) if message.is_none() => self.store.ledger.look_by(shard, at_ms).await?,
+            Next::AwaitRate => self.store.ledger.look_by(shard, now_ms).await?,
+            _ => {}
         }
+        Ok(Ok(()))
     }
 
-    /// The claim was lost, but what the provider said is known: it settles what the next worker had to doubt.
+    /// The claim was lost, but what the provider said is known: it settles what the next worker had to doubt. [`Lost`]
+    /// where it was only presumed.
     async fn lost(
         &self,
-        chunk: ChunkKey,
-        books: Books,
+        chunk: &ClaimedChunk,
+        head: &Head,
         known: &[(usize, Code)],
         meter: &Meter,
-    ) -> Result<(), StoreError> {
-        let ChunkKey { execution, shard, action, number } = chunk;
-        info!(%execution, shard, action, chunk = number, known = known.len(), "lost the lease on chunk {number} of shard {shard} of execution {execution}");
-        if known.is_empty() {
-            return Ok(());
+    ) -> Result<Result<(), Lost>, StoreError> {
+        if chunk.is_presumed() {
+            return Ok(Err(Lost));
         }
-        self.store.ledger.amend(chunk, books, known).await?;
-        meter.settled(&Decided::among(known.iter().map(|(_, code)| *code)), 0);
-        Ok(())
+        let ChunkKey { execution, shard, action, number } = chunk.key;
+        info!(%execution, shard, action, chunk = number, known = known.len(), "lost the lease on chunk {number} of shard {shard} of execution {execution}");
+        if !known.is_empty() {
+            // What is known is written even where nobody can be told.
+            let announced = self.listeners.announce_known(&self.store, head, chunk.key, known).await;
+            self.store.ledger.amend(chunk.key, chunk.books, known).await?;
+            meter.settled(&Decided::among(known.iter().map(|(_, code)| *code)), 0);
+            announced?;
+        }
+        Ok(Ok(()))
     }
 }
 
@@ -374,18 +454,26 @@ impl<S: Sender> Run<'_, S> {
     /// Delivers what can be now. What stands in the way, the store's troubles included, ends the loop and not the claim:
     /// what is known by then is settled.
     async fn deliver(&mut self) -> Result<Result<Ended, Lost>, StoreError> {
-        let rates = &self.delivery.store.rates;
-        // Others in front keep nobody waiting whom a call asked for.
-        let hold_us = if self.chunk.key.is_call() {
-            rates.held_us(self.configuration.id).await?
+        let Delivery { store, standings, .. } = self.delivery;
+        let (rates, clock, id) = (&store.rates, &*store.platform.clock, self.configuration.id);
+        let is_call = self.chunk.key.is_call();
+        let standing = if is_call {
+            standings.get(id, clock, rates.standing(id)).await?
         } else {
-            rates.wait_us(self.configuration.id).await?
+            rates.standing(id).await?
         };
-        let hold = Duration::from_micros(hold_us.unsigned_abs());
-        if hold > Duration::from_micros(rate::FARTHEST_SLOT_US.unsigned_abs()) {
+        self.outages = standing.outages;
+        // Others in front keep nobody waiting whom a call asked for.
+        let next_us = if is_call { standing.held_until_us } else { standing.next_us };
+        let hold_us = next_us - clock.now().as_microsecond();
+        if hold_us > rate::FARTHEST_SLOT_US {
             self.tally.untried = Some(self.chunk.book.go_on);
-            let ended = match self.configuration.rate_per_second {
-                Some(_) if hold <= LONG_HOLD && !self.chunk.key.is_call() => Ended::OutOfRate,
+            let hold = Duration::from_micros(hold_us.unsigned_abs());
+            let is_paced = self.configuration.rate_per_second.is_some() && hold <= LONG_HOLD;
+            // Whoever finds a provider out of reach waits until somebody has tried it, not each on their own.
+            let ended = match standing.outages {
+                1.. if !is_call => Ended::OutOfRate,
+                _ if is_paced && !is_call => Ended::OutOfRate,
                 _ => Ended::OnHold(hold),
             };
             return Ok(Ok(ended));
@@ -488,21 +576,41 @@ impl<S: Sender> Run<'_, S> {
                 profiles[*index] = found.remove(id);
             }
         }
-        let (mut members, mut addresses) = (Vec::new(), Vec::new());
+        let (mut members, mut addresses, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for index in &wanted {
-            if let Some(address) =
-                profiles[*index].as_ref().and_then(|profile| self.delivery.sender.address(profile).ok())
-            {
+            let Some(profile) = &profiles[*index] else { continue };
+            if !self.reaches(profile) {
+                self.chunk.members.close(*index, Code::ConditionNotMet);
+                left_out.push(*index);
+            } else if let Ok(Some(address)) = self.delivery.sender.address(self.configuration, profile) {
                 members.push(*index);
                 addresses.push(address);
             }
         }
-        let suppressed = store.suppressions.which(S::CHANNEL, &addresses).await?;
+        let suppressed = self.suppressed(&addresses).await?;
         for position in suppressed {
             self.chunk.members.close(members[position], Code::Suppressed);
-            profiles[members[position]] = None;
+            left_out.push(members[position]);
+        }
+        for index in left_out {
+            profiles[index] = None;
         }
         Ok(profiles)
+    }
+
+    /// Which of these addresses, by position, must not be written to.
+    async fn suppressed(&self, addresses: &[&str]) -> Result<HashSet<usize>, StoreError> {
+        let category = self.head.category;
+        if self.configuration.ignores_suppression && category == Category::Transactional {
+            return Ok(HashSet::new());
+        }
+        self.delivery.store.suppressions.which(S::CHANNEL, category, addresses).await
+    }
+
+    /// Whether the action is for this profile. What can't be decided is not.
+    fn reaches(&self, profile: &Profile) -> bool {
+        let at = self.head.started_at;
+        self.condition.is_none_or(|condition| condition.matches(profile.document(), at) == Match::Yes)
     }
 
     /// The profiles of the recipients of a call: the stored ones, with what the call says laid over them.
@@ -580,13 +688,14 @@ impl<S: Sender> Run<'_, S> {
         if self.has_opted_out(&profile) {
             return Err((Code::NoConsent, String::new()));
         }
-        sender.address(&profile).map_err(|code| (code, String::new()))?;
+        sender.address(self.configuration, &profile).map_err(|code| (code, String::new()))?;
         let job = Job {
             template: self.template,
             configuration: self.configuration,
             context: self.context(index),
             on_missing: self.head.on_missing,
-            member: MemberId { chunk: self.chunk.key, index },
+            id: MessageId::Member(MemberId { chunk: self.chunk.key, index }),
+            to: None,
             now_seconds,
         };
         // One bad recipient must not stop the other 49, whatever a template's engine does on its data.
@@ -697,24 +806,37 @@ impl<S: Sender> Run<'_, S> {
         self.hold().await;
     }
 
-    /// Has everybody who uses the configuration wait, where the provider is out of reach or asks for it.
-    async fn hold(&self) {
+    /// Has everybody who uses the configuration wait, where the provider is out of reach or asks for it; has them go on
+    /// where it is in reach again.
+    async fn hold(&mut self) {
         let least = match self.tally.cause {
-            Some(Cause::Throttled) => THROTTLE_WAIT,
-            Some(Cause::Quota) => QUOTA_WAIT,
-            Some(Cause::Unreachable) => OUTAGE_WAIT,
-            _ => return,
+            Some(Cause::Throttled) => Some(THROTTLE_WAIT),
+            Some(Cause::Quota) => Some(QUOTA_WAIT),
+            _ => None,
         };
-        let wait = self.tally.retry_after.unwrap_or(least);
-        let store = &self.delivery.store;
-        let until_us = store
-            .platform
-            .clock
-            .now()
-            .as_microsecond()
-            .saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
-        if let Err(error) = store.rates.hold(self.configuration.id, until_us).await {
-            trouble(&self.chunk.key, &error);
+        let (store, id) = (&self.delivery.store, self.configuration.id);
+        let clock = &*store.platform.clock;
+        let held = match (self.tally.cause, least) {
+            (Some(Cause::Unreachable), _) => store.rates.outage(id).await.map(Some),
+            (_, Some(least)) => {
+                let wait = self.tally.retry_after.unwrap_or(least);
+                let wait_us = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+                let held_until_us = clock.now().as_microsecond().saturating_add(wait_us);
+                let standing = Standing { next_us: held_until_us, held_until_us, outages: self.outages };
+                store.rates.hold(id, held_until_us).await.map(|()| Some(standing))
+            }
+            _ if self.outages > 0 => {
+                self.outages = 0;
+                store.rates.reached(id).await.map(|()| Some(Standing::default()))
+            }
+            _ => Ok(None),
+        };
+        match held {
+            Ok(None) => {}
+            Ok(Some(standing)) => self.delivery.standings.put(id, standing, clock),
+            Err(error) => {
+                trouble(&self.chunk.key, &error);
+            }
         }
     }
 }

@@ -5,14 +5,17 @@
 
 mod answer;
 mod deliver;
+mod feedback;
 mod metrics;
 mod outcome;
+mod proof;
+mod remembered;
 mod report;
 mod sender;
-mod statuses;
+pub mod tags;
 mod templates;
 
 pub use answer::{Answer, Cause};
 pub use deliver::{Delivery, Settings};
 pub use metrics::Metrics;
-pub use sender::{Job, MemberId, Sender};
+pub use sender::{Job, MemberId, MessageId, Sender};

@@ -16,8 +16,6 @@ pub(crate) const UNKNOWN_WAIT: Duration = Duration::from_secs(300);
 pub(crate) const THROTTLE_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait for a new day's quota before looking again.
 pub(crate) const QUOTA_WAIT: Duration = Duration::from_secs(900);
-/// How long to leave a provider alone that can't be reached.
-pub(crate) const OUTAGE_WAIT: Duration = Duration::from_secs(5);
 /// How soon to come back after the store was in trouble.
 const TROUBLE_WAIT: Duration = Duration::from_secs(5);
 /// The longest error text kept of a provider.

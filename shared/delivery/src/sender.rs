@@ -28,11 +28,15 @@ pub trait Sender: Send + Sync + 'static {
     /// Says why it can't be, for people. Validation has seen it before, so this is not expected.
     fn compile(&self, content: &LoweredContent) -> Result<Self::Template, String>;
 
-    /// Where the profile is reached.
+    /// Where the profile is reached: what a suppression would name. `None` where the channel knows no such thing.
     ///
     /// # Errors
     /// [`Code::NoAddress`] or [`Code::InvalidAddress`].
-    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code>;
+    fn address<'p>(
+        &self,
+        configuration: &Configuration,
+        profile: &'p Profile,
+    ) -> Result<Option<&'p str>, Code>;
 
     /// Renders the message for one profile.
     ///
@@ -66,9 +70,35 @@ pub struct Job<'a, T> {
     /// What to do where a value is missing.
     pub on_missing: OnMissing,
     /// Which logical message this is: the same each time it is prepared.
-    pub member: MemberId,
+    pub id: MessageId,
+    /// Where it goes instead of the profile's own address; only a proof does.
+    pub to: Option<&'a str>,
     /// The time, in seconds since the Unix epoch.
     pub now_seconds: i64,
+}
+
+/// The name of one logical message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum MessageId {
+    /// For a member of a chunk.
+    Member(MemberId),
+    /// For one of a proof's addresses.
+    Proof {
+        /// Which proof.
+        proof: String,
+        /// Which of its addresses.
+        index: usize,
+    },
+}
+
+impl fmt::Display for MessageId {
+    /// Fit for a file's or a Message-ID's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member(member) => member.fmt(f),
+            Self::Proof { proof, index } => write!(f, "proof-{proof}-{index}"),
+        }
+    }
 }
 
 /// The name of one recipient of one action of one execution, and so of one logical message.

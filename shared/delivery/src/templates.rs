@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use campaign::segment::Rule;
 use campaign::{CampaignId, ConfigurationId};
 use store::{Store, StoreError};
 
@@ -17,8 +18,8 @@ type Name = (CampaignId, u32, u8);
 pub(crate) struct Compiled<T> {
     /// The configuration it sends by; `None` where a version without one was activated, which validation refuses.
     pub configuration: Option<ConfigurationId>,
-    /// Its content, or why it does not compile.
-    pub template: Result<T, String>,
+    /// Its content and whom it reaches (everybody where that is `None`), or why they don't compile.
+    pub template: Result<(T, Option<Rule>), String>,
 }
 
 pub(crate) struct Templates<T> {
@@ -45,9 +46,13 @@ impl<T> Templates<T> {
         }
         let stored = store.campaigns.version(campaign, version).await?;
         let content = store.campaigns.lowered(campaign, version, action).await?;
+        let action = stored.actions.get(usize::from(action));
+        let condition = action.and_then(|action| action.condition.as_deref()).map(Rule::compile).transpose();
         let compiled = Arc::new(Compiled {
-            configuration: stored.actions.get(usize::from(action)).and_then(|action| action.configuration),
-            template: sender.compile(&content),
+            configuration: action.and_then(|action| action.configuration),
+            template: sender
+                .compile(&content)
+                .and_then(|template| Ok((template, condition.map_err(|error| error.to_string())?))),
         });
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {

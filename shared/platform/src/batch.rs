@@ -9,6 +9,18 @@ use tracing::error;
 
 use crate::Received;
 
+/// What an event source says of how often a message was received, this time included.
+const RECEIVES: &str = "ApproximateReceiveCount";
+
+/// Whether a message comes for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// Nobody received it before, as far as the queue knows.
+    First,
+    /// Somebody may have, and may have died of it.
+    Again,
+}
+
 /// Runs `handle` on the body of each message in turn. A message whose body can't be read or whose handling fails or panics
 /// is reported as failed, so that it alone comes back, and in the end goes to the dead letters.
 pub async fn each<T, E, F>(event: SqsEvent, mut handle: impl FnMut(T) -> F) -> SqsBatchResponse
@@ -17,8 +29,23 @@ where
     E: std::error::Error,
     F: Future<Output = Result<(), E>>,
 {
+    each_arrival(event, |body, _| handle(body)).await
+}
+
+/// As [`each`], where it makes a difference whether a message came before.
+pub async fn each_arrival<T, E, F>(
+    event: SqsEvent,
+    mut handle: impl FnMut(T, Arrival) -> F,
+) -> SqsBatchResponse
+where
+    T: DeserializeOwned,
+    E: std::error::Error,
+    F: Future<Output = Result<(), E>>,
+{
     let mut response = SqsBatchResponse::default();
     for message in event.records {
+        let receives = message.attributes.get(RECEIVES).map(String::as_str);
+        let arrival = if receives == Some("1") { Arrival::First } else { Arrival::Again };
         let id = message.message_id.unwrap_or_default();
         let failed = match serde_json::from_str(message.body.as_deref().unwrap_or_default()) {
             Err(error) => {
@@ -27,7 +54,7 @@ where
                 error!(message_id = %id, kind = ?error.classify(), line, column, "message {id} can't be read");
                 true
             }
-            Ok(body) => match caught(|| handle(body)).await {
+            Ok(body) => match caught(|| handle(body, arrival)).await {
                 Some(Ok(())) => false,
                 Some(Err(error)) => {
                     error!(message_id = %id, error = %chain(&error), "message {id} failed");
@@ -68,6 +95,7 @@ pub fn event(messages: Vec<Received>) -> SqsEvent {
             message.message_id = Some(received.id);
             message.receipt_handle = Some(received.receipt);
             message.body = Some(received.body);
+            message.attributes.insert(RECEIVES.to_owned(), received.receives.to_string());
             message
         })
         .collect();

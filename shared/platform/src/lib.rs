@@ -17,6 +17,8 @@ pub mod queue;
 mod rules;
 pub mod scheduler;
 pub mod table;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod vault;
 
 use std::sync::Arc;
@@ -30,7 +32,7 @@ pub use table::{
     Change, Condition, Consistency, Due, Item, Key, Page, Query, Range, Scan, Table, TableName, Updated,
     Value, Write, WriteKind,
 };
-pub use vault::{KeyVault, Vault};
+pub use vault::{KeyVault, NoVault, Vault};
 
 /// Every port a handler may need, ready to be cloned into it.
 #[derive(Clone)]

@@ -43,6 +43,25 @@ pub(crate) fn unopenable() -> PlatformError {
     PlatformError::Corrupt("a secret was sealed under another key or for another purpose".to_owned())
 }
 
+/// The vault of a program that must neither seal nor open anything: it refuses.
+#[derive(Debug, Clone, Copy)]
+pub struct NoVault;
+
+#[async_trait]
+impl Vault for NoVault {
+    async fn seal(&self, purpose: &str, _: &[u8]) -> Result<Vec<u8>, PlatformError> {
+        Err(refused(purpose))
+    }
+
+    async fn open(&self, purpose: &str, _: &[u8]) -> Result<Vec<u8>, PlatformError> {
+        Err(refused(purpose))
+    }
+}
+
+fn refused(purpose: &str) -> PlatformError {
+    PlatformError::Invalid(format!("this program has no business with secrets for {purpose}"))
+}
+
 /// A vault on one key in memory: AES-256-GCM, the purpose authenticated with it.
 #[derive(Debug)]
 pub struct KeyVault {

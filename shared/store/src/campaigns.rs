@@ -20,6 +20,7 @@ use crate::tables::{self, CONTROL};
 use crate::{StoreError, messages};
 
 pub use history::HistoryEntry;
+pub use lowered::Lowering;
 pub use rows::{Direction, MOST_ROWS_READ, Place, RowPage, RowQuery, Sort, Span};
 
 const WHAT: &str = "campaign";
@@ -136,6 +137,7 @@ impl Campaigns {
             for action in contents.len()..before {
                 let action = u8::try_from(action).unwrap_or(u8::MAX);
                 writes.push(Write::delete(CONTROL, tables::content(campaign.id, version.number, action)));
+                writes.push(Write::delete(CONTROL, tables::lowered(campaign.id, version.number, action)));
             }
         }
         self.transact(writes, Vec::new()).await
@@ -251,6 +253,8 @@ impl Campaigns {
         for action in 0..version.actions.len() {
             let action = u8::try_from(action).unwrap_or(u8::MAX);
             writes.push(Write::delete(CONTROL, tables::content(id, number, action)));
+            // An activation may have been asked for, and have failed.
+            writes.push(Write::delete(CONTROL, tables::lowered(id, number, action)));
         }
         Ok(writes)
     }

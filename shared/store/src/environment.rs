@@ -24,6 +24,14 @@ pub enum EnvironmentError {
     /// A variable is not of its form.
     #[error("ENVOI_HASH_KEY must hold 64 hexadecimal digits")]
     HashKey,
+    /// Another variable is not of its form.
+    #[error("{name}: {why}")]
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The data folder can't be opened.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
@@ -44,14 +52,46 @@ pub fn variable(name: &str) -> Option<String> {
 /// # Errors
 /// [`EnvironmentError`] names the variable.
 pub async fn store() -> Result<Store, EnvironmentError> {
-    #[cfg(feature = "embedded")]
-    if let Some(folder) = variable("ENVOI_DATA") {
-        return embedded(&folder);
+    if let Some(store) = in_folder()? {
+        return Ok(store);
     }
     #[cfg(feature = "aws")]
-    return aws().await;
+    {
+        let key = variable("ENVOI_KMS_KEY").ok_or(EnvironmentError::Missing("ENVOI_KMS_KEY"))?;
+        let config = platform::aws::sdk_config().await;
+        let vault = std::sync::Arc::new(platform::aws::KmsVault::new(&config, key));
+        Ok(Store::sealed(platform::aws::Aws::of_environment(&config)?.platform(), vault))
+    }
     #[cfg(not(feature = "aws"))]
     Err(EnvironmentError::Missing("ENVOI_DATA"))
+}
+
+/// Opens the store that the environment names, for a function that has no secret to seal or open: on AWS its role has no
+/// right to, and it need not carry the client of KMS.
+///
+/// # Errors
+/// [`EnvironmentError`] names the variable.
+pub async fn store_without_secrets() -> Result<Store, EnvironmentError> {
+    if let Some(store) = in_folder()? {
+        return Ok(store);
+    }
+    #[cfg(feature = "aws")]
+    {
+        let config = platform::aws::sdk_config().await;
+        let vault = std::sync::Arc::new(platform::NoVault);
+        Ok(Store::sealed(platform::aws::Aws::of_environment(&config)?.platform(), vault))
+    }
+    #[cfg(not(feature = "aws"))]
+    Err(EnvironmentError::Missing("ENVOI_DATA"))
+}
+
+/// The store in a data folder, where the environment names one.
+fn in_folder() -> Result<Option<Store>, EnvironmentError> {
+    #[cfg(feature = "embedded")]
+    if let Some(folder) = variable("ENVOI_DATA") {
+        return embedded(&folder).map(Some);
+    }
+    Ok(None)
 }
 
 #[cfg(feature = "embedded")]
@@ -65,14 +105,4 @@ fn embedded(folder: &str) -> Result<Store, EnvironmentError> {
     let clock = std::sync::Arc::new(platform::SystemClock);
     let engine = platform::embedded::Embedded::open(folder.as_ref(), clock)?;
     Ok(Store::new(engine.platform(), crate::HashKey(key)))
-}
-
-#[cfg(feature = "aws")]
-async fn aws() -> Result<Store, EnvironmentError> {
-    use platform::aws::{Aws, KmsVault, sdk_config};
-
-    let key = variable("ENVOI_KMS_KEY").ok_or(EnvironmentError::Missing("ENVOI_KMS_KEY"))?;
-    let config = sdk_config().await;
-    let vault = std::sync::Arc::new(KmsVault::new(&config, key));
-    Ok(Store::sealed(Aws::of_environment(&config)?.platform(), vault))
 }

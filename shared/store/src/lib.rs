@@ -8,6 +8,7 @@ pub mod campaigns;
 pub mod configurations;
 pub mod csv;
 mod document;
+pub mod endpoints;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 pub mod environment;
 mod error;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 pub use campaigns::Campaigns;
 pub use configurations::Configurations;
 pub use document::Revised;
+pub use endpoints::Endpoints;
 pub use error::StoreError;
 pub use idempotency::Idempotency;
 pub use jobs::Jobs;
@@ -50,6 +52,8 @@ pub struct Store {
     pub campaigns: Campaigns,
     /// Channel configurations.
     pub configurations: Configurations,
+    /// Addresses that are told what became of messages.
+    pub endpoints: Endpoints,
     /// Answers kept for repeated calls.
     pub idempotency: Idempotency,
     /// Imports of files, and counts.
@@ -85,10 +89,11 @@ impl Store {
     }
 
     fn over(platform: Platform, vault: Arc<dyn Vault>, key: Option<HashKey>) -> Self {
-        let secrets = Secrets::new(platform.clone(), vault);
+        let secrets = Secrets::new(platform.clone(), Arc::clone(&vault));
         Self {
             campaigns: Campaigns::new(platform.clone()),
             configurations: Configurations::new(platform.clone()),
+            endpoints: Endpoints::new(platform.clone(), vault),
             idempotency: Idempotency::new(platform.clone()),
             jobs: Jobs::new(platform.clone()),
             keys: Keys::new(platform.clone()),

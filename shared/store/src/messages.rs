@@ -1,8 +1,9 @@
 //! What the queues carry, as JSON: ids only, save for proofs.
 
-use campaign::address::EmailAddress;
 use campaign::lowered::LoweredContent;
-use campaign::{CallScheduleId, CampaignId, Channel, ConfigurationId, ExecutionId, JobId, ProfileId};
+use campaign::{
+    CallScheduleId, CampaignId, Channel, ConfigurationId, EndpointId, ExecutionId, JobId, ProfileId,
+};
 use platform::{Message, QueueName};
 use serde::{Deserialize, Serialize};
 
@@ -65,15 +66,60 @@ pub struct GoOn {
     pub job: JobId,
 }
 
-/// A message on the proofs' queue: show a content to these addresses, to nobody else and outside any execution. It holds
-/// addresses, which no other message does: whoever asks for a proof names them. And it holds the content, lowered: a draft
-/// can't be sent from the table, and may be another one by then.
+/// A message on the queue of those who are told what became of messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "notify", rename_all = "snake_case")]
+pub enum Notify {
+    /// Tell what was decided of members of a chunk. The chunk itself says whether that was written.
+    Settled(Settled),
+    /// Go on with what an address is still to be told.
+    GoOn {
+        /// Which.
+        endpoint: EndpointId,
+    },
+    /// Tell an address again what it could not be told in the end.
+    Replay {
+        /// Which.
+        endpoint: EndpointId,
+        /// What was given up by then, in milliseconds since the Unix epoch.
+        until_ms: i64,
+        /// Where to go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+}
+
+/// What was decided of members of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Which chunk.
+    pub chunk: ChunkKey,
+    /// The members, and the bytes of their codes.
+    pub codes: Vec<(u8, u8)>,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+}
+
+/// What a channel's delivery is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Deliver {
+    /// A chunk.
+    Chunk(ChunkKey),
+    /// A proof, on the channel's priority queue.
+    Proof(Box<Proof>),
+}
+
+/// A message on a channel's priority queue: show a content to these addresses, to nobody else and outside any execution. It
+/// holds addresses, which no other message does: whoever asks for a proof names them. And it holds the content, lowered: a
+/// draft can't be sent from the table, and may be another one by then.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// Its id, which the answer to whoever asked for it holds too.
     pub id: String,
-    /// Of which campaign.
-    pub campaign: CampaignId,
+    /// Of which campaign; of none where it tests a configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
     /// How it is sent.
     pub configuration: ConfigurationId,
     /// Whose profile it is rendered for; an empty one where absent.
@@ -82,8 +128,8 @@ pub struct Proof {
     /// What templates see as `context`; `null` where nothing was given.
     #[serde(default)]
     pub context: serde_json::Value,
-    /// To whom.
-    pub addresses: Vec<EmailAddress>,
+    /// To whom, in the channel's own kind of address; empty where a channel has none.
+    pub addresses: Vec<String>,
     /// What is sent.
     pub content: LoweredContent,
 }
@@ -129,6 +175,13 @@ impl GoOn {
     }
 }
 
+impl Notify {
+    /// As a message to be seen at once.
+    pub fn message(&self) -> Message {
+        Message::new(tables::NOTIFY, json(self))
+    }
+}
+
 impl Proof {
     /// As a message to be seen at once. Whether it is within [`platform::queue::MAX_BODY_BYTES`] is for the caller to see.
     pub fn message(&self) -> Message {
@@ -137,7 +190,7 @@ impl Proof {
         if body.contains(['\u{fffe}', '\u{ffff}']) {
             body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
         }
-        Message::new(tables::PROOFS, body)
+        Message::new(queue_of(self.content.channel(), Priority::Call), body)
     }
 }
 
@@ -159,7 +212,7 @@ impl ChunkKey {
 pub enum Priority {
     /// One of many, of an audience.
     Bulk,
-    /// A few people's, whom a call asked for a moment ago.
+    /// A few people's, whom a call asked for a moment ago; or a proof.
     Call,
 }
 
@@ -168,8 +221,11 @@ pub const fn queue_of(channel: Channel, priority: Priority) -> QueueName {
     match (channel, priority) {
         (Channel::Email, Priority::Bulk) => tables::DELIVER_EMAIL,
         (Channel::Email, Priority::Call) => tables::DELIVER_EMAIL_PRIORITY,
-        (Channel::Sms, _) => QueueName("deliver-sms"),
-        (Channel::Push, _) => QueueName("deliver-push"),
-        (Channel::Webhook, _) => QueueName("deliver-webhook"),
+        (Channel::Sms, Priority::Bulk) => tables::DELIVER_SMS,
+        (Channel::Sms, Priority::Call) => tables::DELIVER_SMS_PRIORITY,
+        (Channel::Push, Priority::Bulk) => tables::DELIVER_PUSH,
+        (Channel::Push, Priority::Call) => tables::DELIVER_PUSH_PRIORITY,
+        (Channel::Webhook, Priority::Bulk) => tables::DELIVER_WEBHOOK,
+        (Channel::Webhook, Priority::Call) => tables::DELIVER_WEBHOOK_PRIORITY,
     }
 }

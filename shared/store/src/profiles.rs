@@ -19,6 +19,9 @@ use crate::error::refused;
 use crate::tables::{self, AUDIENCE, PROFILES};
 
 const WHAT: &str = "profile";
+const PUSH_TOKENS: &str = "push_tokens";
+/// How often a change is tried against those of others.
+const TRIES: usize = 4;
 
 /// The repository of profiles.
 #[derive(Debug, Clone)]
@@ -133,6 +136,26 @@ impl Profiles {
         }
     }
 
+    /// Removes a push token that its provider no longer knows, and nothing else: whether it was there. A profile left
+    /// without any has no `push_tokens` at all, so that a rule can ask whether it has some.
+    ///
+    /// # Errors
+    /// [`StoreError::Contended`] where the profile kept changing; as the engine's.
+    pub async fn remove_push_token(&self, id: ProfileId, token: &str) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let before = match self.get(id).await {
+                Err(StoreError::NotFound { .. }) => return Ok(false),
+                found => found?,
+            };
+            let Some(document) = without_push_token(before.value.document(), token) else { return Ok(false) };
+            let (writes, _) = put_writes(&Profile::from_stored(id, document), Some(&before))?;
+            if refused(self.platform.table.transact(writes).await)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Contended { what: WHAT })
+    }
+
     /// A page of one bucket of all profiles, each with its document decoded once.
     ///
     /// # Errors
@@ -155,6 +178,22 @@ fn read(item: &Item) -> Result<Profile, StoreError> {
     let id = item.key.pk.parse().map_err(|_| StoreError::Corrupt { what: WHAT, source: None })?;
     let document: Map<String, Value> = document::decode(WHAT, item)?;
     Ok(Profile::from_stored(id, document))
+}
+
+/// The document without this push token; `None` where it has no such token.
+fn without_push_token(document: &Map<String, Value>, token: &str) -> Option<Map<String, Value>> {
+    let tokens = document.get(PUSH_TOKENS)?.as_array()?;
+    let others: Vec<_> = tokens.iter().filter(|entry| entry["token"] != *token).cloned().collect();
+    if others.len() == tokens.len() {
+        return None;
+    }
+    let mut document = document.clone();
+    if others.is_empty() {
+        document.remove(PUSH_TOKENS);
+    } else {
+        document.insert(PUSH_TOKENS.to_owned(), Value::Array(others));
+    }
+    Some(document)
 }
 
 fn identified(item: &Item) -> Option<ProfileId> {

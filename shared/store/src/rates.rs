@@ -2,7 +2,7 @@
 
 use campaign::ConfigurationId;
 use campaign::rate::{self, Slot};
-use platform::{Change, Condition, Consistency, Key, Platform, Updated};
+use platform::{Change, Condition, Consistency, Item, Key, Platform, Updated};
 
 use crate::StoreError;
 use crate::tables::LEDGER;
@@ -10,10 +10,23 @@ use crate::tables::LEDGER;
 const CELL: &str = "cell";
 /// Until when the provider asked everybody to wait.
 const HELD: &str = "held";
+/// How often in a row the provider could not be reached.
+const OUTAGES: &str = "down";
 /// The sort key of the cell of calls.
 const CALLS: &str = "CALLS";
 /// How often a reservation is tried anew when it meets another that sets a cell which lay in the past.
 const TRIES: usize = 5;
+
+/// Where a configuration stands: how far away its next slot is, and what its provider has had us do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When the next slot is, in microseconds since the Unix epoch.
+    pub next_us: i64,
+    /// Until when everybody waits, in microseconds since the Unix epoch; 0 where nobody ever had to.
+    pub held_until_us: i64,
+    /// How often in a row the provider could not be reached; 0 where it was the last time.
+    pub outages: u32,
+}
 
 /// The repository of rate cells.
 #[derive(Debug, Clone)]
@@ -95,25 +108,14 @@ impl Rates {
         Ok(Slot::Later { wait_us: rate::FARTHEST_SLOT_US })
     }
 
-    /// How far away the next slot is, in microseconds; 0 where it is now. Reserves nothing. A provider that asked
-    /// everybody to wait is waited for also by a configuration without a rate.
+    /// Where a configuration stands. Reserves nothing. A provider that asked everybody to wait is waited for also by a
+    /// configuration without a rate.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn wait_us(&self, configuration: ConfigurationId) -> Result<i64, StoreError> {
+    pub async fn standing(&self, configuration: ConfigurationId) -> Result<Standing, StoreError> {
         let item = self.platform.table.get(LEDGER, &key(configuration), Consistency::Eventual).await?;
-        let cell = item.and_then(|item| item.number(CELL)).unwrap_or(0);
-        Ok((cell - self.platform.clock.now().as_microsecond()).max(0))
-    }
-
-    /// For how long, in microseconds, the provider asked everybody to wait; 0 where it did not, or that is over.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn held_us(&self, configuration: ConfigurationId) -> Result<i64, StoreError> {
-        let item = self.platform.table.get(LEDGER, &key(configuration), Consistency::Eventual).await?;
-        let until = item.and_then(|item| item.number(HELD)).unwrap_or(0);
-        Ok((until - self.platform.clock.now().as_microsecond()).max(0))
+        Ok(item.map(|item| Standing::of(&item)).unwrap_or_default())
     }
 
     /// Lets nobody start before `until_us` (microseconds since the Unix epoch): the provider asked everybody to wait.
@@ -126,6 +128,51 @@ impl Rates {
             self.platform.table.update(LEDGER, &key(configuration), Some(later), set).await?;
         }
         Ok(())
+    }
+
+    /// Has everybody wait for a provider that could not be reached, longer each time in a row. Those who find it so at the
+    /// same time are one time. Gives where the configuration stands then.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn outage(&self, configuration: ConfigurationId) -> Result<Standing, StoreError> {
+        let now_us = self.platform.clock.now().as_microsecond();
+        let (key, add) = (key(configuration), vec![Change::add(OUTAGES, 1)]);
+        let item = match self.platform.table.update(LEDGER, &key, Some(past(HELD, now_us)), add).await? {
+            Updated::New(item) => item,
+            Updated::Refused(item) => return Ok(item.map(|item| Standing::of(&item)).unwrap_or_default()),
+        };
+        let standing = Standing::of(&item);
+        let held_until_us = now_us + rate::outage_us(standing.outages);
+        self.hold(configuration, held_until_us).await?;
+        Ok(Standing { held_until_us, ..standing })
+    }
+
+    /// Notes that the provider is reached again.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn reached(&self, configuration: ConfigurationId) -> Result<(), StoreError> {
+        let was_down = Condition::Above(OUTAGES.to_owned(), 0);
+        let set = vec![Change::set(OUTAGES, 0)];
+        self.platform.table.update(LEDGER, &key(configuration), Some(was_down), set).await?;
+        Ok(())
+    }
+}
+
+impl Standing {
+    fn of(item: &Item) -> Self {
+        let number = |name| item.number(name).unwrap_or(0);
+        Self {
+            next_us: number(CELL),
+            held_until_us: number(HELD),
+            outages: u32::try_from(number(OUTAGES)).unwrap_or(0),
+        }
+    }
+
+    /// Whether everybody waits for the provider.
+    pub const fn is_held(&self, now_us: i64) -> bool {
+        self.held_until_us > now_us
     }
 }
 

@@ -1,11 +1,12 @@
 //! Secrets in the control table: sealed there, opened by whoever may.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use campaign::Channel;
 use campaign::id::random_bytes;
+use campaign::{Channel, ConfigurationId};
 use jiff::Timestamp;
-use platform::{Consistency, Item, Key, Platform, PlatformError, Vault, Write};
+use platform::{Consistency, Item, Key, Platform, PlatformError, Query, Vault, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -17,6 +18,9 @@ use crate::tables::{self, CONTROL};
 const SEALED: &str = "sealed";
 /// When they were stored, in milliseconds since the Unix epoch.
 const AT: &str = "at";
+
+/// The most secrets of a configuration.
+pub const MOST_NAMED: usize = 10;
 
 /// What a secret is for: it is sealed for that alone, and a function opens only those of its own purposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,7 +78,7 @@ impl Secrets {
             return key_of(&key);
         }
         let key = [random_bytes(), random_bytes()].concat();
-        let item = self.sealed(purpose, &key).await?;
+        let item = self.sealed(self::key(purpose), purpose, &key).await?;
         let write = Write::put(CONTROL, item).when(at_revision(0));
         if refused(self.platform.table.transact(vec![write]).await)?.is_none() {
             return key_of(&key);
@@ -106,7 +110,8 @@ impl Secrets {
         credentials: &Credentials,
     ) -> Result<(), StoreError> {
         let json = serde_json::to_vec(credentials).expect("credentials always serialize");
-        let item = self.sealed(Purpose::Provider(channel), &json).await?;
+        let purpose = Purpose::Provider(channel);
+        let item = self.sealed(key(purpose), purpose, &json).await?;
         refused(self.platform.table.transact(vec![Write::put(CONTROL, item)]).await)?;
         Ok(())
     }
@@ -131,6 +136,100 @@ impl Secrets {
         Ok(())
     }
 
+    /// The secrets of a configuration, by name.
+    ///
+    /// # Errors
+    /// As the engines'.
+    pub async fn of_configuration(
+        &self,
+        channel: Channel,
+        id: ConfigurationId,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let purpose = Purpose::Provider(channel);
+        let mut secrets = BTreeMap::new();
+        for item in self.named(channel, id).await? {
+            let sealed = item.bytes(SEALED).ok_or(StoreError::Corrupt { what: "secret", source: None })?;
+            let opened = self.vault.open(purpose.name(), sealed).await?;
+            let opened = String::from_utf8(opened);
+            let secret = opened.map_err(|_| StoreError::Corrupt { what: "secret", source: None })?;
+            secrets.insert(name_of(&item, id), secret);
+        }
+        Ok(secrets)
+    }
+
+    /// The names of a configuration's secrets, and when they were stored; they themselves are not opened.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn names_of_configuration(
+        &self,
+        channel: Channel,
+        id: ConfigurationId,
+    ) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let items = self.named(channel, id).await?;
+        let named = items.iter().filter_map(|item| {
+            let at = Timestamp::from_millisecond(item.number(AT)?).ok()?;
+            Some((name_of(item, id), at))
+        });
+        Ok(named.collect())
+    }
+
+    /// Stores a secret of a configuration in place of that of the same name. Where `keep` names another, what is replaced is
+    /// kept under that, still sealed.
+    ///
+    /// # Errors
+    /// As the engines'; [`PlatformError::TooLarge`] where it is over 4 KB.
+    pub async fn set_of_configuration(
+        &self,
+        channel: Channel,
+        id: ConfigurationId,
+        (name, secret): (&str, &str),
+        keep: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let purpose = Purpose::Provider(channel);
+        let key = named_key(channel, id, name);
+        let mut writes = Vec::new();
+        if let Some(keep) = keep {
+            let before = self.platform.table.get(CONTROL, &key, Consistency::Strong).await?;
+            if let Some(sealed) = before.as_ref().and_then(|item| item.bytes(SEALED)) {
+                let now = self.platform.clock.now().as_millisecond();
+                let kept =
+                    Item::new(named_key(channel, id, keep)).with(SEALED, sealed.to_vec()).with(AT, now);
+                writes.push(Write::put(CONTROL, kept));
+            }
+        }
+        writes.push(Write::put(CONTROL, self.sealed(key, purpose, secret.as_bytes()).await?));
+        refused(self.platform.table.transact(writes).await)?;
+        Ok(())
+    }
+
+    /// Forgets a secret of a configuration, or all of them where `name` is `None`; where there is none that is no error.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn delete_of_configuration(
+        &self,
+        channel: Channel,
+        id: ConfigurationId,
+        name: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let keys: Vec<Key> = match name {
+            Some(name) => vec![named_key(channel, id, name)],
+            None => self.named(channel, id).await?.into_iter().map(|item| item.key).collect(),
+        };
+        let writes: Vec<_> = keys.into_iter().map(|key| Write::delete(CONTROL, key)).collect();
+        if !writes.is_empty() {
+            refused(self.platform.table.transact(writes).await)?;
+        }
+        Ok(())
+    }
+
+    /// The items of a configuration's secrets, of which there are a few.
+    async fn named(&self, channel: Channel, id: ConfigurationId) -> Result<Vec<Item>, StoreError> {
+        let of = Query::of(partition(Purpose::Provider(channel)), MOST_NAMED).prefix(named_prefix(id));
+        Ok(self.platform.table.query(CONTROL, of).await?.items)
+    }
+
     async fn read(&self, purpose: Purpose) -> Result<Option<Vec<u8>>, StoreError> {
         let item = self.platform.table.get(CONTROL, &key(purpose), Consistency::Strong).await?;
         let Some(item) = item else {
@@ -140,10 +239,10 @@ impl Secrets {
         Ok(Some(self.vault.open(purpose.name(), sealed).await?))
     }
 
-    async fn sealed(&self, purpose: Purpose, secret: &[u8]) -> Result<Item, PlatformError> {
+    async fn sealed(&self, key: Key, purpose: Purpose, secret: &[u8]) -> Result<Item, PlatformError> {
         let sealed = self.vault.seal(purpose.name(), secret).await?;
         let now = self.platform.clock.now().as_millisecond();
-        Ok(Item::new(key(purpose)).with(SEALED, sealed).with(AT, now))
+        Ok(Item::new(key).with(SEALED, sealed).with(AT, now))
     }
 }
 
@@ -155,7 +254,24 @@ impl std::fmt::Debug for Secrets {
 
 /// A partition a purpose, so that a role can be held to its own.
 fn key(purpose: Purpose) -> Key {
-    Key::new(format!("{}{}", tables::SECRET, purpose.name()), "S")
+    Key::new(partition(purpose), "S")
+}
+
+fn partition(purpose: Purpose) -> String {
+    format!("{}{}", tables::SECRET, purpose.name())
+}
+
+/// Begins the sort key of a configuration's secrets.
+fn named_prefix(id: ConfigurationId) -> String {
+    format!("C#{id}#")
+}
+
+fn named_key(channel: Channel, id: ConfigurationId, name: &str) -> Key {
+    Key::new(partition(Purpose::Provider(channel)), format!("{}{name}", named_prefix(id)))
+}
+
+fn name_of(item: &Item, id: ConfigurationId) -> String {
+    item.key.sk.strip_prefix(&named_prefix(id)).unwrap_or_default().to_owned()
 }
 
 fn key_of(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
@@ -203,6 +319,31 @@ mod tests {
         assert!(!stored.windows(6).any(|part| part == b"sesame"));
         secrets.delete_credentials(Channel::Email).await.unwrap();
         assert!(secrets.credentials(Channel::Email).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_configuration_has_secrets_of_its_own_and_keeps_the_one_before_where_told() {
+        let engine = Embedded::in_memory(Arc::new(SystemClock));
+        let secrets = secrets(&engine, [7; 32]);
+        let (one, other) = (ConfigurationId::from_bytes([1; 16]), ConfigurationId::from_bytes([2; 16]));
+        let channel = Channel::Webhook;
+        for secret in ["first", "second"] {
+            let keep = Some("previous_signing_key");
+            secrets.set_of_configuration(channel, one, ("signing_key", secret), keep).await.unwrap();
+        }
+        secrets.set_of_configuration(channel, other, ("signing_key", "of another"), None).await.unwrap();
+        let opened = secrets.of_configuration(channel, one).await.unwrap();
+        let pair = |name: &str, secret: &str| (name.to_owned(), secret.to_owned());
+        let both = [pair("previous_signing_key", "first"), pair("signing_key", "second")];
+        assert_eq!(opened, BTreeMap::from(both));
+        let names = secrets.names_of_configuration(channel, one).await.unwrap();
+        let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["previous_signing_key", "signing_key"]);
+        secrets.delete_of_configuration(channel, one, Some("previous_signing_key")).await.unwrap();
+        assert_eq!(secrets.of_configuration(channel, one).await.unwrap().len(), 1);
+        secrets.delete_of_configuration(channel, one, None).await.unwrap();
+        assert!(secrets.of_configuration(channel, one).await.unwrap().is_empty());
+        assert_eq!(secrets.of_configuration(channel, other).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

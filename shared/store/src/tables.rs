@@ -1,7 +1,9 @@
 //! Where everything is kept: the tables, the queues and the keys, in one place.
 
-use campaign::{CallScheduleId, CampaignId, ExecutionId, ProfileId, SegmentId, Status};
+use campaign::{CallScheduleId, CampaignId, EndpointId, ExecutionId, ProfileId, SegmentId, Status};
 use platform::{Key, QueueName, TableName};
+
+use crate::messages::CALL_SHARD;
 
 /// Campaigns, versions, contents, configurations, segments, keys.
 pub const CONTROL: TableName = TableName("control");
@@ -18,12 +20,24 @@ pub const WAKE_UP: QueueName = QueueName("wake-up");
 pub const FAN_OUT: QueueName = QueueName("fan-out");
 /// Chunks of email.
 pub const DELIVER_EMAIL: QueueName = QueueName("deliver-email");
-/// Email that a call asked for: never behind a bulk of others.
+/// Email that a call or somebody who looks at a proof waits for: never behind a bulk of others.
 pub const DELIVER_EMAIL_PRIORITY: QueueName = QueueName("deliver-email-priority");
-/// Proofs to send.
-pub const PROOFS: QueueName = QueueName("proofs");
+/// Chunks of text messages.
+pub const DELIVER_SMS: QueueName = QueueName("deliver-sms");
+/// Text messages that a call asked for.
+pub const DELIVER_SMS_PRIORITY: QueueName = QueueName("deliver-sms-priority");
+/// Chunks of push notifications.
+pub const DELIVER_PUSH: QueueName = QueueName("deliver-push");
+/// Push notifications that a call asked for.
+pub const DELIVER_PUSH_PRIORITY: QueueName = QueueName("deliver-push-priority");
+/// Chunks of HTTP calls.
+pub const DELIVER_WEBHOOK: QueueName = QueueName("deliver-webhook");
+/// HTTP calls that a call asked for.
+pub const DELIVER_WEBHOOK_PRIORITY: QueueName = QueueName("deliver-webhook-priority");
 /// Jobs to go on with: imports of files, counts.
 pub const JOBS: QueueName = QueueName("jobs");
+/// Callers' own addresses to be told what became of messages.
+pub const NOTIFY: QueueName = QueueName("notify");
 
 /// How many partitions a list's members are hashed into.
 pub const LIST_PARTITIONS: u32 = 16;
@@ -39,8 +53,18 @@ pub(crate) const CONFIGURATIONS: &str = "configurations";
 pub(crate) const KEYS: &str = "keys";
 /// The partition of all jobs.
 pub(crate) const JOB: &str = "jobs";
+/// The partition of the addresses that are told what became of messages.
+pub(crate) const ENDPOINTS: &str = "endpoints";
 /// Begins the partition of a secret; its purpose follows.
 pub(crate) const SECRET: &str = "secret#";
+
+/// The partition of what an address is still to be told, and was not.
+pub(crate) fn endpoint(id: EndpointId) -> String {
+    format!("{ENDPOINT}{id}")
+}
+
+/// Begins the partition of one address; its id follows.
+pub(crate) const ENDPOINT: &str = "endpoint#";
 
 pub(crate) fn campaign(id: CampaignId) -> Key {
     Key::new(CAMPAIGNS, id.to_string())
@@ -99,8 +123,9 @@ pub(crate) fn head(execution: ExecutionId) -> Key {
     Key::new(format!("x#{execution}"), "HEAD")
 }
 
+/// The partition of a shard. What belongs to a call lies with its execution: it is little, and written together.
 pub(crate) fn shard(execution: ExecutionId, shard: u16) -> String {
-    format!("x#{execution}#{shard:02}")
+    if shard == CALL_SHARD { format!("x#{execution}") } else { format!("x#{execution}#{shard:02}") }
 }
 
 pub(crate) fn counters(execution: ExecutionId, shard: u16) -> String {

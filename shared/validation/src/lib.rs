@@ -5,29 +5,29 @@
 mod audience;
 mod calls;
 mod contents;
+mod lowering;
 mod rate;
 mod schedule;
+mod sms;
 mod waves;
+mod webhook;
 
-use campaign::content::Content;
-use campaign::lowered::LoweredContent;
 use campaign::model::Finding;
 use campaign::version::Action;
-use campaign::{Campaign, CampaignType, Version};
+use campaign::{Campaign, CampaignType, Configuration, Version};
 use store::{Store, StoreError};
 
 use crate::audience::Audience;
 
+pub use self::lowering::{Lowering, ask_activation};
 pub use self::rate::Estimate;
 use self::rate::Rated;
 
-/// What is to be said of a version, and what it becomes where nothing of that is an error.
+/// What is to be said of a version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Validation {
     /// Everything there is to say, in the order of the version's fields.
     pub findings: Vec<Finding>,
-    /// The contents as they are sent from, in the order of the actions; without those that are not valid.
-    pub lowered: Vec<LoweredContent>,
     /// About how long it takes to be sent; `None` where no configuration has a rate.
     pub estimate: Option<Estimate>,
 }
@@ -58,10 +58,17 @@ pub struct Validation {
 /// | `rate_slow` | warning | the audience takes longer than a day at the configuration's rate |
 /// | `rate_too_slow` | warning | it takes longer than until the next occurrence, the next wave or the campaign's end |
 /// | `render_failed` | error | the content can't be rendered for a sample profile |
+/// | `push_too_large` | error | a push notification is larger for a sample profile than Firebase Cloud Messaging takes |
+/// | `sms_too_long` | error, warning | a text message takes more segments than are allowed for all sample profiles, for some |
+/// | `sms_ucs2` | warning | a text message has characters that GSM-7 lacks, so that less goes into a segment |
+/// | `no_opt_out_wording` | error | a text message for marketing does not say how to opt out, as the configuration asks |
 /// | `missing_value` | warning | a sample profile would be left out for a missing value |
+/// | `templated_host` | error | data chooses a webhook's host, and the configuration has no allowed hosts |
+/// | `host_not_allowed` | error | a webhook's host is not one of the configuration's allowed hosts |
 /// | `undefined_variable` | warning | a variable has no value in any sample profile |
 /// | `schedule_not_used`, `waves_not_used` | error | calls start it, and it is planned otherwise |
 /// | `lowered_too_large` | error | with MJML and CSS worked in, the content is too large to be stored |
+/// | `not_lowered` | error | the activation was asked for by a program that did not lower the content |
 /// | those of [`content::ContentError`] | error | the content does not compile |
 ///
 /// # Errors
@@ -70,9 +77,9 @@ pub async fn validate(
     store: &Store,
     campaign: &Campaign,
     version: &Version,
-    contents: &[Content],
+    lowering: &Lowering,
 ) -> Result<Validation, StoreError> {
-    let (mut findings, mut lowered) = (Vec::new(), Vec::new());
+    let mut findings = Vec::new();
     let now = store.platform.clock.now();
     let apart = schedule::shortest_interval(version, now);
     let mut rated = Vec::new();
@@ -86,21 +93,44 @@ pub async fn validate(
     if version.actions.is_empty() {
         findings.push(Finding::error("no_actions", "actions", "there is nothing to send: add an action"));
     }
-    for (index, (action, content)) in version.actions.iter().zip(contents).enumerate() {
-        if let Some(rate) = configuration(store, campaign, action, index, &mut findings).await? {
+    for (index, (action, content)) in version.actions.iter().zip(&lowering.contents).enumerate() {
+        let configuration = configuration(store, campaign, action, index, &mut findings).await?;
+        if let Some(rate) = configuration.as_ref().and_then(|found| found.rate_per_second) {
             share(&mut rated, action, rate, index);
         }
-        lowered.extend(contents::check(content, index, version.on_missing, &audience.samples, &mut findings));
+        match content {
+            Ok(lowered) => {
+                if let Some(configuration) = &configuration {
+                    webhook::check(&lowered.content, configuration, index, &mut findings);
+                }
+                contents::check_renders(lowered, index, version.on_missing, &audience.samples, &mut findings);
+                sms::check(
+                    &lowered.content,
+                    configuration.as_ref(),
+                    version.on_missing,
+                    &audience.samples,
+                    index,
+                    &mut findings,
+                );
+            }
+            // What several contents are too large for together is said of each.
+            Err(errors) => {
+                for error in errors {
+                    if !findings.contains(error) {
+                        findings.push(error.clone());
+                    }
+                }
+            }
+        }
     }
-    contents::check_total(&lowered, &mut findings);
     if is_called {
         calls::check(version, now, &mut findings);
-        return Ok(Validation { findings, lowered, estimate: None });
+        return Ok(Validation { findings, estimate: None });
     }
     let start = schedule::check(campaign, version, now, &mut findings);
     waves::check(version, start.unwrap_or(now), apart, &mut findings);
     rate::check(&rated, audience.size, version, start, apart, &mut findings);
-    Ok(Validation { findings, lowered, estimate: rate::estimate(&rated, audience.size) })
+    Ok(Validation { findings, estimate: rate::estimate(&rated, audience.size) })
 }
 
 /// About how long a version takes to be sent, as things stand now; `None` where no configuration of it has a rate, or it
@@ -135,14 +165,14 @@ fn share(rated: &mut Vec<Rated>, action: &Action, rate_per_second: u32, index: u
     }
 }
 
-/// Checks how an action is sent; its rate, where it has one.
+/// Checks how an action is sent; its configuration, where there is one.
 async fn configuration(
     store: &Store,
     campaign: &Campaign,
     action: &Action,
     index: usize,
     findings: &mut Vec<Finding>,
-) -> Result<Option<u32>, StoreError> {
+) -> Result<Option<Configuration>, StoreError> {
     let field = format!("actions[{index}].configuration_id");
     let Some(id) = action.configuration else {
         findings.push(Finding::error("no_configuration", field, "the action names no channel configuration"));
@@ -169,5 +199,5 @@ async fn configuration(
         let message = "the configuration is for campaigns of the other category";
         findings.push(Finding::error("configuration_category", field, message));
     }
-    Ok(configuration.rate_per_second)
+    Ok(Some(configuration))
 }

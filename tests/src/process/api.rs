@@ -28,6 +28,11 @@ impl Api {
         &self.base
     }
 
+    /// The key it is called with.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// GETs.
     ///
     /// # Errors

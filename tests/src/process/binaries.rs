@@ -7,10 +7,11 @@ use std::sync::OnceLock;
 use anyhow::{Context, anyhow, ensure};
 
 /// What is built.
-const PROGRAMS: [&str; 7] = ["envoi", "smtp-sink", "activate", "api", "deliver-email", "fanout", "jobs"];
+const PROGRAMS: [&str; 8] =
+    ["envoi", "smtp-sink", "activate", "api", "deliver-email", "fanout", "jobs", "notify"];
 /// The packages they belong to.
-const PACKAGES: [&str; 7] =
-    ["envoi-local", "envoi-tests", "activate", "api", "deliver-email", "fanout", "jobs"];
+const PACKAGES: [&str; 8] =
+    ["envoi-local", "envoi-tests", "activate", "api", "deliver-email", "fanout", "jobs", "notify"];
 /// What cargo tells the program it runs about its package. Passed on to another cargo, these make build scripts that
 /// watch them run again.
 const ABOUT_THE_PACKAGE: [&str; 5] =

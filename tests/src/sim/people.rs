@@ -85,19 +85,32 @@ pub struct Person {
 impl Person {
     /// The n-th person.
     pub fn new(number: u8, fate: Fate) -> Self {
+        Self::of_many(number.into(), fate)
+    }
+
+    /// The n-th person of many.
+    pub fn of_many(number: u16, fate: Fate) -> Self {
+        let [high, low] = number.to_be_bytes();
         let mut id = [0; 16];
         // Spread over the list's partitions, which go by the first byte.
-        id[0] = number;
-        id[15] = number;
+        id[0] = low;
+        id[1] = high;
+        id[15] = low;
         Self { id: ProfileId::from_bytes(id), fate }
     }
 
+    /// Which person it is.
+    pub fn number(&self) -> u16 {
+        let id = self.id.as_bytes();
+        u16::from_be_bytes([id[1], id[0]])
+    }
+
     pub(crate) fn address(&self) -> String {
-        format!("person-{}@example.org", self.id.as_bytes()[0])
+        format!("person-{}@example.org", self.number())
     }
 
     pub(crate) fn profile(&self) -> Profile {
-        let mut document = json!({ "fate": self.fate.name() });
+        let mut document = json!({ "fate": self.fate.name(), "number": self.number() });
         if self.fate != Fate::Unreachable {
             document["email"] = self.address().into();
         }

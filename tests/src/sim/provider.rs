@@ -1,13 +1,15 @@
 //! A provider that keeps record of whatever it took, and a sender that speaks to it.
 
 use std::collections::{HashMap, HashSet};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use campaign::lowered::LoweredContent;
 use campaign::{Channel, Code, Configuration, ExecutionId, Profile, ProfileId};
-use delivery::{Answer, Cause, Job, MemberId, Sender};
+use delivery::{Answer, Cause, Job, MemberId, MessageId, Sender};
 use jiff::Timestamp;
 use platform::{Clock, PlatformError};
 use serde_json::{Map, Value};
@@ -22,6 +24,8 @@ pub enum Trouble {
     None,
     /// It can't be reached for the first calls.
     DownFor(usize),
+    /// It can't be reached until then.
+    DownUntil(Timestamp),
     /// It asks to wait for the first calls.
     ThrottlingFor(usize),
     /// It takes so long for each window.
@@ -37,6 +41,8 @@ pub struct Provider {
     letters: Mutex<Vec<Letter>>,
     greylisted: Mutex<HashSet<MemberId>>,
     trouble: Mutex<Trouble>,
+    /// How often it could not be reached.
+    refusals: AtomicUsize,
 }
 
 impl Provider {
@@ -58,6 +64,11 @@ impl Provider {
     /// How many messages it took.
     pub fn total(&self) -> usize {
         self.taken.lock().unwrap().values().map(Vec::len).sum()
+    }
+
+    /// How often it could not be reached.
+    pub fn refusals(&self) -> usize {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     /// The messages it took that are of this execution, in the order in which they came.
@@ -95,9 +106,13 @@ impl Provider {
     }
 
     /// The answer to everybody, where the provider is in trouble.
-    fn trouble(&self) -> Option<Answer> {
+    fn trouble(&self, now: Timestamp) -> Option<Answer> {
         let mut trouble = self.trouble.lock().unwrap();
         match *trouble {
+            Trouble::DownUntil(until) if now < until => {
+                self.refusals.fetch_add(1, Ordering::Relaxed);
+                Some(not_accepted(Cause::Unreachable, None))
+            }
             Trouble::DownFor(calls @ 1..) => {
                 *trouble = Trouble::DownFor(calls - 1);
                 Some(not_accepted(Cause::Unreachable, None))
@@ -130,16 +145,36 @@ pub struct Letter {
     fate: Fate,
 }
 
-/// Speaks to the provider, one message after the other, each of which may go wrong.
-pub(crate) struct Postman {
+/// Which channel somebody speaks for: a delivery has one for good.
+pub(crate) trait Line: Send + Sync + 'static {
+    const CHANNEL: Channel;
+}
+
+macro_rules! lines {
+    ($($name:ident),*) => {
+        $(
+            pub(crate) struct $name;
+
+            impl Line for $name {
+                const CHANNEL: Channel = Channel::$name;
+            }
+        )*
+    };
+}
+
+lines!(Email, Sms, Push, Webhook);
+
+/// Speaks to the provider of a channel, one message after the other, each of which may go wrong.
+pub(crate) struct Postman<L> {
+    pub(crate) line: PhantomData<L>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) clock: Arc<JumpClock>,
 }
 
 #[async_trait]
-impl Sender for Postman {
-    const CHANNEL: Channel = Channel::Email;
+impl<L: Line> Sender for Postman<L> {
+    const CHANNEL: Channel = L::CHANNEL;
     type Template = ();
     type Message = Letter;
 
@@ -147,14 +182,15 @@ impl Sender for Postman {
         Ok(())
     }
 
-    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code> {
-        profile.text("email").ok_or(Code::NoAddress)
+    fn address<'p>(&self, _: &Configuration, profile: &'p Profile) -> Result<Option<&'p str>, Code> {
+        profile.text("email").map(Some).ok_or(Code::NoAddress)
     }
 
     fn prepare(&self, job: &Job<'_, ()>, profile: Profile) -> Result<Letter, (Code, String)> {
         let fate = Fate::of(&profile);
+        let MessageId::Member(member) = job.id else { panic!("nobody asks for a proof here") };
         let letter = || Letter {
-            member: job.member,
+            member,
             address: profile.text("email").unwrap_or_default().to_owned(),
             profile: profile.document().clone(),
             context: job.context.clone(),
@@ -179,7 +215,7 @@ impl Sender for Postman {
             self.clock.advance(time);
         }
         for letter in letters {
-            if let Some(answer) = self.provider.trouble() {
+            if let Some(answer) = self.provider.trouble(self.clock.now()) {
                 answers.push(answer);
                 continue;
             }

@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use campaign::address::EmailAddress;
-use campaign::configuration::{EmailSender, default_retry_period};
-use campaign::content::{Content, EmailBody, EmailContent};
+use campaign::configuration::{
+    AwsSms, EmailSender, PushSender, Sender, SmsProvider, SmsSender, WebhookSender, default_retry_period,
+};
+use campaign::content::{Content, EmailBody, EmailContent, PushContent, SmsContent, WebhookContent};
 use campaign::model::Actor;
 use campaign::outcome::OnUnknown;
 use campaign::schedule::{CampaignEnd, Moment, Schedule, Zone};
 use campaign::segment::SegmentKind;
 use campaign::status::Command;
+use campaign::suppression::SuppressionReason;
 use campaign::version::Action;
 use campaign::{
     Campaign, CampaignId, CampaignType, Category, Channel, Configuration, ConfigurationId, ExecutionId,
@@ -27,6 +30,8 @@ use jiff::tz::TimeZone;
 use platform::embedded::Embedded;
 use platform::{Clock, Deadline, QueueName, Source, batch};
 use store::ledger::Tenancy;
+use store::messages::{Priority, queue_of};
+use store::suppression::Suppression;
 use store::{HashKey, Segment, Store, tables};
 
 use self::calls::Caller;
@@ -38,8 +43,17 @@ use super::{Faults, JumpClock, Person, Provider, Trouble};
 /// How long a function may run, and six times that its messages stay hidden.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const VISIBILITY: Duration = Duration::from_secs(360);
-const QUEUES: [QueueName; 4] =
-    [tables::WAKE_UP, tables::FAN_OUT, tables::DELIVER_EMAIL_PRIORITY, tables::DELIVER_EMAIL];
+
+/// An action beside that of email, over another channel with a provider of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside {
+    /// The channel.
+    pub channel: Channel,
+    /// Whom it reaches; everybody where absent.
+    pub condition: Option<&'static str>,
+    /// What is the matter with its provider.
+    pub trouble: Trouble,
+}
 
 /// How often a message arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +98,12 @@ pub struct Options {
     pub kind: CampaignType,
     /// The campaign's category.
     pub category: Category,
-    /// How many actions it has, all alike.
+    /// How many actions by email it has, all alike.
     pub actions: usize,
+    /// Whom these reach; everybody where absent.
+    pub condition: Option<&'static str>,
+    /// Its other actions, which come behind, each over a channel of its own.
+    pub beside: &'static [Beside],
     /// How long after the world's beginning the campaign ends; where absent, it does not end by the clock.
     pub ends_after: Option<Duration>,
 }
@@ -104,6 +122,8 @@ impl Default for Options {
             kind: CampaignType::Scheduled,
             category: Category::Marketing,
             actions: 1,
+            condition: None,
+            beside: &[],
             ends_after: None,
         }
     }
@@ -115,8 +135,10 @@ pub struct World {
     pub engine: Embedded,
     /// The repositories without faults, for looking.
     pub store: Store,
-    /// The provider, which survives the process.
+    /// The provider of email, which survives the process.
     pub provider: Arc<Provider>,
+    /// The providers of the actions beside, in their order.
+    pub beside: Vec<Arc<Provider>>,
     /// The audience.
     pub people: Vec<Person>,
     /// The campaign.
@@ -146,6 +168,7 @@ impl World {
             engine,
             store,
             provider: Arc::new(Provider::with(options.trouble)),
+            beside: options.beside.iter().map(|beside| Arc::new(Provider::with(beside.trouble))).collect(),
             people,
             campaign,
             clock,
@@ -163,19 +186,37 @@ impl World {
         for person in &self.people {
             self.store.profiles.put(&person.profile(), None).await.unwrap();
             if person.fate == super::Fate::Suppressed {
-                self.store.suppressions.add(Channel::Email, &person.address(), "by hand", now).await.unwrap();
+                let suppression = Suppression {
+                    channel: Channel::Email,
+                    address: person.address(),
+                    reason: SuppressionReason::Manual,
+                    source: None,
+                    at: now,
+                };
+                self.store.suppressions.add(&suppression).await.unwrap();
             }
         }
         create_campaign(&self.store, self.campaign, &self.people, &self.options).await;
     }
 
+    /// The provider of a channel; that of email for one that has no action.
+    pub(super) fn provider_of(&self, channel: Channel) -> &Arc<Provider> {
+        let place = self.options.beside.iter().position(|beside| beside.channel == channel);
+        place.map_or(&self.provider, |place| &self.beside[place])
+    }
+
+    /// The queues that may hold something.
+    fn queues(&self) -> Vec<QueueName> {
+        let beside = self.options.beside.iter().map(|beside| beside.channel);
+        let deliver = beside
+            .chain([Channel::Email])
+            .flat_map(|channel| [Priority::Call, Priority::Bulk].map(|priority| queue_of(channel, priority)));
+        [tables::WAKE_UP, tables::FAN_OUT].into_iter().chain(deliver).collect()
+    }
+
     /// Asks for the campaign's activation, as the API does.
     pub async fn activate(&self) {
-        self.store
-            .campaigns
-            .command(self.campaign, Command::Activate, &Actor::envoi(), |_| Ok(()))
-            .await
-            .unwrap();
+        validation::ask_activation(&self.store, self.campaign, &Actor::envoi(), |_| Ok(())).await.unwrap();
     }
 
     /// Lets the world go on until nothing is left to do.
@@ -203,12 +244,13 @@ impl World {
     }
 
     async fn go_on(&self, until: Timestamp, mut enough: impl FnMut(&Self) -> bool) {
+        let queues = self.queues();
         let mut process = self.boot();
         let mut sweep_at = self.clock.now() + Duration::from_secs(60);
         for _ in 0..10_000 {
             let mut idle = true;
             self.engine.fire_due(tables::WAKE_UP).await.unwrap();
-            for queue in QUEUES {
+            for &queue in &queues {
                 for received in self.engine.receive(queue, 1, VISIBILITY, 20).await.unwrap() {
                     idle = false;
                     let receipt = received.receipt.clone();
@@ -280,7 +322,7 @@ impl World {
     /// When the next message becomes visible or the next wake-up fires.
     async fn next_event(&self) -> Option<Timestamp> {
         let mut next = self.engine.next_wake_up().await.unwrap();
-        for queue in QUEUES {
+        for queue in self.queues() {
             let visible = self.engine.next_visible(queue).await.unwrap();
             next = [next, visible].into_iter().flatten().min();
         }
@@ -296,7 +338,7 @@ impl World {
             return false;
         }
         let mut left = 0;
-        for queue in QUEUES {
+        for queue in self.queues() {
             let counts = self.engine.counts(queue).await.unwrap();
             left += counts.visible + counts.in_flight + counts.delayed;
         }
@@ -372,23 +414,39 @@ async fn create_campaign(store: &Store, campaign: CampaignId, people: &[Person],
         category: options.category,
         rate_per_second: options.rate_per_second,
         retry_period_seconds: default_retry_period(),
-        sender: campaign::configuration::Sender::Email(EmailSender {
-            from: EmailAddress::parse("us@example.org").unwrap(),
-            from_name: None,
-            reply_to: None,
-        }),
+        disabled: false,
+        ignores_suppression: false,
+        sender: sender_of(Channel::Email),
     };
     store.configurations.put(&configuration, 0).await.unwrap();
     let document = Campaign {
         id: campaign,
         ..Campaign::new("Simulated", options.kind, options.category, Actor::envoi(), now)
     };
+    let email = Action {
+        channel: Channel::Email,
+        configuration: Some(configuration.id),
+        condition: options.condition.map(str::to_owned),
+    };
+    let mut actions = vec![email; options.actions];
+    let mut contents = vec![content_of(Channel::Email); options.actions];
+    for beside in options.beside {
+        let own = Configuration {
+            id: ConfigurationId::random(),
+            sender: sender_of(beside.channel),
+            ..configuration.clone()
+        };
+        store.configurations.put(&own, 0).await.unwrap();
+        actions.push(Action {
+            channel: beside.channel,
+            configuration: Some(own.id),
+            condition: beside.condition.map(str::to_owned),
+        });
+        contents.push(content_of(beside.channel));
+    }
     let version = Version {
         segment: Some(segment.id),
-        actions: vec![
-            Action { channel: Channel::Email, configuration: Some(configuration.id) };
-            options.actions
-        ],
+        actions,
         ends: options
             .ends_after
             .map(|after| CampaignEnd { at: Moment::Instant(now + after), time_zone: Zone::UTC }),
@@ -400,12 +458,44 @@ async fn create_campaign(store: &Store, campaign: CampaignId, people: &[Person],
         }),
         ..Version::draft(1)
     };
-    let content = Content::Email(EmailContent {
-        subject: "Hello".to_owned(),
-        body: EmailBody::Html("<p>Hello</p>".to_owned()),
-        ..EmailContent::default()
-    });
-    store.campaigns.create(&document, &version, &vec![content; options.actions], None).await.unwrap();
+    store.campaigns.create(&document, &version, &contents, None).await.unwrap();
+}
+
+fn sender_of(channel: Channel) -> Sender {
+    match channel {
+        Channel::Email => Sender::Email(EmailSender {
+            from: EmailAddress::parse("us@example.org").unwrap(),
+            from_name: None,
+            reply_to: None,
+        }),
+        Channel::Sms => Sender::Sms(SmsSender {
+            provider: SmsProvider::Aws(AwsSms::default()),
+            default_country: None,
+            max_segments: 10,
+            opt_out_wording: None,
+        }),
+        Channel::Push => Sender::Push(PushSender { project_id: "simulated-1".to_owned(), app_id: None }),
+        Channel::Webhook => Sender::Webhook(WebhookSender { allowed_hosts: Vec::new(), timeout_seconds: 10 }),
+    }
+}
+
+fn content_of(channel: Channel) -> Content {
+    let hello = || "Hello".to_owned();
+    match channel {
+        Channel::Email => Content::Email(EmailContent {
+            subject: hello(),
+            body: EmailBody::Html("<p>Hello</p>".to_owned()),
+            ..EmailContent::default()
+        }),
+        Channel::Sms => Content::Sms(SmsContent { text: hello(), ..SmsContent::default() }),
+        Channel::Push => {
+            Content::Push(Box::new(PushContent { title: hello(), body: hello(), ..PushContent::default() }))
+        }
+        Channel::Webhook => Content::Webhook(WebhookContent {
+            url: "https://hooks.example.org/hello".to_owned(),
+            ..WebhookContent::default()
+        }),
+    }
 }
 
 /// Fills a store with so many people and a campaign to them, ready to be activated; its id.

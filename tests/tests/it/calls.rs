@@ -165,6 +165,22 @@ async fn whoever_a_call_names_gets_it_once_or_has_the_reason() {
     }
 }
 
+/// A message that comes for the first time leaves no trace before its first window is open; once the process has died of
+/// it, it does.
+#[tokio::test]
+async fn a_recipient_who_kills_the_process_fails_alone() {
+    for delivered in [Delivered::Once, Delivered::Twice] {
+        let world = live(Vec::new(), Options { delivered, ..options(Category::Transactional) }).await;
+        let fates = ["taken", "deadly", "taken"];
+        let recipients: Vec<_> =
+            (0..).zip(fates).map(|(number, fate)| external(&format!("{number}@example.org"), fate)).collect();
+        let execution = world.call("r1", &recipients).await;
+        world.run().await;
+        let heard = judge(&world, execution, recipients.len(), 1, "deadly").await;
+        assert_eq!(all(&heard), ["sent", "crashed", "sent"], "{delivered:?}");
+    }
+}
+
 /// Who makes a request again that was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Client {

@@ -71,7 +71,14 @@ async fn everybody_gets_their_own_mail_or_a_reason() {
     assert_eq!((&import["rows"], &import["created"]), (&json!(7), &json!(7)));
     let at = platform::Clock::now(&platform::SystemClock);
     let suppressions = &node.store().suppressions;
-    suppressions.add(campaign::Channel::Email, "Suppressed@Example.org", "complaint", at).await.unwrap();
+    let entry = store::suppression::Suppression {
+        channel: campaign::Channel::Email,
+        address: "Suppressed@Example.org".to_owned(),
+        reason: campaign::suppression::SuppressionReason::Complaint,
+        source: None,
+        at,
+    };
+    suppressions.add(&entry).await.unwrap();
     let segment = api.rule("has(profile.external_id)").await.unwrap();
     let campaign = campaign(&api, &segment).await;
     api.activate(&campaign).await.unwrap();

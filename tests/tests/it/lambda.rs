@@ -51,11 +51,7 @@ async fn a_campaign_goes_through_the_functions_own_programs() {
     let campaign = {
         let (engine, store) = open(folder.path());
         let campaign = furnish(&store, 7).await;
-        store
-            .campaigns
-            .command(campaign, campaign::Command::Activate, &Actor::envoi(), |_| Ok(()))
-            .await
-            .unwrap();
+        validation::ask_activation(&store, campaign, &Actor::envoi(), |_| Ok(())).await.unwrap();
         engine.shutdown().await.unwrap();
         campaign
     };

@@ -45,8 +45,8 @@ where
         Ok(())
     }
 
-    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code> {
-        profile.text("email").ok_or(Code::NoAddress)
+    fn address<'p>(&self, _: &Configuration, profile: &'p Profile) -> Result<Option<&'p str>, Code> {
+        profile.text("email").map(Some).ok_or(Code::NoAddress)
     }
 
     fn prepare(&self, _: &Job<'_, ()>, _: Profile) -> Result<(), (Code, String)> {

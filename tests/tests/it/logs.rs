@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use campaign::suppression::SuppressionReason;
 use envoi_tests::lambda::{REQUEST_ID, invoke_and_listen};
 use envoi_tests::process::{Api, Child, GUARD, binary};
 use envoi_tests::sink::{Keep, Sink, SinkOptions};
@@ -12,6 +13,7 @@ use platform::embedded::Embedded;
 use platform::{Clock, QueueName, Source, SystemClock};
 use serde_json::{Value, json};
 use store::keys::Role;
+use store::suppression::Suppression;
 use store::{HashKey, Store, tables};
 
 const HASH_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
@@ -33,12 +35,14 @@ impl Functions {
         let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
         let store = Store::new(engine.platform(), HashKey([7; 32]));
         let (key, _) = store.keys.create("tester", Role::Admin).await.unwrap();
-        let suppressed = "suppressed-zqaddress@example.org";
-        store
-            .suppressions
-            .add(campaign::Channel::Email, suppressed, "complaint", SystemClock.now())
-            .await
-            .unwrap();
+        let suppression = Suppression {
+            channel: campaign::Channel::Email,
+            address: "suppressed-zqaddress@example.org".to_owned(),
+            reason: SuppressionReason::Complaint,
+            source: None,
+            at: SystemClock.now(),
+        };
+        store.suppressions.add(&suppression).await.unwrap();
         engine.shutdown().await.unwrap();
         let sink = Sink::start(options).await.unwrap();
         Self { folder, sink, key, printed: Vec::new() }
@@ -273,7 +277,7 @@ async fn proofs_calls_of_the_api_and_messages_out_of_shape_leave_nothing_about_a
 
     let proof = json!({ "addresses": ["boss-zqaddress@example.org"], "context": { "code": "zqcontext" } });
     functions.create(&format!("/campaigns/{campaign}/proof"), &proof).await;
-    let lines = functions.next("deliver-email", tables::PROOFS).await;
+    let lines = functions.next("deliver-email", tables::DELIVER_EMAIL_PRIORITY).await;
     assert_eq!(line(&lines, "1 of 1 taken")["span"]["request_id"], REQUEST_ID);
     assert!(!lines.iter().any(|line| line.get("_aws").is_some()), "a proof is in no figures");
     // The parser's own words would quote the address.

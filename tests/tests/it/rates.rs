@@ -10,6 +10,7 @@ use platform::Clock;
 use platform::embedded::Embedded;
 use proptest::prelude::*;
 use store::Rates;
+use store::rates::Standing;
 
 fn in_memory() -> (Arc<TestClock>, Rates) {
     let clock = Arc::new(TestClock::default());
@@ -57,15 +58,33 @@ proptest! {
 async fn a_provider_that_asks_to_wait_is_waited_for_by_everybody() {
     let (clock, rates) = in_memory();
     let id = ConfigurationId::random();
-    assert_eq!(rates.wait_us(id).await.unwrap(), 0);
+    assert_eq!(rates.standing(id).await.unwrap(), Standing::default());
     let until_us = clock.now().as_microsecond() + 3_000_000;
     rates.hold(id, until_us).await.unwrap();
     // A shorter wish does not shorten it.
     rates.hold(id, until_us - 1_000_000).await.unwrap();
-    assert_eq!(rates.wait_us(id).await.unwrap(), 3_000_000);
+    assert_eq!(rates.standing(id).await.unwrap().held_until_us, until_us);
     assert_eq!(rates.reserve(id, 100, 1).await.unwrap(), Slot::Later { wait_us: 3_000_000 });
     clock.advance(Duration::from_secs(3));
     assert_eq!(rates.reserve(id, 100, 1).await.unwrap(), Slot::At { start_us: until_us });
+}
+
+#[tokio::test]
+async fn an_outage_is_counted_once_for_all_who_find_it_and_holds_longer_each_time() {
+    let (clock, rates) = in_memory();
+    let id = ConfigurationId::random();
+    for (outages, seconds) in [(1, 5), (2, 10), (3, 20)] {
+        let found = [rates.outage(id).await.unwrap(), rates.outage(id).await.unwrap()];
+        let until_us = clock.now().as_microsecond() + seconds * 1_000_000;
+        assert_eq!(
+            found.map(|standing| (standing.outages, standing.held_until_us)),
+            [(outages, until_us); 2]
+        );
+        clock.advance(Duration::from_secs(seconds.unsigned_abs()) + Duration::from_millis(1));
+    }
+    rates.reached(id).await.unwrap();
+    assert_eq!(rates.standing(id).await.unwrap().outages, 0);
+    assert_eq!(rates.outage(id).await.unwrap().outages, 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use axum::extract::State;
-use campaign::status::{Command, Why};
+use campaign::status::Why;
 use campaign::{Campaign, CampaignId, Status};
 use http::StatusCode;
 use serde::Serialize;
@@ -49,17 +49,15 @@ pub(crate) async fn activate_campaign(
 ) -> Result<Tagged<ActivatedOut>> {
     let campaigns = &context.store.campaigns;
     let mut refused = None;
-    let activated = campaigns
-        .command(id, Command::Activate, &by, |campaign| {
-            // The command has been applied already, so whether it had anything to do is seen below.
-            if let Err(problem) = if_match.check(campaign.revision) {
-                refused = Some(problem);
-                return Err(StoreError::Stale { what: "campaign" });
-            }
-            Ok(())
-        })
-        .await;
-    match activated {
+    let activated = validation::ask_activation(&context.store, id, &by, |campaign| {
+        // The command has been applied already, so whether it had anything to do is seen below.
+        if let Err(problem) = if_match.check(campaign.revision) {
+            refused = Some(problem);
+            return Err(StoreError::Stale { what: "campaign" });
+        }
+        Ok(())
+    });
+    match activated.await {
         Ok(campaign) => answer(&context, campaign, StatusCode::ACCEPTED).await,
         Err(StoreError::Stale { .. }) if refused.is_some() => {
             let campaign = campaigns.get(id).await?;

@@ -1,18 +1,15 @@
 //! A campaign's fields as they come in.
 
-use campaign::content::{Content, EmailBody, EmailContent, MAX_CONTENT_BYTES, OnMissing};
+use campaign::content::{Content, OnMissing};
 use campaign::model::{Campaign, MAX_NAME, MAX_TAGS};
 use campaign::outcome::OnUnknown;
-use campaign::version::{Action, MAX_ACTIONS, default_misfire_grace};
-use campaign::{Channel, ConfigurationId, SegmentId, Version};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use campaign::version::{MAX_ACTIONS, default_misfire_grace};
+use campaign::{SegmentId, Version};
 
+use super::action::{self, ActionBody};
 use super::schedule::{EndBody, ScheduleBody};
 use super::waves::WavesBody;
-use crate::configurations::EmailChannel;
 use crate::error::{FieldError, Kind, Problem, Result};
-use crate::schema;
 
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 2000;
@@ -20,55 +17,6 @@ const MAX_DESCRIPTION: usize = 2000;
 const MAX_TAG: usize = 100;
 /// The longest a start may be late: a week.
 const MAX_GRACE_SECONDS: u32 = 7 * 24 * 3600;
-
-/// One channel of a campaign. Its number is its place in the list, from 0.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ActionBody {
-    #[schema(value_type = schema::Channel)]
-    pub(super) channel: EmailChannel,
-    /// How to send; a draft may have none yet.
-    #[serde(default)]
-    #[schema(value_type = Option<schema::Id>)]
-    pub(super) configuration_id: Option<ConfigurationId>,
-    /// What to send; at most 256 KB of JSON.
-    #[serde(default)]
-    pub(super) content: ContentBody,
-}
-
-/// An email. Every field is a Handlebars template over `profile` and `context`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ContentBody {
-    /// The subject line.
-    #[schema(example = "Hello {{profile.person.name.firstName}}")]
-    pub(super) subject: String,
-    /// The line that mail readers show behind the subject.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) preheader: Option<String>,
-    /// The sender's display name; the configuration's where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) from_name: Option<String>,
-    /// The address that answers go to; the configuration's where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reply_to: Option<String>,
-    /// The body.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) body: Option<MailBody>,
-    /// The plain text part; derived from the body where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) text: Option<String>,
-}
-
-/// The body of an email, in the language it was written in.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum MailBody {
-    /// HTML.
-    Html(String),
-    /// MJML.
-    Mjml(String),
-}
 
 /// What is to change of a version; `Some(None)` sets a field back.
 #[derive(Debug, Clone, Default)]
@@ -106,8 +54,7 @@ impl VersionPatch {
             if actions.len() > MAX_ACTIONS {
                 return Err(Problem::field("actions", format!("has at most {MAX_ACTIONS}")));
             }
-            (version.actions, *contents) = actions.into_iter().map(ActionBody::split).unzip();
-            check_sizes(contents)?;
+            (version.actions, *contents) = action::split(actions)?;
         }
         if let Some(schedule) = self.schedule {
             version.schedule = schedule.map(ScheduleBody::parse).transpose()?.unwrap_or_default();
@@ -143,59 +90,6 @@ impl VersionPatch {
         }
         Ok(())
     }
-}
-
-impl ActionBody {
-    fn split(self) -> (Action, Content) {
-        let EmailChannel::Email = self.channel;
-        let content = self.content;
-        let body = match content.body {
-            None => EmailBody::default(),
-            Some(MailBody::Html(html)) => EmailBody::Html(html),
-            Some(MailBody::Mjml(mjml)) => EmailBody::Mjml(mjml),
-        };
-        let content = Content::Email(EmailContent {
-            subject: content.subject,
-            preheader: content.preheader,
-            from_name: content.from_name,
-            reply_to: content.reply_to,
-            body,
-            text: content.text,
-        });
-        (Action { channel: Channel::Email, configuration: self.configuration_id }, content)
-    }
-
-    pub(super) fn join(action: &Action, content: Content) -> Self {
-        let Content::Email(content) = content;
-        let body = match content.body {
-            EmailBody::Html(html) => MailBody::Html(html),
-            EmailBody::Mjml(mjml) => MailBody::Mjml(mjml),
-        };
-        Self {
-            channel: EmailChannel::Email,
-            configuration_id: action.configuration,
-            content: ContentBody {
-                subject: content.subject,
-                preheader: content.preheader,
-                from_name: content.from_name,
-                reply_to: content.reply_to,
-                body: Some(body),
-                text: content.text,
-            },
-        }
-    }
-}
-
-fn check_sizes(contents: &[Content]) -> Result<()> {
-    let mut errors = Vec::new();
-    for (index, content) in contents.iter().enumerate() {
-        let size = serde_json::to_vec(content).map_or(usize::MAX, |json| json.len());
-        if size > MAX_CONTENT_BYTES {
-            let message = format!("has {size} bytes of JSON, the limit is {MAX_CONTENT_BYTES}");
-            errors.push(FieldError::new(format!("actions[{index}].content"), message));
-        }
-    }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::ContentTooLarge, errors)) }
 }
 
 /// Checks what is for people.

@@ -6,7 +6,8 @@ use campaign::{Campaign, Category, SegmentId, Version};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::body::{ActionBody, VersionPatch, check};
+use super::action::{ActionBody, ActionSchema};
+use super::body::{VersionPatch, check};
 use super::out::CampaignOut;
 use super::schedule::{EndBody, ScheduleBody};
 use super::waves::WavesBody;
@@ -19,7 +20,7 @@ use crate::{Context, schema};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CampaignIn {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     name: String,
     #[serde(default)]
     #[schema(max_length = 2000)]
@@ -38,7 +39,7 @@ pub(crate) struct CampaignIn {
     segment_id: Option<SegmentId>,
     /// What is sent; all actions run at the same time.
     #[serde(default)]
-    #[schema(max_items = 10)]
+    #[schema(value_type = Vec<ActionSchema>, max_items = 10)]
     actions: Vec<ActionBody>,
     /// When; at activation where absent.
     schedule: Option<ScheduleBody>,

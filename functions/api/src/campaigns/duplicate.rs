@@ -20,7 +20,7 @@ const SUFFIX: &str = " (copy)";
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DuplicateIn {
     /// Its name; the original's with ` (copy)` behind it where absent.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     name: Option<String>,
     /// Of which version; of the live one where absent, or of the draft where there is no other.
     #[schema(nullable)]

@@ -69,6 +69,7 @@ pub(crate) struct Asked {
     #[param(inline, value_type = Option<CampaignSort>)]
     sort: Option<String>,
     /// The `next_cursor` of the page before. It is good for the same filter and order only.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// How many items at most: 1 to 100, 50 where absent.
     #[param(minimum = 1, maximum = 100, default = 50)]

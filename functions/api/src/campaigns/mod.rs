@@ -1,5 +1,6 @@
 //! Campaigns: what is sent, to whom and when.
 
+mod action;
 mod activate;
 mod archive;
 mod body;
@@ -21,32 +22,38 @@ mod trigger;
 mod validate;
 mod waves;
 
-use campaign::content::{Content, EmailContent};
+use campaign::content::Content;
 use campaign::{Campaign, CampaignId, Version};
 use store::StoreError;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+pub(crate) use self::proof::addresses;
 
 use crate::Context;
 use crate::error::{Kind, Problem, Result};
+use crate::operations::{Collect, routes};
 
 /// How often something is tried anew when others change the campaign at the same time.
 const TRIES: usize = 5;
 
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create_campaign, list::list_campaigns))
-        .routes(routes!(get::get_campaign, patch::patch_campaign, delete::delete_campaign))
-        .routes(routes!(occurrences::list_occurrences))
-        .routes(routes!(validate::validate_campaign))
-        .routes(routes!(preview::preview_campaign))
-        .routes(routes!(proof::proof_campaign))
-        .routes(routes!(activate::activate_campaign))
-        .routes(routes!(stop::stop_campaign))
-        .routes(routes!(archive::archive_campaign))
-        .routes(routes!(duplicate::duplicate_campaign))
-        .routes(routes!(discard::discard_draft))
-        .routes(routes!(history::list_history))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(
+        into,
+        create::create_campaign,
+        list::list_campaigns,
+        get::get_campaign,
+        patch::patch_campaign,
+        delete::delete_campaign,
+        occurrences::list_occurrences,
+        validate::validate_campaign,
+        preview::preview_campaign,
+        proof::proof_campaign,
+        activate::activate_campaign,
+        stop::stop_campaign,
+        archive::archive_campaign,
+        duplicate::duplicate_campaign,
+        discard::discard_draft,
+        history::list_history,
+    )
 }
 
 /// The version that the user works on: the draft, else the live one.
@@ -98,7 +105,7 @@ async fn content(
     campaign: &Campaign,
     version: &Version,
     action: usize,
-) -> Result<EmailContent> {
+) -> Result<Content> {
     if action >= version.actions.len() {
         let detail = match version.actions.len() {
             0 => "there is no action yet".to_owned(),
@@ -108,7 +115,5 @@ async fn content(
     }
     let number =
         u8::try_from(action).map_err(|_| Problem::new(Kind::InvalidField, "action: is too large"))?;
-    let Content::Email(content) =
-        context.store.campaigns.content(campaign.id, version.number, number).await?;
-    Ok(content)
+    Ok(context.store.campaigns.content(campaign.id, version.number, number).await?)
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use validation::Estimate;
 
 use super::TRIES;
-use super::body::ActionBody;
+use super::action::{ActionBody, ActionSchema};
 use super::schedule::{EndOut, ScheduleBody};
 use super::trigger::{TriggerOut, trigger};
 use super::waves::WavesBody;
@@ -122,6 +122,7 @@ pub(crate) struct VersionOut {
     #[schema(value_type = schema::Id, nullable)]
     segment_id: Option<SegmentId>,
     /// What is sent; all actions run at the same time.
+    #[schema(value_type = Vec<ActionSchema>)]
     actions: Vec<ActionBody>,
     #[schema(value_type = ScheduleBody)]
     schedule: Schedule,
@@ -184,7 +185,7 @@ async fn version(context: &Context, campaign: &Campaign, number: Option<u32>) ->
     let actions = version
         .actions
         .iter()
-        .zip(contents)
+        .zip(&contents)
         .map(|(action, content)| ActionBody::join(action, content))
         .collect();
     Ok(Some(VersionOut {

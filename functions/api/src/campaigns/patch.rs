@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use store::StoreError;
 use utoipa::ToSchema;
 
-use super::body::{ActionBody, VersionPatch, check};
+use super::action::{ActionBody, ActionSchema};
+use super::body::{VersionPatch, check};
 use super::out::CampaignOut;
 use super::schedule::{EndBody, ScheduleBody};
 use super::waves::WavesBody;
@@ -25,7 +26,7 @@ use crate::{Context, schema};
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CampaignPatch {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     name: Option<String>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 2000)]
@@ -40,7 +41,7 @@ pub(crate) struct CampaignPatch {
     segment_id: Option<Option<SegmentId>>,
     /// All the actions, in place of those there are.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Vec<ActionBody>>, max_items = 10)]
+    #[schema(value_type = Option<Vec<ActionSchema>>, max_items = 10)]
     actions: Option<Option<Vec<ActionBody>>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<ScheduleBody>)]

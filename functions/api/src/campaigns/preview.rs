@@ -1,8 +1,14 @@
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
-use campaign::content::{EmailBody, EmailContent};
+use campaign::content::{Content, EmailBody, Method};
+use campaign::lowered::LoweredContent;
 use campaign::{CampaignId, Profile, ProfileId, Version};
-use content::{CompileOptions, ContentError, EmailTemplate, Lowered, RenderError};
+use content::{
+    AnyTemplate, CompileOptions, ContentError, Encoding, Lowered, RenderError, Rendered, RenderedEmail,
+    RenderedPush, RenderedSms, RenderedWebhook, Segments, segments,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -25,6 +31,7 @@ pub(crate) struct PreviewIn {
     profile: Option<ProfileIn>,
     /// Which action, by its number.
     #[serde(default)]
+    #[schema(maximum = 9)]
     action: usize,
     /// What templates see as `context`.
     #[serde(default)]
@@ -34,17 +41,90 @@ pub(crate) struct PreviewIn {
 /// An action as one recipient would get it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PreviewOut {
-    subject: String,
-    /// The sender's display name, where the content has one.
-    #[schema(required)]
-    from_name: Option<String>,
-    /// The address for answers, where the content has one.
-    #[schema(required)]
-    reply_to: Option<String>,
-    html: String,
-    text: String,
+    #[serde(flatten)]
+    pub(super) message: MessageOut,
     /// The variables of the content that have no value for this profile.
     undefined_variables: Vec<UndefinedVariable>,
+}
+
+/// A message as one recipient would get it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "channel", rename_all = "snake_case")]
+pub(crate) enum MessageOut {
+    /// An email.
+    Email {
+        subject: String,
+        /// The sender's display name, where the content has one.
+        #[schema(required)]
+        from_name: Option<String>,
+        /// The address for answers, where the content has one.
+        #[schema(required)]
+        reply_to: Option<String>,
+        html: String,
+        text: String,
+    },
+    /// A text message.
+    Sms {
+        text: String,
+        /// How it is written: in the GSM-7 alphabet, or in UCS-2, where that lacks one of its characters.
+        #[schema(value_type = String, example = "gsm7")]
+        encoding: Encoding,
+        /// How long it is, in septets of GSM-7 or in UTF-16 code units.
+        units: usize,
+        /// How many characters it has.
+        characters: usize,
+        /// How many segments it takes.
+        segments: usize,
+    },
+    /// A push notification.
+    Push {
+        title: String,
+        body: String,
+        /// The URL of a picture.
+        #[schema(required)]
+        image: Option<String>,
+        /// What is opened when it is tapped.
+        #[schema(required)]
+        link: Option<String>,
+        /// The line below the title on Apple's systems.
+        #[schema(required)]
+        subtitle: Option<String>,
+        /// What the app gets beside it.
+        data: BTreeMap<String, String>,
+        /// How large it is, in bytes, of which Firebase Cloud Messaging takes 4096.
+        payload_bytes: usize,
+    },
+    /// An HTTP call.
+    Webhook {
+        #[schema(value_type = String)]
+        method: Method,
+        url: String,
+        headers: BTreeMap<String, String>,
+        #[schema(required)]
+        body: Option<String>,
+    },
+}
+
+impl From<Rendered> for MessageOut {
+    fn from(rendered: Rendered) -> Self {
+        match rendered {
+            Rendered::Email(RenderedEmail { subject, from_name, reply_to, html, text }) => {
+                Self::Email { subject, from_name, reply_to, html, text }
+            }
+            Rendered::Sms(RenderedSms { text }) => {
+                let Segments { encoding, units, segments } = segments(&text);
+                Self::Sms { encoding, units, characters: text.chars().count(), segments, text }
+            }
+            Rendered::Push(push) => {
+                let payload_bytes = push.payload_bytes();
+                let RenderedPush { title, body, image, link, subtitle, data } = push;
+                Self::Push { title, body, image, link, subtitle, data, payload_bytes }
+            }
+            Rendered::Webhook(RenderedWebhook { method, url, headers, body }) => {
+                Self::Webhook { method, url, headers, body }
+            }
+        }
+    }
 }
 
 /// A variable without a value.
@@ -66,7 +146,7 @@ pub(crate) struct UndefinedVariable {
     params(("id" = schema::Id, Path)),
     request_body = PreviewIn,
     responses(
-        (status = 200, description = "The email", body = PreviewOut),
+        (status = 200, description = "The message", body = PreviewOut),
         (status = 400, description = "A field is not valid", body = ProblemSchema),
         (status = 404, description = "There is no such campaign or profile", body = ProblemSchema),
         (status = 422, description = "The content is not valid, or can't be rendered for this profile", body = ProblemSchema),
@@ -80,7 +160,7 @@ pub(crate) async fn preview_campaign(
 ) -> Result<Json<PreviewOut>> {
     let campaign = context.store.campaigns.get(id).await?;
     let version = current(&context, &campaign).await?;
-    let email = content(&context, &campaign, &version, body.action).await?;
+    let content = content(&context, &campaign, &version, body.action).await?;
     let profile = match (body.profile_id, body.profile) {
         (Some(_), Some(_)) => return Err(Problem::field("profile", "give either profile_id or profile")),
         (Some(id), None) => context.store.profiles.get(id).await?.value,
@@ -95,42 +175,39 @@ pub(crate) async fn preview_campaign(
             Profile::new(id, document).map_err(|error| problem(&error).within("profile."))?
         }
     };
-    let blanks = Blanks::of(&email);
-    let lowered = lower(body.action, &blanks.fill(&email))?;
+    let blanks = Blanks::of(&content);
+    let lowered = lower(body.action, &blanks.fill(content))?;
     let mut out = render(&version, body.action, &lowered, profile, &Value::Object(body.context))?;
-    blanks.clear(&mut out);
+    blanks.clear(&mut out.message);
     Ok(Json(out))
 }
 
 /// Lowers the content of one action, as an activation does.
-pub(super) fn lower(action: usize, email: &EmailContent) -> Result<Lowered> {
-    content::lower(email, &CompileOptions::default()).map_err(|errors| invalid_content(action, errors))
+pub(super) fn lower(action: usize, content: &Content) -> Result<Lowered<LoweredContent>> {
+    content::lower(content, &CompileOptions::default()).map_err(|errors| invalid_content(action, errors))
 }
 
 /// Renders one action for one profile, as a delivery does.
 pub(super) fn render(
     version: &Version,
     action: usize,
-    lowered: &Lowered,
+    lowered: &Lowered<LoweredContent>,
     profile: Profile,
     context: &Value,
 ) -> Result<PreviewOut> {
     let profile = Value::Object(profile.into_document());
-    let template = EmailTemplate::from_lowered(&lowered.email)
+    let template = AnyTemplate::from_lowered(&lowered.content)
         .map_err(|error| Problem::new(Kind::InvalidContent, error.to_string()))?;
-    let undefined: Vec<_> = lowered
+    let undefined_variables: Vec<_> = lowered
         .undefined_in(&profile, context)
         .into_iter()
-        .map(|variable| UndefinedVariable {
-            variable: variable.path.clone(),
-            field: variable.field.to_owned(),
-        })
+        .map(|variable| UndefinedVariable { variable: variable.path.clone(), field: variable.field_path() })
         .collect();
     let rendered = template.render(&profile, context, version.on_missing).map_err(|error| {
         let kind = Kind::RenderFailed;
         match error {
             RenderError::MissingValue { .. } => {
-                let missing = undefined.iter().map(|undefined| {
+                let missing = undefined_variables.iter().map(|undefined| {
                     let field = format!("actions[{action}].content.{}", undefined.field);
                     FieldError::new(field, format!("{} has no value", undefined.variable))
                 });
@@ -139,21 +216,14 @@ pub(super) fn render(
             error => Problem::new(kind, error.to_string()).with("reason", "render_failed"),
         }
     })?;
-    Ok(PreviewOut {
-        subject: rendered.subject,
-        from_name: rendered.from_name,
-        reply_to: rendered.reply_to,
-        html: rendered.html,
-        text: rendered.text,
-        undefined_variables: undefined,
-    })
+    Ok(PreviewOut { message: rendered.into(), undefined_variables })
 }
 
 fn invalid_content(action: usize, errors: Vec<ContentError>) -> Problem {
     let errors = errors
         .into_iter()
         .map(|error| FieldError {
-            field: format!("actions[{action}].content.{}", error.field),
+            field: format!("actions[{action}].content.{}", error.path()),
             message: error.message,
             line: error.line,
             column: error.column,
@@ -162,15 +232,16 @@ fn invalid_content(action: usize, errors: Vec<ContentError>) -> Problem {
     Problem::fields(Kind::InvalidContent, errors)
 }
 
-/// What of a content is blank. An activation refuses it; a preview shows it as it is: blank.
-#[derive(Debug, Clone, Copy)]
+/// What of an email is blank. An activation refuses it; a preview shows it as it is: blank.
+#[derive(Debug, Clone, Copy, Default)]
 struct Blanks {
     subject: bool,
     body: bool,
 }
 
 impl Blanks {
-    fn of(email: &EmailContent) -> Self {
+    fn of(content: &Content) -> Self {
+        let Content::Email(email) = content else { return Self::default() };
         let is_blank = |text: &str| text.trim().is_empty();
         let (EmailBody::Html(source) | EmailBody::Mjml(source)) = &email.body;
         Self {
@@ -180,24 +251,26 @@ impl Blanks {
     }
 
     /// The content with something where nothing is, so that it compiles.
-    fn fill(self, email: &EmailContent) -> EmailContent {
-        let mut email = email.clone();
-        if self.subject {
-            email.subject = "-".to_owned();
+    fn fill(self, mut content: Content) -> Content {
+        if let Content::Email(email) = &mut content {
+            if self.subject {
+                email.subject = "-".to_owned();
+            }
+            if self.body {
+                email.text = Some("-".to_owned());
+            }
         }
-        if self.body {
-            email.text = Some("-".to_owned());
-        }
-        email
+        content
     }
 
     /// Takes out again what was filled in.
-    fn clear(self, out: &mut PreviewOut) {
+    fn clear(self, message: &mut MessageOut) {
+        let MessageOut::Email { subject, text, .. } = message else { return };
         if self.subject {
-            out.subject.clear();
+            subject.clear();
         }
         if self.body {
-            out.text.clear();
+            text.clear();
         }
     }
 }

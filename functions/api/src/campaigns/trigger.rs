@@ -24,8 +24,7 @@ pub(crate) struct TriggerOut {
 pub(super) fn trigger(id: CampaignId, contents: &[Content]) -> TriggerOut {
     let (mut profile, mut context) = (Map::new(), Map::new());
     for content in contents {
-        let Content::Email(email) = content;
-        let Ok(lowered) = content::lower(email, &CompileOptions::default()) else { continue };
+        let Ok(lowered) = content::lower(content, &CompileOptions::default()) else { continue };
         for variable in lowered.variables {
             match variable.path.split_once('.') {
                 Some(("profile", rest)) => place(&mut profile, rest),

@@ -13,7 +13,7 @@ use crate::{Context, schema};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigurationIn {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     name: String,
     #[schema(value_type = schema::Category)]
     category: Category,
@@ -24,6 +24,12 @@ pub(crate) struct ConfigurationIn {
     #[serde(default = "default_retry_period")]
     #[schema(maximum = 604_800)]
     retry_period_seconds: u32,
+    /// Whether nothing is sent by it for now.
+    #[serde(default)]
+    disabled: bool,
+    /// Whether transactional messages go even to addresses on the suppression list; for transactional configurations only.
+    #[serde(default)]
+    ignores_suppression: bool,
     sender: SenderBody,
 }
 
@@ -47,9 +53,11 @@ pub(crate) async fn create_configuration(
         category: body.category,
         rate_per_second: body.rate_per_second,
         retry_period_seconds: body.retry_period_seconds,
-        sender: body.sender.into(),
+        disabled: body.disabled,
+        ignores_suppression: body.ignores_suppression,
+        sender: body.sender.parse()?,
     };
-    check(&configuration)?;
+    check(&configuration, &context.outbound)?;
     context.store.configurations.put(&configuration, 0).await?;
     Ok(Tagged::created(1, configuration.into()))
 }

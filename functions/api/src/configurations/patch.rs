@@ -5,10 +5,10 @@ use serde::Deserialize;
 use store::StoreError;
 use utoipa::ToSchema;
 
-use super::{ConfigurationOut, SenderBody, check};
+use super::{ConfigurationOut, Force, SenderBody, check};
 use crate::error::{Problem, ProblemSchema, Result};
-use crate::extract::{Body, Id, IfMatch, Tagged, given};
-use crate::{Context, schema};
+use crate::extract::{Body, Id, IfMatch, Params, Tagged, given};
+use crate::{Context, schema, usage};
 
 /// How often a patch that names no revision is tried anew when others change the configuration at the same time.
 const TRIES: usize = 3;
@@ -17,7 +17,7 @@ const TRIES: usize = 3;
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigurationPatch {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     name: Option<String>,
     #[schema(value_type = Option<schema::Category>)]
     category: Option<Category>,
@@ -29,21 +29,26 @@ pub(crate) struct ConfigurationPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, maximum = 604_800)]
     retry_period_seconds: Option<Option<u32>>,
+    /// Whether nothing is sent by it for now: what was to be sent waits, until the retry period ends.
+    disabled: Option<bool>,
+    /// Whether transactional messages go even to addresses on the suppression list.
+    ignores_suppression: Option<bool>,
     sender: Option<SenderBody>,
 }
 
 /// Change a channel configuration
 ///
-/// A change applies from the next 50 recipients on, also to executions under way.
+/// A change applies from the next 50 recipients on, also to executions under way. To disable one that a campaign under way uses
+/// needs `force`.
 #[utoipa::path(
     patch, path = "/configurations/{id}", tag = "configurations",
-    params(("id" = schema::Id, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read")),
+    params(("id" = schema::Id, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read"), Force),
     request_body = ConfigurationPatch,
     responses(
         (status = 200, description = "Changed", body = ConfigurationOut, headers(("etag" = String, description = "The revision"))),
         (status = 400, description = "A field is not valid", body = ProblemSchema),
         (status = 404, description = "There is no such configuration", body = ProblemSchema),
-        (status = 409, description = "It kept changing", body = ProblemSchema),
+        (status = 409, description = "It kept changing, or it is to be disabled and a campaign uses it", body = ProblemSchema),
         (status = 412, description = "It is not what If-Match says", body = ProblemSchema),
     ),
     security(("bearer" = ["manager"])),
@@ -51,9 +56,13 @@ pub(crate) struct ConfigurationPatch {
 pub(crate) async fn patch_configuration(
     State(context): State<Context>,
     Id(id): Id<ConfigurationId>,
+    Params(Force { force }): Params<Force>,
     if_match: IfMatch,
     Body(patch): Body<ConfigurationPatch>,
 ) -> Result<Tagged<ConfigurationOut>> {
+    if patch.disabled == Some(true) && !force {
+        usage::refuse_configuration_in_use(&context, id).await?;
+    }
     let mut tries = TRIES;
     loop {
         let found = context.store.configurations.get(id).await?;
@@ -65,8 +74,13 @@ pub(crate) async fn patch_configuration(
         if let Some(period) = patch.retry_period_seconds {
             configuration.retry_period_seconds = period.unwrap_or_else(default_retry_period);
         }
-        configuration.sender = patch.sender.map_or(configuration.sender, Into::into);
-        check(&configuration)?;
+        configuration.disabled = patch.disabled.unwrap_or(configuration.disabled);
+        configuration.ignores_suppression =
+            patch.ignores_suppression.unwrap_or(configuration.ignores_suppression);
+        if let Some(sender) = patch.sender {
+            configuration.sender = sender.parse()?;
+        }
+        check(&configuration, &context.outbound)?;
         tries -= 1;
         match context.store.configurations.put(&configuration, found.revision).await {
             Ok(()) => return Ok(Tagged::ok(found.revision + 1, configuration.into())),

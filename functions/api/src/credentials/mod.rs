@@ -9,18 +9,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::secrets::Credentials;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::error::{Kind, Problem, ProblemSchema, Result};
 use crate::extract::Body;
+use crate::operations::{Collect, routes};
 use crate::{Context, schema};
 
 /// The longest name or password, in bytes: as long as SMTP's AUTH PLAIN fits them in a line.
 const MAX_BYTES: usize = 512;
 
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(get_credentials, put_credentials, delete_credentials))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(into, get_credentials, put_credentials, delete_credentials,)
 }
 
 /// A channel whose provider asks for credentials.

@@ -8,17 +8,16 @@ mod recipients;
 mod resend;
 mod resume;
 
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use crate::operations::{Collect, routes};
 
-use crate::Context;
-
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_executions))
-        .routes(routes!(get::get_execution))
-        .routes(routes!(recipients::list_recipients))
-        .routes(routes!(pause::pause_execution))
-        .routes(routes!(resume::resume_execution))
-        .routes(routes!(resend::resend_execution))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(
+        into,
+        list::list_executions,
+        get::get_execution,
+        recipients::list_recipients,
+        pause::pause_execution,
+        resume::resume_execution,
+        resend::resend_execution,
+    )
 }

@@ -29,10 +29,13 @@ pub(crate) struct Filter {
     #[param(value_type = Option<schema::Outcome>)]
     outcome: Option<Outcome>,
     /// Why, such as `no_consent`.
+    #[param(inline, value_type = Option<schema::Reason>)]
     reason: Option<String>,
     /// Of which action, by its number.
+    #[param(maximum = 255)]
     action: Option<u8>,
     /// The `next_cursor` of the page before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// How many items at most: 1 to 100, 50 where absent.
     #[param(minimum = 1, maximum = 100, default = 50)]

@@ -35,6 +35,7 @@ pub(crate) struct ResendIn {
     outcomes: Vec<Resendable>,
     /// The `next_cursor` of an earlier answer, to go on where that ended.
     #[serde(default)]
+    #[schema(min_length = 1)]
     cursor: Option<String>,
 }
 

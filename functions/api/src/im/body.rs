@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::recipient::RecipientIn;
+use super::recipient::{ExternalRecipientSchema, RecipientIn};
 use crate::error::{FieldError, Kind, Problem, Result};
 use crate::schema;
 
@@ -22,7 +22,7 @@ const MAX_REQUEST_ID: usize = 256;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UnitaryIn {
     /// What the caller calls this request: under one name a campaign is triggered once. At most 256 bytes.
-    #[schema(example = "order-4711-confirmation")]
+    #[schema(example = "order-4711-confirmation", min_length = 1, max_length = 256, pattern = r"\S")]
     pub(super) request_id: String,
     #[schema(value_type = schema::Id)]
     pub(super) campaign_id: CampaignId,
@@ -31,12 +31,27 @@ pub(crate) struct UnitaryIn {
     pub(super) recipients: Vec<RecipientIn>,
 }
 
+/// A call to a few recipients of whom nothing is stored.
+#[derive(ToSchema)]
+#[schema(as = HighThroughputIn, rename_all = "camelCase")]
+#[allow(dead_code, reason = "documents what is read as a unitary call")]
+pub(crate) struct HighThroughputSchema {
+    /// What the caller calls this request: under one name a campaign is triggered once. At most 256 bytes.
+    #[schema(example = "order-4711-confirmation", min_length = 1, max_length = 256, pattern = r"\S")]
+    request_id: String,
+    campaign_id: schema::Id,
+    /// 1 to 20 recipients, each once.
+    #[schema(min_items = 1, max_items = 20)]
+    recipients: Vec<ExternalRecipientSchema>,
+}
+
 /// A call to an audience.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AudienceIn {
-    /// What the caller calls this request; where absent, each request is another.
+    /// What the caller calls this request; where absent, each request is another. At most 256 bytes.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 256, pattern = r"\S")]
     pub(super) request_id: Option<String>,
     #[schema(value_type = schema::Id)]
     pub(super) campaign_id: CampaignId,

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use campaign::address::Country;
+use campaign::configuration::Sender;
 use campaign::model::{Campaign, CampaignType};
-use campaign::{CampaignId, Status, Version};
+use campaign::{CampaignId, Channel, Status, Version};
 use jiff::Timestamp;
 use store::StoreError;
 
@@ -22,6 +24,9 @@ const MOST: usize = 1000;
 pub(super) struct Live {
     pub(super) campaign: Campaign,
     pub(super) version: Version,
+    /// Of which country phone numbers are that are given without a country code: that of its channel configuration for SMS,
+    /// where it has one.
+    pub(super) country: Option<Country>,
 }
 
 /// Campaigns, remembered for a moment.
@@ -69,9 +74,24 @@ async fn read(context: &Context, id: CampaignId) -> Result<Live> {
     match campaign.live_version {
         Some(number) if campaign.status == Status::Live => {
             let version = campaigns.version(id, number).await?;
-            Ok(Live { campaign, version })
+            let country = country(context, &version).await?;
+            Ok(Live { campaign, version, country })
         }
         _ => Err(not_live(&campaign)),
+    }
+}
+
+async fn country(context: &Context, version: &Version) -> Result<Option<Country>> {
+    let mut by_sms = version.actions.iter().filter(|action| action.channel == Channel::Sms);
+    // Where there are several, none says it for the call.
+    let (Some(action), None) = (by_sms.next(), by_sms.next()) else { return Ok(None) };
+    let Some(id) = action.configuration else { return Ok(None) };
+    match context.store.configurations.get(id).await {
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        found => Ok(match &found?.value.sender {
+            Sender::Sms(sms) => sms.default_country.as_deref().and_then(Country::of_letters),
+            _ => None,
+        }),
     }
 }
 

@@ -12,19 +12,19 @@ mod resolve;
 mod schedules;
 mod unitary;
 
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-
-use crate::Context;
+use crate::operations::{Collect, routes};
 
 pub(crate) use live::LiveCampaigns;
 
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(unitary::trigger_unitary))
-        .routes(routes!(unitary::trigger_high_throughput))
-        .routes(routes!(audience::trigger_audience))
-        .routes(routes!(audience::get_audience_execution))
-        .routes(routes!(schedules::get_schedule, schedules::delete_schedule))
-        .routes(routes!(health::im_health))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(
+        into,
+        unitary::trigger_unitary,
+        unitary::trigger_high_throughput,
+        audience::trigger_audience,
+        audience::get_audience_execution,
+        schedules::get_schedule,
+        schedules::delete_schedule,
+        health::im_health,
+    )
 }

@@ -14,6 +14,8 @@ use crate::schema;
 /// An execution that was asked for. The same request gets the same answer, however often it is made.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+// Another has the name in the document already.
+#[schema(as = CallOut)]
 pub(crate) struct ExecutionOut {
     #[schema(value_type = schema::Id)]
     execution_id: ExecutionId,

@@ -1,7 +1,7 @@
 //! A recipient as a call names it.
 
 use campaign::ProfileId;
-use campaign::address::{EmailAddress, PhoneNumber};
+use campaign::address::{Country, EmailAddress, PhoneNumber};
 use campaign::call::NOT_OVERLAID;
 use campaign::profile::Namespace;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ pub(crate) struct RecipientIn {
     /// `aep`: a stored profile; `external`: none is needed.
     pub(super) r#type: RecipientType,
     /// Their name in the namespace: an address, or the profile's id.
+    #[schema(min_length = 1)]
     pub(super) user_id: String,
     /// `email`, `phone`, `external_id`, or `ecid` for the profile's id; anything for external ones.
     #[schema(example = "email")]
@@ -43,12 +44,40 @@ pub(crate) struct RecipientIn {
     pub(super) context: Map<String, Value>,
 }
 
+/// Somebody who is to get a message and has no profile here.
+#[derive(ToSchema)]
+#[schema(as = ExternalRecipientIn, rename_all = "camelCase")]
+#[allow(dead_code, reason = "documents what is read as any recipient")]
+pub(super) struct ExternalRecipientSchema {
+    r#type: ExternalType,
+    /// Their name in the namespace, such as their address.
+    #[schema(min_length = 1)]
+    user_id: String,
+    /// `email` or `phone` where the name is an address; anything else otherwise.
+    #[schema(example = "email")]
+    namespace: String,
+    /// Where they are reached, where their name does not say.
+    #[schema(nullable, required = false)]
+    channel_data: ChannelDataIn,
+    /// What templates see as `context`. `system` is a reserved name.
+    #[schema(required = false)]
+    context: Map<String, Value>,
+}
+
+/// The only type of recipients of whom nothing is stored.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) enum ExternalType {
+    External,
+}
+
 /// Where somebody is reached.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ChannelDataIn {
     email_address: Option<String>,
-    /// In E.164.
+    /// In E.164, or as it is written within the default country of the campaign's channel configuration for SMS.
     mobile_phone_number: Option<String>,
     #[schema(nullable)]
     push_info: Option<PushInfoIn>,
@@ -80,8 +109,8 @@ impl RecipientIn {
         &self.context
     }
 
-    /// By what its stored profile is found.
-    pub(super) fn named(&self) -> Result<Named> {
+    /// By what its stored profile is found. A number without a country code is one of `country`.
+    pub(super) fn named(&self, country: Option<Country>) -> Result<Named> {
         let wrong = |message: String| Problem::field("userId", message);
         match self.namespace.to_lowercase().as_str() {
             "email" => {
@@ -89,7 +118,8 @@ impl RecipientIn {
                 Ok(Named::Identity(Namespace::Email, address.as_str().to_lowercase()))
             }
             "phone" => {
-                let number = PhoneNumber::parse(&self.user_id).map_err(|error| wrong(error.to_string()))?;
+                let number = PhoneNumber::parse_in(&self.user_id, country)
+                    .map_err(|error| wrong(error.to_string()))?;
                 Ok(Named::Identity(Namespace::Phone, number.as_str().to_owned()))
             }
             "external_id" if self.user_id.is_empty() => Err(wrong("must not be empty".to_owned())),
@@ -102,8 +132,8 @@ impl RecipientIn {
         }
     }
 
-    /// Where it is reached this time, in the form it has in a profile.
-    pub(super) fn addresses(&self) -> Result<Map<String, Value>> {
+    /// Where it is reached this time, in the form it has in a profile. A number without a country code is one of `country`.
+    pub(super) fn addresses(&self, country: Option<Country>) -> Result<Map<String, Value>> {
         let mut addresses = Map::new();
         let is_external = self.r#type == RecipientType::External;
         let data = self.channel_data.clone().unwrap_or_default();
@@ -119,8 +149,8 @@ impl RecipientIn {
         let phone = data.mobile_phone_number.as_deref();
         let phone = phone.map(|phone| (phone, "channelData.mobilePhoneNumber"));
         if let Some((phone, field)) = phone.or_else(|| by_name("phone").map(|phone| (phone, "userId"))) {
-            let number =
-                PhoneNumber::parse(phone).map_err(|error| Problem::field(field, error.to_string()))?;
+            let number = PhoneNumber::parse_in(phone, country)
+                .map_err(|error| Problem::field(field, error.to_string()))?;
             addresses.insert("phone".to_owned(), number.as_str().into());
         }
         if let Some(push) = data.push_info {

@@ -1,5 +1,6 @@
 //! From the recipients that a call names to those that are written to.
 
+use campaign::address::Country;
 use campaign::call::{Call, CallRecipient};
 use campaign::{Profile, ProfileId};
 use serde_json::{Map, Value};
@@ -25,15 +26,16 @@ struct Checked {
 }
 
 /// The recipients, each with its stored profile where it is to have one. Nothing is written unless every recipient is
-/// right.
+/// right. Phone numbers without a country code are of `country`.
 pub(super) async fn resolve(
     context: &Context,
     recipients: Vec<RecipientIn>,
+    country: Option<Country>,
     unknown: Unknown,
 ) -> Result<Call> {
     let (mut checked, mut errors) = (Vec::with_capacity(recipients.len()), Vec::new());
     for (index, recipient) in recipients.iter().enumerate() {
-        match check(recipient) {
+        match check(recipient, country) {
             Ok(right) => checked.push(right),
             Err(problem) => errors.extend(problem.within(&format!("recipients[{index}].")).errors()),
         }
@@ -59,9 +61,9 @@ pub(super) async fn resolve(
     Ok(Call { recipients, context: Value::Null })
 }
 
-fn check(recipient: &RecipientIn) -> Result<Checked> {
+fn check(recipient: &RecipientIn, country: Option<Country>) -> Result<Checked> {
     let named = match recipient.r#type {
-        RecipientType::Aep => Some(recipient.named()?),
+        RecipientType::Aep => Some(recipient.named(country)?),
         RecipientType::External => None,
     };
     let context = match &recipient.context {
@@ -70,7 +72,7 @@ fn check(recipient: &RecipientIn) -> Result<Checked> {
     };
     let recipient = CallRecipient {
         profile: None,
-        addresses: recipient.addresses()?,
+        addresses: recipient.addresses(country)?,
         attributes: recipient.attributes()?,
         context,
     };
@@ -166,15 +168,15 @@ mod tests {
     fn every_wrong_recipient_is_named() {
         let recipient = |value| serde_json::from_value::<RecipientIn>(value).unwrap();
         let wrong = recipient(serde_json::json!({ "type": "aep", "userId": "ada", "namespace": "email" }));
-        assert_eq!(check(&wrong).err().unwrap().errors()[0].field, "userId");
+        assert_eq!(check(&wrong, None).err().unwrap().errors()[0].field, "userId");
         let wrong = recipient(serde_json::json!({ "type": "aep", "userId": "a@x.io", "namespace": "fax" }));
-        assert_eq!(check(&wrong).err().unwrap().errors()[0].field, "namespace");
+        assert_eq!(check(&wrong, None).err().unwrap().errors()[0].field, "namespace");
         let wrong = recipient(serde_json::json!({ "type": "external", "userId": "17", "namespace": "crm" }));
-        assert_eq!(check(&wrong).err().unwrap().errors()[0].field, "channelData");
+        assert_eq!(check(&wrong, None).err().unwrap().errors()[0].field, "channelData");
         let wrong = recipient(serde_json::json!({
             "type": "external", "userId": "a@x.io", "namespace": "Email", "profile": { "consent": {} },
         }));
-        assert_eq!(check(&wrong).err().unwrap().errors()[0].field, "profile.consent");
+        assert_eq!(check(&wrong, None).err().unwrap().errors()[0].field, "profile.consent");
     }
 
     #[test]
@@ -182,15 +184,32 @@ mod tests {
         let named = serde_json::from_value::<RecipientIn>(serde_json::json!({
             "type": "external", "userId": "Ada@X.io", "namespace": "Email",
         }));
-        assert_eq!(named.unwrap().addresses().unwrap()["email"], "Ada@x.io");
+        assert_eq!(named.unwrap().addresses(None).unwrap()["email"], "Ada@x.io");
         let said = serde_json::from_value::<RecipientIn>(serde_json::json!({
             "type": "external", "userId": "17", "namespace": "crm",
             "channelData": { "emailAddress": "b@x.io", "pushInfo": { "appID": "a", "platform": "ios", "token": "t" } },
         }));
-        let said = said.unwrap().addresses().unwrap();
+        let said = said.unwrap().addresses(None).unwrap();
         assert_eq!(
             (said["email"].clone(), said["push_tokens"][0]["app_id"].clone()),
             ("b@x.io".into(), "a".into())
         );
+    }
+
+    /// Row K6.
+    #[test]
+    fn a_number_without_a_country_code_is_of_the_country_that_is_named() {
+        let recipient = serde_json::from_value::<RecipientIn>(serde_json::json!({
+            "type": "aep", "userId": "06 12 34 56 78", "namespace": "phone",
+            "channelData": { "mobilePhoneNumber": "07 12 34 56 78" },
+        }));
+        let recipient = recipient.unwrap();
+        let checked = check(&recipient, Country::of_letters("FR")).unwrap();
+        let Some(Named::Identity(_, name)) = checked.named else { panic!("it is named by its number") };
+        assert_eq!(
+            (name.as_str(), &checked.recipient.addresses["phone"]),
+            ("+33612345678", &"+33712345678".into())
+        );
+        assert_eq!(check(&recipient, None).err().unwrap().errors()[0].field, "userId");
     }
 }

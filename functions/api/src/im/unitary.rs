@@ -7,7 +7,7 @@ use campaign::model::Actor;
 use http::StatusCode;
 use store::ledger::{Audience, CallRequest, Head, Placed, call_id};
 
-use super::body::{UnitaryIn, check_recipients, check_request_id, hash};
+use super::body::{HighThroughputSchema, UnitaryIn, check_recipients, check_request_id, hash};
 use super::out::ExecutionOut;
 use super::problem::Ids;
 use super::recipient::{RecipientIn, RecipientType};
@@ -48,7 +48,7 @@ pub(crate) async fn trigger_unitary(
 /// As the unitary call, for `external` recipients whose message takes its values from `context` alone.
 #[utoipa::path(
     post, path = "/im/executions/highthroughput", tag = "executions api",
-    request_body = UnitaryIn,
+    request_body = HighThroughputSchema,
     responses(
         (status = 202, description = "It will be sent", body = ExecutionOut),
         (status = 400, description = "A field is not valid; nothing is sent", body = ProblemSchema),
@@ -110,7 +110,7 @@ async fn trigger(
             // No profile is made for a request that is not taken.
             return Ok(Err(before));
         }
-        let call = resolve(context, body.recipients, unknown).await?;
+        let call = resolve(context, body.recipients, live.country, unknown).await?;
         Ok(Ok((live, call)))
     };
     let (live, call): (_, Call) = match made.await {

@@ -11,21 +11,22 @@ mod upload;
 
 use campaign::JobId;
 use store::jobs::{Import, Job};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Context;
 use crate::error::{Problem, Result};
+use crate::operations::{Collect, routes};
 
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create_import))
-        .routes(routes!(upload::put_import_file))
-        .routes(routes!(start::start_import))
-        .routes(routes!(count::create_count_job))
-        .routes(routes!(list::list_jobs))
-        .routes(routes!(get::get_job))
-        .routes(routes!(errors::get_job_errors))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(
+        into,
+        create::create_import,
+        upload::put_import_file,
+        start::start_import,
+        count::create_count_job,
+        list::list_jobs,
+        get::get_job,
+        errors::get_job_errors,
+    )
 }
 
 /// What an uploaded file is.

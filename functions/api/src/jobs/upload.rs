@@ -22,7 +22,7 @@ const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
 #[utoipa::path(
     put, path = "/imports/{id}/file", tag = "jobs",
     params(("id" = schema::Id, Path)),
-    request_body(content = String, content_type = "text/csv", description = "The file"),
+    request_body(content((String = "text/csv", example = "email\nann@example.org\n")), description = "The file"),
     responses(
         (status = 204, description = "Stored"),
         (status = 400, description = "The upload broke off", body = ProblemSchema),

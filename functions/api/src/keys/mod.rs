@@ -8,11 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::keys::{ApiKey, Role};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::error::{Problem, ProblemSchema, Result};
 use crate::extract::{Body, Params, limit};
+use crate::operations::{Collect, routes};
 use crate::page::{Page, Paging};
 use crate::{Context, cursor, schema};
 
@@ -20,8 +19,8 @@ const LIST: &str = "keys";
 /// The longest name, in characters.
 const MAX_NAME: usize = 200;
 
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(create_key, list_keys)).routes(routes!(delete_key))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(into, create_key, list_keys, delete_key,)
 }
 
 /// Whether this may be a key's id: a SHA-256 in hexadecimal.
@@ -34,7 +33,7 @@ fn is_id(text: &str) -> bool {
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyIn {
     /// Its name, for people.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     name: String,
     #[schema(value_type = schema::Role)]
     role: Role,

@@ -42,7 +42,7 @@ pub(crate) struct ReservedFields {
 #[allow(dead_code, reason = "documents what the profile itself checks")]
 pub(crate) struct ProfileInSchema {
     /// Its id; may be given where the path has it too, and is the same then.
-    #[schema(nullable, required = false)]
+    #[schema(nullable, required = false, read_only)]
     id: crate::schema::Id,
     /// The id the caller's own systems know the person by; at most 256 bytes.
     #[schema(nullable, required = false)]
@@ -89,9 +89,12 @@ pub(crate) struct Consent {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "documents what the profile itself checks")]
 pub(crate) struct PushToken {
+    /// The app, as channel configurations name it.
     app_id: String,
-    /// Such as `ios` or `android`.
+    /// `android`, `ios` or `web`; to any other, a notification goes with what there is for all of them.
+    #[schema(example = "ios")]
     platform: String,
+    /// The token by which Firebase Cloud Messaging knows the app on the device.
     token: String,
 }
 

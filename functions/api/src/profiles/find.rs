@@ -17,10 +17,13 @@ use crate::page::Page;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// The email address, whatever its case.
+    #[param(min_length = 1)]
     email: Option<String>,
     /// The caller's own id.
+    #[param(min_length = 1, max_length = 256)]
     external_id: Option<String>,
     /// The phone number in E.164.
+    #[param(min_length = 1)]
     phone: Option<String>,
 }
 

@@ -82,12 +82,12 @@ impl From<ProfileReport> for ImportOut {
 /// any line ends. Columns are named by the fields: `external_id`, `email`, `phone` (one of these is needed), `language`,
 /// `time_zone`, `consent.email`, `consent.sms` and so on; anything else is an attribute, with dots for nested ones
 /// (`person.name.firstName`). Cells are strings, unless the name has a type: `age:number`, `vip:bool`, `tags:list`
-/// (separated by `;` or `|`), `address:json`. An empty cell leaves the field as it is. A bad row is reported and stops
-/// nothing. The same file may be imported again.
+/// (separated by `;` or `|`), `address:json`; and `phone:FR` reads numbers without a country code as French ones. An empty
+/// cell leaves the field as it is. A bad row is reported and stops nothing. The same file may be imported again.
 #[utoipa::path(
     post, path = "/profiles/import", tag = "profiles",
     params(ImportParams),
-    request_body(content = String, content_type = "text/csv", description = "The file"),
+    request_body(content((String = "text/csv", example = "email,external_id,person.name.firstName\nann@example.org,A1,Ann\n")), description = "The file"),
     responses(
         (status = 200, description = "What became of the rows", body = ImportOut),
         (status = 400, description = "The file as a whole can't be read, or a column can't be imported", body = ProblemSchema),

@@ -14,21 +14,24 @@ use campaign::profile::ProfileError;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(crate) use body::{Identity, ProfileIn, ProfileInSchema};
 
-use crate::Context;
 use crate::error::{FieldError, Kind, Problem};
+use crate::operations::{Collect, routes};
 pub(crate) use import::{RowFaultOut, check_csv, problem as import_problem};
 
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create_profile, find::find_profiles))
-        .routes(routes!(batch::upsert_profiles))
-        .routes(routes!(import::import_profiles))
-        .routes(routes!(get::get_profile, put::put_profile, delete::delete_profile))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(
+        into,
+        create::create_profile,
+        find::find_profiles,
+        batch::upsert_profiles,
+        import::import_profiles,
+        get::get_profile,
+        put::put_profile,
+        delete::delete_profile,
+    )
 }
 
 /// A profile.

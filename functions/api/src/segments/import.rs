@@ -50,7 +50,7 @@ impl From<MemberReport> for MemberImportOut {
 #[utoipa::path(
     post, path = "/segments/{id}/members/import", tag = "segments",
     params(("id" = schema::Id, Path)),
-    request_body(content = String, content_type = "text/csv", description = "The file"),
+    request_body(content((String = "text/csv", example = "email\nann@example.org\n")), description = "The file"),
     responses(
         (status = 200, description = "What became of the rows", body = MemberImportOut),
         (status = 400, description = "The file as a whole can't be read", body = ProblemSchema),

@@ -18,7 +18,7 @@ const MAX_NAMES: usize = 1000;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MembersIn {
     /// By the profiles' ids.
-    #[schema(value_type = Vec<schema::Id>, max_items = 1000)]
+    #[schema(max_items = 1000)]
     profiles: Vec<String>,
     /// By their email addresses.
     #[schema(max_items = 1000)]

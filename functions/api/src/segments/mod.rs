@@ -17,21 +17,26 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::Segment;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::error::{FieldError, Kind, Problem, Result};
-use crate::{Context, schema};
+use crate::operations::{Collect, routes};
+use crate::schema;
 pub(crate) use count::{CountOut, begin as begin_count};
 
-pub(crate) fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create_segment, list::list_segments))
-        .routes(routes!(get::get_segment, patch::patch_segment, delete::delete_segment))
-        .routes(routes!(count::count_segment))
-        .routes(routes!(sample::sample_segment))
-        .routes(routes!(members::add_members, members::remove_members))
-        .routes(routes!(import::import_members))
+pub(crate) fn routes<C: Collect>(into: C) -> C {
+    routes!(
+        into,
+        create::create_segment,
+        list::list_segments,
+        get::get_segment,
+        patch::patch_segment,
+        delete::delete_segment,
+        count::count_segment,
+        sample::sample_segment,
+        members::add_members,
+        members::remove_members,
+        import::import_members,
+    )
 }
 
 /// The longest name, in characters.

@@ -49,7 +49,8 @@ async fn a_viewer_changes_nothing() {
     let app = TestApp::new().await;
     for (method, path, _) in operations() {
         let is_mutating = method != Method::GET && !READING.iter().any(|end| path.ends_with(end));
-        let is_admin = path.starts_with("/keys") || path.ends_with("/credentials");
+        let is_admin =
+            path.starts_with("/keys") || ["/credentials", "/secrets"].iter().any(|end| path.ends_with(end));
         let answer = app.as_role(Role::Viewer, method.clone(), &path).send().await;
         if is_mutating || is_admin {
             assert_eq!(answer.status, 403, "{method} {path}");

@@ -336,7 +336,7 @@ async fn a_proof_is_handed_to_its_queue() {
     action["configuration_id"] = json!(configuration);
     app.patch(&path).json(&json!({ "actions": [action] })).send().await.expect(200);
     let sent = proof(body).await.expect(202);
-    let messages = app.take(tables::PROOFS).await;
+    let messages = app.take(tables::DELIVER_EMAIL_PRIORITY).await;
     assert_eq!(messages.len(), 1);
     assert_eq!(
         (&messages[0]["id"], &messages[0]["addresses"]),
@@ -362,7 +362,7 @@ async fn a_proof_is_handed_to_its_queue() {
         .send()
         .await
         .problem(403, "forbidden");
-    assert!(app.take(tables::PROOFS).await.is_empty());
+    assert!(app.take(tables::DELIVER_EMAIL_PRIORITY).await.is_empty());
 }
 
 #[tokio::test]
@@ -390,5 +390,5 @@ async fn a_proof_that_can_not_be_made_is_refused_at_once() {
     let html = format!("<style>p{{font-family:{}}}</style>{}", "x".repeat(1000), "<p>x</p>".repeat(1100));
     let refused = proof("s", &html).await.problem(400, "content_too_large");
     assert_eq!(refused["errors"][0]["field"], "actions[0].content");
-    assert!(app.take(tables::PROOFS).await.is_empty());
+    assert!(app.take(tables::DELIVER_EMAIL_PRIORITY).await.is_empty());
 }

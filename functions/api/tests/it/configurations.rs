@@ -56,7 +56,7 @@ async fn bad_fields_are_named() {
         ("/rate_per_second", json!(0), "rate_per_second"),
         ("/retry_period_seconds", json!(10_000_000), "retry_period_seconds"),
         ("/sender/from", json!("a@b"), "sender.from"),
-        ("/sender/channel", json!("sms"), "sender.channel"),
+        ("/sender/channel", json!("fax"), "sender.channel"),
         ("/sender/from_name", json!("a\nb"), "sender.from_name"),
         ("/category", json!("spam"), "category"),
     ] {

@@ -1,6 +1,7 @@
 use std::path::Path;
 
-/// Run with `UPDATE_OPENAPI=1` to write the document anew.
+/// The committed document is what is served, and what each operation's role is read from. Run with `UPDATE_OPENAPI=1` to
+/// write it anew.
 #[test]
 fn the_committed_document_is_that_of_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");

@@ -8,13 +8,14 @@ use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
-use store::messages::ChunkKey;
+use platform::aws::{Handover, Reached};
 use tokio::time::timeout;
 
 use super::classify::{self, Rejection};
-use super::handover::{Handover, Reached};
 use super::{Outgoing, Ses};
-use crate::{Answer, LetterId, NotAccepted, tags};
+use delivery::MessageId;
+
+use crate::{Answer, NotAccepted, tags};
 
 impl Ses {
     pub(super) async fn hand_over(&self, client: &Client, message: &Outgoing<'_>, time: Duration) -> Answer {
@@ -50,23 +51,11 @@ impl Ses {
 }
 
 /// By what its events are to be told apart.
-fn tags_of(id: &LetterId) -> Vec<MessageTag> {
-    let tag = |name: &str, value: String| {
+fn tags_of(id: &MessageId) -> Vec<MessageTag> {
+    let tag = |(name, value): (&str, String)| {
         MessageTag::builder().name(name).value(value).build().expect("its two fields are set")
     };
-    match id {
-        LetterId::Member(member) => {
-            let ChunkKey { execution, shard, action, number } = member.chunk;
-            vec![
-                tag(tags::EXECUTION, execution.to_string()),
-                tag(tags::SHARD, shard.to_string()),
-                tag(tags::ACTION, action.to_string()),
-                tag(tags::CHUNK, number.to_string()),
-                tag(tags::MEMBER, member.index.to_string()),
-            ]
-        }
-        LetterId::Proof { proof, .. } => vec![tag(tags::PROOF, proof.clone())],
-    }
+    tags::of(id).into_iter().map(tag).collect()
 }
 
 fn rejection<'a>(error: &'a SendEmailError, answer: &'a HttpResponse) -> Rejection<'a> {

@@ -7,16 +7,17 @@
 mod call;
 mod classify;
 mod connections;
-mod handover;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::Builder;
+use delivery::MessageId;
 use platform::Clock;
+use platform::aws::Connections;
 
-use self::connections::Connections;
-use crate::{Answer, LetterId};
+use crate::Answer;
 
 /// The longest that one message may take. SES answers within a second; a call that goes on longer is most likely lost.
 const LONGEST_CALL: Duration = Duration::from_secs(20);
@@ -25,7 +26,7 @@ const LONGEST_CALL: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
     /// What it is, for its [tags](crate::tags).
-    pub id: &'a LetterId,
+    pub id: &'a MessageId,
     /// The sender's address.
     pub from: &'a str,
     /// The recipient's address.
@@ -47,7 +48,7 @@ impl std::fmt::Debug for Outgoing<'_> {
 /// An account's SES in one region. Clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Ses {
-    connections: Arc<Connections>,
+    connections: Arc<Connections<Client>>,
     configuration_set: Option<String>,
 }
 
@@ -56,7 +57,7 @@ impl Ses {
     /// Without a configuration set, that of the sending identity applies, if it has one. The clock tells how long
     /// connections have rested.
     pub fn new(config: Builder, configuration_set: Option<String>, clock: Arc<dyn Clock>) -> Self {
-        Self { connections: Arc::new(Connections::new(config, clock)), configuration_set }
+        Self { connections: Arc::new(connections::connections(config, clock)), configuration_set }
     }
 
     /// Hands a window of messages over, all at once, and says of each, in the same order, what became of it. Takes at most

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use aws_sdk_sesv2::config::{BehaviorVersion, Builder, Credentials, Region};
 use campaign::ExecutionId;
+use deliver_email::Answer;
 use deliver_email::ses::{Outgoing, Ses};
-use deliver_email::{Answer, LetterId};
-use delivery::MemberId;
+use delivery::{MemberId, MessageId};
 use platform::SystemClock;
 use store::messages::ChunkKey;
 
@@ -40,9 +40,9 @@ fn ses(url: &str) -> Ses {
     Ses::new(config(url), None, Arc::new(SystemClock))
 }
 
-fn member(index: usize) -> LetterId {
+fn member(index: usize) -> MessageId {
     let execution = ExecutionId::from_bytes([7; 16]);
-    LetterId::Member(MemberId { chunk: ChunkKey { execution, shard: 3, action: 1, number: 42 }, index })
+    MessageId::Member(MemberId { chunk: ChunkKey { execution, shard: 3, action: 1, number: 42 }, index })
 }
 
 /// Sends one message to each of these.

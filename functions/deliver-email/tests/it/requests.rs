@@ -5,7 +5,8 @@ use std::sync::{Arc, Barrier};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use deliver_email::ses::{Outgoing, Ses};
-use deliver_email::{Answer, LetterId, tags};
+use deliver_email::{Answer, tags};
+use delivery::MessageId;
 use platform::SystemClock;
 use serde_json::json;
 
@@ -32,7 +33,7 @@ async fn a_message_goes_as_it_was_built_and_says_what_it_is() {
     assert_eq!(body["ConfigurationSetName"], "bulk");
     let raw = body["Content"]["Raw"]["Data"].as_str().unwrap();
     assert_eq!(BASE64_STANDARD.decode(raw).unwrap(), MESSAGE);
-    let LetterId::Member(id) = member(0) else { unreachable!() };
+    let MessageId::Member(id) = member(0) else { unreachable!() };
     assert_eq!(
         body["EmailTags"],
         json!([
@@ -63,7 +64,7 @@ async fn tags_are_of_the_characters_that_ses_takes() {
 #[tokio::test]
 async fn a_proof_carries_its_own_tag_alone() {
     let endpoint = taking();
-    let id = LetterId::Proof { proof: "01hz".to_owned(), index: 1 };
+    let id = MessageId::Proof { proof: "01hz".to_owned(), index: 1 };
     let message = Outgoing { id: &id, from: FROM, to: "jane@example.org", message: MESSAGE };
     ses(&endpoint.url).send(&[message], TIME).await;
     let requests = endpoint.requests();

@@ -40,6 +40,13 @@ pub(crate) struct Serve {
     /// The most connections to the server.
     #[arg(long, env = "ENVOI_SMTP_CONNECTIONS", default_value = "16")]
     smtp_connections: NonZeroU32,
+    /// What may be called for webhooks and text messages beside the public Internet: hosts, addresses and networks,
+    /// separated by commas, with http:// before those that may be called without TLS.
+    #[arg(long, env = "ENVOI_OUTBOUND_ALLOW", value_name = "LIST", default_value = "")]
+    outbound_allow: String,
+    /// What push notifications go to in place of Firebase Cloud Messaging, such as an emulator of it.
+    #[arg(long, env = "ENVOI_FCM_URL")]
+    fcm_url: Option<String>,
     /// How many chunks of 50 are delivered at once.
     #[arg(long, env = "ENVOI_CONCURRENCY", default_value = "16")]
     concurrency: NonZeroU32,
@@ -83,6 +90,8 @@ impl Serve {
         };
         let mut config = Config::new(&self.data, email);
         config.listen = self.listen;
+        config.fcm_url = self.fcm_url.clone().filter(|url| !url.is_empty());
+        config.outbound = outbound::Policy::allowing(&self.outbound_allow).context("--outbound-allow")?;
         config.concurrency = usize::try_from(self.concurrency.get())?;
         Ok(config)
     }

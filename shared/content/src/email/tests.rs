@@ -3,14 +3,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{CompileOptions, lower};
+use crate::{CompileOptions, lower_email};
 
 fn email(subject: &str, html: &str) -> EmailContent {
     EmailContent { subject: subject.into(), body: EmailBody::Html(html.into()), ..EmailContent::default() }
 }
 
 fn lowered(content: &EmailContent) -> LoweredEmail {
-    lower(content, &CompileOptions::default()).unwrap_or_else(|errors| panic!("{errors:?}")).email
+    lower_email(content, &CompileOptions::default()).unwrap_or_else(|errors| panic!("{errors:?}")).content
 }
 
 /// By the way that a version takes: lowered, stored, read, compiled.
@@ -129,8 +129,8 @@ proptest! {
         let source = pieces.concat();
         for body in [EmailBody::Html(source.clone()), EmailBody::Mjml(source)] {
             let content = EmailContent { subject: "s".into(), body, preheader: Some("p".into()), ..EmailContent::default() };
-            if let Ok(lowered) = lower(&content, &CompileOptions::default()) {
-                let template = EmailTemplate::from_lowered(&lowered.email).expect("lowering checks what it makes");
+            if let Ok(lowered) = lower_email(&content, &CompileOptions::default()) {
+                let template = EmailTemplate::from_lowered(&lowered.content).expect("lowering checks what it makes");
                 template.render(&json!({"a": "A", "l": ["B", "C"]}), &json!({}), OnMissing::Skip).expect("all there");
             }
         }

@@ -7,12 +7,12 @@ fn email(subject: &str, html: &str) -> EmailContent {
     EmailContent { subject: subject.into(), body: EmailBody::Html(html.into()), ..EmailContent::default() }
 }
 
-fn lowered(content: &EmailContent) -> Lowered {
-    lower(content, &CompileOptions::default()).unwrap_or_else(|errors| panic!("{errors:?}"))
+fn lowered(content: &EmailContent) -> Lowered<LoweredEmail> {
+    lower_email(content, &CompileOptions::default()).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 fn codes(content: &EmailContent) -> Vec<(&'static str, &'static str)> {
-    let errors = lower(content, &CompileOptions::default()).expect_err("must not compile");
+    let errors = lower_email(content, &CompileOptions::default()).expect_err("must not compile");
     errors.into_iter().map(|error| (error.code, error.field)).collect()
 }
 
@@ -68,7 +68,7 @@ fn errors_of_all_fields_come_together_with_their_places() {
         body: EmailBody::Html("<p>\n  {{shout profile.x}}</p>".into()),
         text: Some("{{#if profile.x}}".into()),
     };
-    let errors = lower(&content, &CompileOptions::default()).expect_err("wrong");
+    let errors = lower_email(&content, &CompileOptions::default()).expect_err("wrong");
     let all: Vec<_> =
         errors.iter().map(|error| (error.code, error.field, error.line, error.column)).collect();
     assert_eq!(
@@ -120,7 +120,7 @@ fn everything_that_can_be_done_once_has_been_done() {
         text: None,
     };
     let LoweredEmail { format, subject, from_name, reply_to, html, text, text_is_derived } =
-        lowered(&content).email;
+        lowered(&content).content;
     assert_eq!(
         (format, subject.as_str(), from_name.as_deref(), reply_to),
         (EMAIL_FORMAT, "For {{profile.name}}", Some("{{profile.shop}}"), None)
@@ -129,5 +129,5 @@ fn everything_that_can_be_done_once_has_been_done() {
     assert!(!html.contains("<mj-"), "{html}");
     assert_eq!((text.as_str(), text_is_derived), ("Dear {{profile.name}}", true));
     let given = lowered(&EmailContent { text: Some("Hello".into()), ..content });
-    assert_eq!((given.email.text.as_str(), given.email.text_is_derived), ("Hello", false));
+    assert_eq!((given.content.text.as_str(), given.content.text_is_derived), ("Hello", false));
 }

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use campaign::content::OnMissing;
 use serde_json::{Number, Value};
 
-use super::escape::push_escaped;
+use super::escape::{push_html, push_json_text, push_url};
 use super::helpers;
 use super::path::{Origin, Path, Segment};
-use super::program::{Expr, Node};
+use super::program::{Expr, Form, Node};
 use crate::error::RenderError;
 
 /// The longest rendered field.
@@ -62,7 +62,7 @@ impl<'r> Machine<'r> {
         for node in nodes {
             match node {
                 Node::Text(text) => out.push_str(text),
-                Node::Print { value, escape } => self.print(value, *escape, out)?,
+                Node::Print { value, form } => self.print(value, *form, out)?,
                 Node::If { test, include_zero, then, otherwise } => {
                     let branch = if truthy(&self.eval(test)?, *include_zero) { then } else { otherwise };
                     self.run(branch, out)?;
@@ -128,16 +128,28 @@ impl<'r> Machine<'r> {
         result
     }
 
-    fn print(&self, expr: &'r Expr, escape: bool, out: &mut String) -> Result<(), RenderError> {
+    fn print(&self, expr: &'r Expr, form: Form, out: &mut String) -> Result<(), RenderError> {
         let value = self.eval(expr)?;
         let json = match &value {
-            Val::Missing(variable) => return self.missing(variable),
+            Val::Missing(variable) => {
+                self.missing(variable)?;
+                if form == Form::Json {
+                    out.push_str("null");
+                }
+                return Ok(());
+            }
             Val::Ref(json) => json,
             Val::Own(json) => json,
         };
         match json {
-            Value::String(text) if escape => push_escaped(out, text),
-            Value::String(text) => out.push_str(text),
+            // Writing to a String never fails.
+            json if form == Form::Json => _ = write!(out, "{json}"),
+            Value::String(text) => match form {
+                Form::Html => push_html(out, text),
+                Form::JsonText => push_json_text(out, text),
+                Form::Url => push_url(out, text),
+                Form::Plain | Form::Json => out.push_str(text),
+            },
             Value::Number(number) => push_number(out, number),
             Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
             Value::Null => {}

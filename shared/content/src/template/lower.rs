@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, Template, TemplateElement};
 
 use super::Compiled;
-use super::helpers::{self, Spec};
+use super::helpers::{self, Helper, Spec};
 use super::path::{self, Scope, ScopeKind};
-use super::program::{Call, Expr, Node, Program};
+use super::program::{Call, Expr, Form, Node, Program};
 use crate::error::ContentError;
 
 /// How printed values are written.
@@ -16,8 +16,23 @@ use crate::error::ContentError;
 pub(crate) enum Escaping {
     /// For HTML: `{{x}}` escapes, `{{{x}}}` does not.
     Html,
+    /// For JSON: `{{x}}` escapes for the inside of a string, `{{{x}}}` does not, and `{{json x}}` is a value of its own.
+    Json,
+    /// For URLs: `{{x}}` and `{{url_encode x}}` percent-encode all but RFC 3986's unreserved characters, `{{{x}}}` does not.
+    Url,
     /// For the text part and headers: nothing escapes.
     None,
+}
+
+impl Escaping {
+    const fn form(self) -> Form {
+        match self {
+            Self::Html => Form::Html,
+            Self::Json => Form::JsonText,
+            Self::Url => Form::Url,
+            Self::None => Form::Plain,
+        }
+    }
 }
 
 type Position = (usize, usize);
@@ -71,9 +86,11 @@ impl Lowering {
                 }
                 TemplateElement::Comment(_) => {}
                 TemplateElement::Expression(helper) => {
-                    nodes.extend(self.print(helper, self.escaping == Escaping::Html, position));
+                    nodes.extend(self.print(helper, self.escaping.form(), position));
                 }
-                TemplateElement::HtmlExpression(helper) => nodes.extend(self.print(helper, false, position)),
+                TemplateElement::HtmlExpression(helper) => {
+                    nodes.extend(self.print(helper, Form::Plain, position));
+                }
                 TemplateElement::HelperBlock(helper) => nodes.extend(self.block(helper, position)),
                 _ => self.error("unsupported_syntax", position, "partials and decorators are not supported"),
             }
@@ -81,9 +98,24 @@ impl Lowering {
         nodes
     }
 
-    fn print(&mut self, helper: &HelperTemplate, escape: bool, position: Position) -> Option<Node> {
-        let value = self.expression(helper, position)?;
-        Some(Node::Print { value, escape })
+    /// What a helper has written in the form of its place is not put into that form again.
+    fn print(&mut self, helper: &HelperTemplate, form: Form, position: Position) -> Option<Node> {
+        let mut value = self.expression(helper, position)?;
+        let written = match &value {
+            Expr::Call(call) => Some(call.helper),
+            _ => None,
+        };
+        let form = match (self.escaping, written) {
+            (Escaping::Json, Some(Helper::Json)) => {
+                if let Expr::Call(call) = value {
+                    value = call.arguments.into_iter().next()?;
+                }
+                Form::Json
+            }
+            (Escaping::Url, Some(Helper::UrlEncode)) => Form::Plain,
+            _ => form,
+        };
+        Some(Node::Print { value, form })
     }
 
     fn expression(&mut self, helper: &HelperTemplate, position: Position) -> Option<Expr> {

@@ -19,6 +19,7 @@ use handlebars::template::Template;
 use handlebars::{TemplateError, TemplateErrorReason};
 use serde_json::Value;
 
+pub(crate) use escape::{push_json_text, push_url};
 pub(crate) use lower::Escaping;
 pub(crate) use program::Program;
 

@@ -17,7 +17,7 @@ pub(super) enum Node {
     Text(Box<str>),
     Print {
         value: Expr,
-        escape: bool,
+        form: Form,
     },
     /// `if` and, with the branches swapped, `unless`.
     If {
@@ -37,6 +37,21 @@ pub(super) enum Node {
         body: Vec<Node>,
         otherwise: Vec<Node>,
     },
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is.
+    Plain,
+    /// For HTML's text and quoted attributes.
+    Html,
+    /// For the inside of a JSON string.
+    JsonText,
+    /// As JSON: whatever it is, and `null` where it is missing.
+    Json,
+    /// For one component of a URL.
+    Url,
 }
 
 #[derive(Debug)]

@@ -136,6 +136,41 @@ fn html_escapes_five_characters_and_text_none() {
 }
 
 #[test]
+fn json_escapes_texts_and_prints_any_value_by_its_helper() {
+    let json = |source: &str, on_missing| render_with(source, on_missing, Escaping::Json);
+    let source = r#"{"html": "{{profile.html}}", "n": {{profile.id}}, "tags": {{json profile.tags}}, "sizes": {{{json profile.sizes}}},
+        "name": {{json profile.html}}, "none": {{json profile.none}}, "up": "{{upper (json profile.html)}}", "is": {{json (eq 1 1)}},
+        "or": {{json (default profile.none "x\"y")}}}"#;
+    let rendered = json(source, Blank).expect("renders");
+    assert_eq!(
+        serde_json::from_str::<Value>(&rendered).expect("JSON"),
+        json!({
+            "html": "<b>&\"'=</b>", "n": 7, "tags": ["a<b", "c", null], "sizes": {"l": 2, "s": 1},
+            "name": "<b>&\"'=</b>", "none": null, "up": "\"<B>&\\\"'=</B>\"", "is": true, "or": "x\"y",
+        })
+    );
+    assert_eq!(json(r#"{{{profile.html}}}"#, Blank).as_deref(), Ok("<b>&\"'=</b>"));
+    assert_eq!(
+        json("{{json profile.none}}", Skip),
+        Err(RenderError::MissingValue { variable: "profile.none".into() })
+    );
+    assert!(matches!(json("{{profile.tags}}", Blank), Err(RenderError::NotPrintable { .. })));
+}
+
+#[test]
+fn a_url_s_parts_are_encoded_once() {
+    let url = |source: &str| render_with(source, Blank, Escaping::Url).expect(source);
+    assert_eq!(
+        url(
+            "https://h/{{profile.person.name.firstName}}/{{url_encode profile.html}}?a={{profile.html}}&n={{profile.id}}"
+        ),
+        "https://h/Zo%C3%AB/%3Cb%3E%26%22%27%3D%3C%2Fb%3E?a=%3Cb%3E%26%22%27%3D%3C%2Fb%3E&n=7"
+    );
+    assert_eq!(url("{{{profile.zone}}} {{{url_encode profile.zone}}}"), "Europe/Berlin Europe%2FBerlin");
+    assert_eq!(url("{{json profile.sizes}}"), "%7B%22l%22%3A2%2C%22s%22%3A1%7D");
+}
+
+#[test]
 fn loops_know_their_place() {
     assert_eq!(
         blank(

@@ -24,8 +24,10 @@
 
 mod batches;
 mod blob;
+mod connections;
 mod expression;
 mod failure;
+mod handover;
 mod http;
 mod item;
 mod names;
@@ -49,6 +51,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 
 pub use self::blob::S3;
+pub use self::connections::Connections;
+pub use self::handover::{Handover, Reached};
 pub use self::http::http_client;
 pub use self::names::{Names, Schedules};
 use self::sweep_only::SweepOnly;
@@ -164,9 +168,14 @@ impl Aws {
 
     /// Waits before the attempt after the `attempt`th, the first being 0: longer each time, and for everyone differently.
     async fn pause(&self, attempt: u32) {
-        let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
-        self.inner.clock.sleep(longest.mul_f64(f64::from(random_byte()) / 255.0)).await;
+        self.inner.clock.sleep(pause(attempt)).await;
     }
+}
+
+/// How long to wait before the attempt after the `attempt`th.
+fn pause(attempt: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
+    longest.mul_f64(f64::from(random_byte()) / 255.0)
 }
 
 fn random_byte() -> u8 {

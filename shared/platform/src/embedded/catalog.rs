@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
+use super::consumer::{Place, Taker};
 use crate::{QueueName, TableName};
 
 /// Every table and queue asked for so far.
@@ -47,8 +48,7 @@ fn entry<E: Entry>(entries: &RwLock<HashMap<String, Arc<E>>>, name: &str) -> Arc
     Arc::clone(entries.entry(name.to_owned()).or_insert_with(|| Arc::new(E::from_name(name))))
 }
 
-/// A logical table. Its rows lie in the order of their ids, which begin with the hash of the pk, so that a scan's bucket
-/// is a range of ids; an index finds them by key. (Rows as large as profiles would make a table without ids, ordered by
+/// A logical table. Its rows lie in the order of their ids (see `hash`); an index finds them by key. (Rows as large as profiles would make a table without ids, ordered by
 /// key, many levels deep.) The body is the last column: what it overflows into is only read where it is asked for.
 pub(super) struct TableEntry {
     created: AtomicBool,
@@ -69,8 +69,10 @@ pub(super) struct TableEntry {
     pub(super) due: String,
     /// (after this id, up to that id, now in s, limit) -> due_bucket, due_at, expires, body, pk, sk, id
     pub(super) scan: String,
-    /// (limit) -> how many of the first rows, the greatest id among them
+    /// (limit) -> how many of the first rows that lie by their hash, the greatest id among them
     pub(super) span: String,
+    /// () -> how many rows lie in turn
+    pub(super) in_turn: String,
 }
 
 impl Entry for TableEntry {
@@ -105,8 +107,9 @@ impl Entry for TableEntry {
                  WHERE id > ?1 AND id <= ?2 AND {live} ORDER BY id LIMIT ?4"
             ),
             span: format!(
-                "SELECT count(*), max(id) FROM (SELECT id FROM {t} NOT INDEXED ORDER BY id LIMIT ?1)"
+                "SELECT count(*), max(id) FROM (SELECT id FROM {t} NOT INDEXED WHERE id >= 0 ORDER BY id LIMIT ?1)"
             ),
+            in_turn: format!("SELECT count(*) FROM {t} NOT INDEXED WHERE id < 0"),
             sql_name: t,
         }
     }
@@ -126,6 +129,8 @@ pub(super) struct QueueEntry {
     schema: String,
     /// Counts the commits that may have made a message visible sooner than was known before.
     arrivals: watch::Sender<u64>,
+    /// Who takes messages as they are sent.
+    takers: Mutex<Vec<Arc<Taker>>>,
     /// (id, visible_at, receives, body)
     pub(super) insert: String,
     /// (now) -> a row if a message is visible
@@ -159,6 +164,7 @@ impl Entry for QueueEntry {
                  CREATE INDEX IF NOT EXISTS {q}_visible ON {q} (visible_at, receives);"
             ),
             arrivals: watch::Sender::new(0),
+            takers: Mutex::default(),
             insert: format!("INSERT INTO {q} (id, visible_at, receives, body) VALUES (?1, ?2, ?3, ?4)"),
             any_visible: format!("SELECT 1 FROM {q} WHERE visible_at <= ?1 LIMIT 1"),
             visible: format!(
@@ -195,6 +201,21 @@ impl QueueEntry {
 
     pub(super) fn arrivals(&self) -> watch::Receiver<u64> {
         self.arrivals.subscribe()
+    }
+
+    /// Lets messages go to this taker as they are sent, while it has places free.
+    pub(super) fn enlist(&self, taker: Arc<Taker>) {
+        self.takers.lock().unwrap_or_else(PoisonError::into_inner).push(taker);
+    }
+
+    /// No more messages go to this taker.
+    pub(super) fn dismiss(&self, taker: &Arc<Taker>) {
+        self.takers.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, taker));
+    }
+
+    /// A place for a message that is being sent, if a taker waits for one.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.takers.lock().unwrap_or_else(PoisonError::into_inner).iter().find_map(Taker::reserve)
     }
 }
 

@@ -1,5 +1,8 @@
-//! Where a partition lies, and which bucket of a scan that is. Hashes are stored in the ids of rows, so they must never
-//! change between versions.
+//! Where a row lies, and in which bucket of a scan. Hashes are stored in the ids of rows, so they must never change between
+//! versions.
+//!
+//! Rows that stay lie by the hash of their partition, so that a scan's bucket is one range of ids. Rows that expire lie in
+//! the order in which they are written: those of one moment share pages, and so do those that are removed together.
 
 /// One above the largest hash: 2^63, so that every hash is a non-negative SQLite integer.
 pub(super) const HASH_SPAN: u64 = 1 << 63;
@@ -38,6 +41,11 @@ pub(super) fn row_id(hash: i64, number: u64, attempt: u32) -> i64 {
     };
     let mask = (1_i64 << bits) - 1;
     (hash & !mask) | (low.cast_signed() & mask)
+}
+
+/// The id of a new row that expires, with this running number: below those of all rows that lie by their hash.
+pub(super) const fn in_turn(number: i64) -> i64 {
+    i64::MIN + number
 }
 
 /// SplitMix64's output function.

@@ -1,9 +1,10 @@
 //! Table, queue and scheduler on SQLite, in one file of a data folder or in memory.
 //!
-//! **In a folder** ([`Embedded::open`]) one thread writes: it takes whatever writes wait, runs each in a savepoint of
-//! its own, commits them as one transaction and only then tells their callers. Reads run on the calling thread over
-//! connections of their own and see every write acknowledged before. A third thread copies the write-ahead log into
-//! the database. A write whose future is dropped may still happen.
+//! **In a folder** ([`Embedded::open`]) one thread writes: it takes whatever writes wait, runs them one after another,
+//! commits them as one transaction and only then tells their callers. A write that fails leaves nothing: it has looked
+//! before it changed anything, or runs in a savepoint of its own. Reads run on the calling thread over connections of
+//! their own and see every write acknowledged before. A third thread copies the write-ahead log into the database. A
+//! write whose future is dropped may still happen.
 //!
 //! **In memory** ([`Embedded::in_memory`]) the same SQL runs on the caller, and no future ever waits, so that a
 //! simulation on a paused clock stays deterministic.
@@ -12,6 +13,7 @@ mod blob;
 mod catalog;
 mod checkpoint;
 mod codec;
+mod consumer;
 mod failure;
 mod files;
 mod hash;
@@ -34,14 +36,15 @@ use tokio::sync::watch;
 
 pub use self::blob::BlobFolder;
 use self::catalog::{Catalog, Entry};
+pub use self::consumer::Consumer;
 use self::files::Folder;
 pub use self::files::OpenError;
 pub use self::queue::QueueCounts;
 use self::readers::Readers;
-use self::writer::{Gate, Step, Writer};
+use self::writer::{Gate, Step, Undo, Writer};
 use crate::{Clock, Platform, PlatformError};
 
-/// Message ids are the epoch of the database's opening above this many bits of a counter.
+/// Running numbers are the epoch of the database's opening above this many bits of a counter.
 const EPOCH_SHIFT: u32 = 40;
 
 /// The embedded engine: [`Table`](crate::Table), [`Queue`](crate::Queue), [`Source`](crate::Source) and
@@ -58,7 +61,7 @@ struct Shared {
     catalog: Catalog,
     /// Counts the commits that may have changed the next wake-up.
     schedule: watch::Sender<u64>,
-    next_message: AtomicI64,
+    next_number: AtomicI64,
     next_row: AtomicU64,
     /// Tells this store from others in the process.
     store_id: u64,
@@ -157,15 +160,53 @@ impl Embedded {
         T: Send + 'static,
         E: From<PlatformError> + Send + 'static,
     {
+        self.write_or_undo(Undo::Job, work).await
+    }
+
+    /// As [`write`](Self::write), for work that looks at everything before it changes anything: it is cheaper, and where
+    /// the disk fails it on the way, whatever is written at the same moment fails with it.
+    async fn write_checked<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Step<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<PlatformError> + Send + 'static,
+    {
+        self.write_or_undo(Undo::Group, work).await
+    }
+
+    async fn write_or_undo<T, E, F>(&self, undo: Undo, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Step<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<PlatformError> + Send + 'static,
+    {
         match &self.inner.store {
             Store::Inline(conn) => {
                 let conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
                 writer::run_alone(&conn, &self.inner.shared, work)
             }
             Store::Files(files) => match &files.writer {
-                Some(writer) => writer.write(work).await,
+                Some(writer) => writer.write(undo, work).await,
                 None => Err(failure::closed().into()),
             },
+        }
+    }
+
+    /// Has `work`, which looks before it changes anything, done with the next commit. Nobody hears of it, and a death of
+    /// the process before leaves it undone.
+    fn write_later<F>(&self, work: F) -> Result<(), PlatformError>
+    where
+        F: FnOnce(&mut Step<'_>) -> Result<(), PlatformError> + Send + 'static,
+    {
+        match &self.inner.store {
+            Store::Inline(conn) => {
+                let conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
+                writer::run_alone(&conn, &self.inner.shared, work)
+            }
+            Store::Files(files) => {
+                files.writer.as_ref().ok_or_else(failure::closed)?.write_later(Box::new(work));
+                Ok(())
+            }
         }
     }
 
@@ -211,19 +252,19 @@ impl Shared {
             clock,
             catalog: Catalog::default(),
             schedule: watch::Sender::new(0),
-            next_message: AtomicI64::new(epoch << EPOCH_SHIFT),
+            next_number: AtomicI64::new(epoch << EPOCH_SHIFT),
             // Somewhere else at each opening, and the same for the same history.
             next_row: AtomicU64::new(epoch.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             store_id: STORES.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    /// An id no other message of this database has or had.
-    fn message_id(&self) -> i64 {
-        self.next_message.fetch_add(1, Ordering::Relaxed)
+    /// A positive number that this database has not given out before, greater than all that it has.
+    fn running_number(&self) -> i64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The running number of a new row.
+    /// The running number of a new row that lies by its hash.
     fn row_number(&self) -> u64 {
         self.next_row.fetch_add(1, Ordering::Relaxed)
     }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, ToSql, params};
 
 use super::catalog::TableEntry;
-use super::hash::bucket_bounds;
+use super::hash::{bucket_bounds, partition_hash};
 use super::rows::item_of;
 use crate::rules::size::{check_pk, item_size};
 use crate::rules::{check_limit, check_scan};
@@ -107,24 +107,34 @@ pub(super) fn scan(
 ) -> Result<Page, PlatformError> {
     check_scan(scan)?;
     let (first, last) = bucket_bounds(scan.bucket, scan.of);
-    let after = match scan.after.as_deref().map(read_cursor).transpose()? {
-        None => first - 1,
-        Some(id) if (first..=last).contains(&id) => id,
+    let after = scan.after.as_deref().map(read_cursor).transpose()?;
+    // Those that lie by their hash, then those that lie in turn, of which any may be of this bucket.
+    let parts = match after {
+        None => vec![(first - 1, last, fetch_size(scan.limit)), (i64::MIN, -1, NO_LIMIT)],
+        Some(id) if id < 0 => vec![(id, -1, NO_LIMIT)],
+        Some(id) if (first..=last).contains(&id) => {
+            vec![(id, last, fetch_size(scan.limit)), (i64::MIN, -1, NO_LIMIT)]
+        }
         Some(_) => {
             return Err(PlatformError::Invalid("the cursor is of another bucket".to_owned()));
         }
     };
     let mut statement = conn.prepare_cached(&table.scan)?;
-    let mut rows = statement.query(params![after, last, now, fetch_size(scan.limit)])?;
     let mut filling = Filling::new(scan.limit);
-    let mut last_id = after;
-    while let Some(row) = rows.next()? {
-        if filling.is_full() {
-            return Ok(filling.page(|_| cursor(last_id)));
+    let mut last_id = first - 1;
+    for (after, last_of_part, limit) in parts {
+        let mut rows = statement.query(params![after, last_of_part, now, limit])?;
+        while let Some(row) = rows.next()? {
+            let key = Key::new(row.get::<_, String>(4)?, row.get::<_, String>(5)?);
+            if !(first..=last).contains(&partition_hash(&key.pk)) {
+                continue;
+            }
+            if filling.is_full() {
+                return Ok(filling.page(|_| cursor(last_id)));
+            }
+            filling.add(item_of(row, key)?);
+            last_id = row.get(6)?;
         }
-        let key = Key::new(row.get::<_, String>(4)?, row.get::<_, String>(5)?);
-        filling.add(item_of(row, key)?);
-        last_id = row.get(6)?;
     }
     Ok(filling.last_page())
 }
@@ -184,13 +194,17 @@ impl Filling {
     }
 }
 
+/// For a statement that gets as many rows as it finds.
+const NO_LIMIT: i64 = -1;
+
 /// A scan's cursor is the id of the last row.
 fn cursor(id: i64) -> String {
     format!("{id:x}")
 }
 
 fn read_cursor(cursor: &str) -> Result<i64, PlatformError> {
-    i64::from_str_radix(cursor, 16)
+    u64::from_str_radix(cursor, 16)
+        .map(u64::cast_signed)
         .map_err(|_| PlatformError::Invalid("the cursor is not one of a scan".to_owned()))
 }
 

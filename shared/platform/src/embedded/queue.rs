@@ -26,7 +26,7 @@ impl Queue for Embedded {
             return Ok(());
         }
         let messages = self.address(messages).await?;
-        self.write(move |step| enqueue(step, &messages)).await
+        self.write_checked(move |step| enqueue(step, &messages)).await
     }
 
     fn store_id(&self) -> Option<u64> {
@@ -49,8 +49,7 @@ impl Source for Embedded {
         if max == 0 || !self.read(|conn| any_visible(conn, &from, now))? {
             return Ok(Vec::new());
         }
-        let dead = self.ensure(self.shared().catalog.dead_letters(queue)).await?;
-        self.write(move |step| receive(step, &from, &dead, max, visibility, max_receives)).await
+        self.receive_now(queue, max, visibility, max_receives).await
     }
 
     async fn delete(&self, queue: QueueName, receipts: Vec<String>) -> Result<(), PlatformError> {
@@ -59,14 +58,7 @@ impl Source for Embedded {
             return Ok(());
         }
         let from = self.queue_entry(queue).await?;
-        self.write(move |step| -> Result<(), PlatformError> {
-            let mut delete = step.conn.prepare_cached(&from.delete)?;
-            for Receipt { id, receives } in receipts {
-                delete.execute(params![id, receives])?;
-            }
-            Ok(())
-        })
-        .await
+        self.write_checked(move |step| delete(step, &from, &receipts)).await
     }
 
     async fn release(
@@ -80,7 +72,7 @@ impl Source for Embedded {
             return Ok(());
         }
         let to = self.queue_entry(queue).await?;
-        self.write(move |step| -> Result<(), PlatformError> {
+        self.write_checked(move |step| -> Result<(), PlatformError> {
             let visible_at = later(step.shared.clock.now(), delay);
             let mut release = step.conn.prepare_cached(&to.release)?;
             for Receipt { id, receives } in receipts {
@@ -167,6 +159,33 @@ impl Embedded {
         }
     }
 
+    /// As [`Source::delete`], with the next commit and without waiting for it: what was handled comes back where the process
+    /// dies before, as it does where it dies before it deletes.
+    ///
+    /// # Errors
+    /// [`PlatformError`] where a receipt is not one of this queue's, or the database is closed.
+    pub async fn delete_later(&self, queue: QueueName, receipts: Vec<String>) -> Result<(), PlatformError> {
+        let receipts = read_receipts(&receipts)?;
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        let from = self.queue_entry(queue).await?;
+        self.write_later(move |step| delete(step, &from, &receipts))
+    }
+
+    /// Receives without looking first whether there is something.
+    pub(super) async fn receive_now(
+        &self,
+        queue: QueueName,
+        max: usize,
+        visibility: Duration,
+        max_receives: u32,
+    ) -> Result<Vec<Received>, PlatformError> {
+        let from = self.queue_entry(queue).await?;
+        let dead = self.ensure(self.shared().catalog.dead_letters(queue)).await?;
+        self.write_checked(move |step| receive(step, &from, &dead, max, visibility, max_receives)).await
+    }
+
     /// Makes every message of `queue` that was received and not deleted visible again: for a host that has just started
     /// and, having the folder to itself, knows that whoever received them is gone.
     ///
@@ -212,14 +231,24 @@ impl Embedded {
     }
 }
 
-/// Puts the messages into their queues.
+/// Puts the messages into their queues, those that somebody waits for as received by them.
 pub(super) fn enqueue(
     step: &mut Step<'_>,
     messages: &[(Arc<QueueEntry>, Message)],
 ) -> Result<(), PlatformError> {
     let now = step.shared.clock.now();
     for (queue, message) in messages {
-        insert(step, queue, later(now, message.delay), &message.body)?;
+        let place = if message.delay.is_zero() { queue.place() } else { None };
+        match place {
+            Some(place) => {
+                let receipt = Receipt { id: step.shared.running_number(), receives: 1 };
+                let hidden_until = hidden_until(now, place.visibility());
+                let mut insert = step.conn.prepare_cached(&queue.insert)?;
+                insert.execute(params![receipt.id, hidden_until, receipt.receives, message.body])?;
+                step.hand(place, receipt.received(message.body.clone()));
+            }
+            None => insert(step, queue, later(now, message.delay), &message.body)?,
+        }
     }
     Ok(())
 }
@@ -231,7 +260,7 @@ pub(super) fn insert(
     visible_at: i64,
     body: &str,
 ) -> Result<(), PlatformError> {
-    let id = step.shared.message_id();
+    let id = step.shared.running_number();
     step.conn.prepare_cached(&queue.insert)?.execute(params![id, visible_at, 0, body])?;
     step.arrived(queue);
     Ok(())
@@ -251,8 +280,7 @@ fn receive(
 ) -> Result<Vec<Received>, PlatformError> {
     let instant = step.shared.clock.now();
     let now = instant.as_microsecond();
-    // A visibility of zero still hides it from this very call.
-    let hidden_until = later(instant, visibility).max(now + 1);
+    let hidden_until = hidden_until(instant, visibility);
     let mut received = Vec::new();
     for _ in 0..DEAD_LETTER_ROUNDS {
         let wanted = max - received.len();
@@ -280,6 +308,19 @@ fn receive(
         }
     }
     Ok(received)
+}
+
+fn delete(step: &Step<'_>, from: &QueueEntry, receipts: &[Receipt]) -> Result<(), PlatformError> {
+    let mut delete = step.conn.prepare_cached(&from.delete)?;
+    for Receipt { id, receives } in receipts {
+        delete.execute(params![id, receives])?;
+    }
+    Ok(())
+}
+
+/// Until when a message that is received now is hidden. A visibility of zero still hides it from this very call.
+fn hidden_until(now: Timestamp, visibility: Duration) -> i64 {
+    later(now, visibility).max(now.as_microsecond() + 1)
 }
 
 /// Names one receipt of one message: it is the newest for as long as the count has not gone on.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::catalog::TableEntry;
 use super::codec;
-use super::hash::{HASH_SPAN, partition_hash, row_id};
+use super::hash::{HASH_SPAN, in_turn, partition_hash, row_id};
 use super::writer::Step;
 use crate::rules::change::{apply, holds};
 use crate::rules::size::check_item;
@@ -86,12 +86,18 @@ pub(super) fn put(
 ) -> Result<(), PlatformError> {
     let body = codec::encode(&item.attributes, size)?;
     let mut upsert = step.conn.prepare_cached(&table.upsert)?;
-    let hash = partition_hash(&item.key.pk);
-    let number = step.shared.row_number();
+    let place = match item.expires {
+        Some(_) => Place::InTurn(step.shared.running_number()),
+        None => Place::ByHash(partition_hash(&item.key.pk), step.shared.row_number()),
+    };
     let mut attempt = 0;
     loop {
+        let id = match place {
+            Place::InTurn(number) => in_turn(number),
+            Place::ByHash(hash, number) => row_id(hash, number, attempt),
+        };
         let outcome = upsert.execute(params![
-            row_id(hash, number, attempt),
+            id,
             item.key.pk,
             item.key.sk,
             item.due.map(|due| due.bucket),
@@ -105,6 +111,12 @@ pub(super) fn put(
             outcome => return Ok(outcome.map(|_| ())?),
         }
     }
+}
+
+/// Where a new row lies, with its running number.
+enum Place {
+    InTurn(i64),
+    ByHash(i64, u64),
 }
 
 /// Whether the row's id is another row's already.
@@ -227,23 +239,26 @@ impl Planned {
     }
 }
 
-/// About how many rows the table has, from the span of ids its first thousand rows cover; exact below that.
+/// About how many rows the table has, from the span of ids that the first thousand of those that lie by their hash cover;
+/// exact below that. Those that lie in turn are counted one by one: who is asked for this has few of them.
 pub(super) fn estimate(conn: &Connection, table: &TableEntry) -> Result<u64, PlatformError> {
     const SAMPLE: u32 = 1000;
+    let in_turn: u64 =
+        conn.prepare_cached(&table.in_turn)?.query_row([], |row| row.get(0)).map(i64::unsigned_abs)?;
     let counted = conn
         .prepare_cached(&table.span)?
         .query_row([SAMPLE], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Option<i64>>(1)?)))
         .optional()?;
     let Some((rows, Some(last))) = counted else {
-        return Ok(0);
+        return Ok(in_turn);
     };
     if rows < SAMPLE {
-        return Ok(u64::from(rows));
+        return Ok(in_turn + u64::from(rows));
     }
     // Rows up to the id `last` over that id's share of all ids.
     let span = u128::from(last.unsigned_abs().max(1));
     let all = u128::from(rows) * u128::from(HASH_SPAN) / span;
-    Ok(u64::try_from(all).unwrap_or(u64::MAX))
+    Ok(u64::try_from(all).unwrap_or(u64::MAX).saturating_add(in_turn))
 }
 
 #[cfg(test)]
@@ -255,6 +270,40 @@ mod tests {
     use crate::{Consistency, Item, Key, Scan, SystemClock, Table, TableName};
 
     const TABLE: TableName = TableName("rows");
+
+    /// Wherever a row lies, it is found in the bucket of its partition, once, and counted.
+    #[tokio::test]
+    async fn rows_that_expire_are_scanned_with_their_partition() {
+        let engine = Embedded::in_memory(Arc::new(SystemClock));
+        let items: Vec<Item> = (0..240)
+            .map(|n| {
+                let mut item = Item::new(Key::new(format!("p{}", n / 4), format!("{n:03}")));
+                item.expires = (n % 2 == 0).then_some(i64::MAX);
+                item
+            })
+            .collect();
+        engine.batch_put(TABLE, items).await.unwrap();
+        assert_eq!(engine.estimate(TABLE).await.unwrap(), 240);
+        for of in [1, 3, 16] {
+            let mut bucket_of = std::collections::BTreeMap::new();
+            let mut found = 0;
+            for bucket in 0..of {
+                let mut scan = Scan { bucket, of, after: None, limit: 7 };
+                loop {
+                    let page = engine.scan(TABLE, scan.clone()).await.unwrap();
+                    found += page.items.len();
+                    for item in page.items {
+                        assert_eq!(*bucket_of.entry(item.key.pk).or_insert(bucket), bucket);
+                    }
+                    scan.after = page.next;
+                    if scan.after.is_none() {
+                        break;
+                    }
+                }
+            }
+            assert_eq!((found, bucket_of.len()), (240, 60));
+        }
+    }
 
     /// As when a counter has come round: the first ids of new rows are taken.
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 use super::catalog::{QueueEntry, TableEntry};
 use super::readers::snapshot;
@@ -41,17 +42,14 @@ impl Table for Embedded {
         keys.iter().try_for_each(check_key)?;
         let table = self.table_entry(table).await?;
         let now = self.shared().now_seconds();
+        let find = |conn: &Connection, key: &Key| Ok(rows::find(conn, &table, key, now)?.into_item());
+        if let [key] = keys {
+            return Ok(self.read(|conn| find(conn, key))?.into_iter().collect());
+        }
         // In the order of the keys, so that it does not depend on a set's.
         let mut seen = HashSet::with_capacity(keys.len());
         let keys = keys.iter().filter(|key| seen.insert(*key));
-        self.read(|conn| {
-            snapshot(conn, |conn| {
-                keys.filter_map(|key| {
-                    rows::find(conn, &table, key, now).map(rows::Found::into_item).transpose()
-                })
-                .collect()
-            })
-        })
+        self.read(|conn| snapshot(conn, |conn| keys.filter_map(|key| find(conn, key).transpose()).collect()))
     }
 
     async fn query(&self, table: TableName, query: Query) -> Result<Page, PlatformError> {
@@ -96,7 +94,7 @@ impl Table for Embedded {
         check_changes(&changes)?;
         let table = self.table_entry(table).await?;
         let key = key.clone();
-        self.write(move |step| {
+        self.write_checked(move |step| {
             let kind = WriteKind::Update(key.clone(), changes);
             let now = step.shared.now_seconds();
             Ok(match rows::plan(step.conn, table, kind, condition.as_ref(), now)? {
@@ -113,7 +111,7 @@ impl Table for Embedded {
         if writes.is_empty() {
             return Ok(());
         }
-        self.write(move |step| carry_out(step, writes)).await
+        self.write_checked(move |step| carry_out(step, writes)).await
     }
 
     async fn batch_put(&self, table: TableName, items: Vec<Item>) -> Result<(), PlatformError> {
@@ -153,7 +151,7 @@ impl Table for Embedded {
         if writes.is_empty() && messages.is_empty() {
             return Ok(());
         }
-        self.write(move |step| {
+        self.write_checked(move |step| {
             carry_out(step, writes)?;
             queue::enqueue(step, &messages)?;
             Ok(())

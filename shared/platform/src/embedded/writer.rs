@@ -1,17 +1,22 @@
 //! Writing: one connection, and in file mode one thread that commits whatever waits as one group.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::Shared;
 use super::catalog::QueueEntry;
+use super::consumer::Place;
 use super::failure::{closed, group_lost};
-use crate::PlatformError;
+use crate::{PlatformError, Received};
 
 /// The most jobs in one commit, so that the first of a group does not wait long for the last.
 const MAX_GROUP: usize = 256;
+/// How long what nobody waits for may wait for a commit that somebody does.
+const LATER: Duration = Duration::from_millis(50);
 
 /// What a job works with, inside the transaction of its group.
 pub(super) struct Step<'a> {
@@ -20,10 +25,12 @@ pub(super) struct Step<'a> {
     effects: &'a mut Effects,
 }
 
-/// Whom to wake once the group is committed.
+/// Whom to wake once the group is committed, and what to hand them.
 #[derive(Default)]
 struct Effects {
     queues: Vec<Arc<QueueEntry>>,
+    /// Dropped without the commit, a place is free again.
+    handed: Vec<(Place, Received)>,
     schedule: bool,
 }
 
@@ -35,6 +42,11 @@ impl Step<'_> {
         }
     }
 
+    /// Says that this message goes to a consumer that waits for it.
+    pub(super) fn hand(&mut self, place: Place, message: Received) {
+        self.effects.handed.push((place, message));
+    }
+
     /// Says that the next wake-up may have changed.
     pub(super) fn rescheduled(&mut self) {
         self.effects.schedule = true;
@@ -43,7 +55,10 @@ impl Step<'_> {
 
 impl Effects {
     /// Called after the commit. Waking someone for nothing is harmless, so a job that failed need not take back its own.
-    fn announce(&self, shared: &Shared) {
+    fn announce(self, shared: &Shared) {
+        for (place, message) in self.handed {
+            place.hand(message);
+        }
         for queue in &self.queues {
             queue.announce();
         }
@@ -87,14 +102,24 @@ fn roll_back(conn: &Connection) {
 
 /// A write that waits for its commit.
 pub(super) trait Job: Send {
-    /// Does the work in a savepoint of its own, which is undone if the work fails.
+    /// Does the work. If it fails, nothing of it stays.
     fn run(&mut self, step: &mut Step<'_>);
     /// Tells the waiting caller, after the commit or once the group is lost.
     fn finish(self: Box<Self>, committed: &Result<(), Arc<rusqlite::Error>>);
 }
 
+/// What is undone where a job fails after it has changed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// That job. It costs a savepoint, for which SQLite copies every page that the job changes.
+    Job,
+    /// Its whole group: for a job that looks at everything before it changes anything, so that only the disk can fail it.
+    Group,
+}
+
 struct Task<F, T, E> {
     work: Option<F>,
+    undo: Undo,
     outcome: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
@@ -106,9 +131,16 @@ where
     E: From<PlatformError> + Send,
 {
     fn run(&mut self, step: &mut Step<'_>) {
-        if let Some(work) = self.work.take() {
-            self.outcome = Some(in_savepoint(step, work));
+        let Some(work) = self.work.take() else { return };
+        let handed = step.effects.handed.len();
+        let outcome = match self.undo {
+            Undo::Job => in_savepoint(step, work),
+            Undo::Group => all_or_group(step, work),
+        };
+        if outcome.is_err() {
+            step.effects.handed.truncate(handed);
         }
+        self.outcome = Some(outcome);
     }
 
     fn finish(self: Box<Self>, committed: &Result<(), Arc<rusqlite::Error>>) {
@@ -146,8 +178,22 @@ fn in_savepoint<T, E: From<PlatformError>>(
     }
 }
 
+/// Runs the work as it is; if it fails after it has changed something, the transaction ends.
+fn all_or_group<T, E>(step: &mut Step<'_>, work: impl FnOnce(&mut Step<'_>) -> Result<T, E>) -> Result<T, E> {
+    let before = step.conn.total_changes();
+    let outcome = work(step);
+    if outcome.is_err() && step.conn.total_changes() != before {
+        roll_back(step.conn);
+    }
+    outcome
+}
+
+/// A write that nobody waits for.
+type Later = Box<dyn FnOnce(&mut Step<'_>) -> Result<(), PlatformError> + Send>;
+
 enum Order {
     Run(Box<dyn Job>),
+    Later(Later),
     Close(oneshot::Sender<()>),
 }
 
@@ -181,16 +227,23 @@ impl Writer {
     }
 
     /// Queues the work and waits for its commit.
-    pub(super) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, undo: Undo, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut Step<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<PlatformError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task { work: Some(work), outcome: None, reply });
+        let job = Box::new(Task { work: Some(work), undo, outcome: None, reply });
         self.orders.send(Order::Run(job)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+
+    /// Has the work done with the next commit, or after a moment where none comes. It looks before it changes anything, as
+    /// for [`Undo::Group`]; if its commit fails or the process dies before, it is not done at all.
+    pub(super) fn write_later(&self, work: Later) {
+        // The thread has ended only where the database is closed.
+        let _ = self.orders.send(Order::Later(work));
     }
 
     /// Waits until everything queued before is done, and ends the thread.
@@ -204,36 +257,68 @@ impl Writer {
 }
 
 fn serve(conn: &Connection, shared: &Shared, gate: &Gate, waiting: &mpsc::Receiver<Order>) {
-    while let Ok(order) = waiting.recv() {
-        let close = match order {
-            Order::Run(first) => {
-                let _still = gate.pass();
-                run_group(conn, shared, first, waiting)
-            }
-            Order::Close(reply) => Some(reply),
+    let mut later = Vec::new();
+    loop {
+        let order = if later.is_empty() {
+            waiting.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            waiting.recv_timeout(LATER)
         };
-        if let Some(reply) = close {
-            let _ = reply.send(());
-            return;
+        let (first, end) = match order {
+            Ok(Order::Run(job)) => (Some(job), None),
+            Ok(Order::Later(work)) => {
+                later.push(work);
+                if later.len() < MAX_GROUP {
+                    continue;
+                }
+                (None, None)
+            }
+            Ok(Order::Close(reply)) => (None, Some(End::Closed(reply))),
+            Err(RecvTimeoutError::Timeout) => (None, None),
+            Err(RecvTimeoutError::Disconnected) => (None, Some(End::Dropped)),
+        };
+        let still = gate.pass();
+        let end = run_group(conn, shared, first, &mut later, waiting).or(end);
+        drop(still);
+        match end {
+            None => {}
+            Some(End::Dropped) => return,
+            Some(End::Closed(reply)) => {
+                let _ = reply.send(());
+                return;
+            }
         }
     }
 }
 
-/// Runs the first job and whatever else waits in one transaction. Returns the order to close, if it met one.
+/// Why the thread ends.
+enum End {
+    Dropped,
+    Closed(oneshot::Sender<()>),
+}
+
+/// Runs the first job and whatever else waits in one transaction, what was left for later included. Says so if it met the
+/// order to close.
 fn run_group(
     conn: &Connection,
     shared: &Shared,
-    first: Box<dyn Job>,
+    first: Option<Box<dyn Job>>,
+    later: &mut Vec<Later>,
     waiting: &mpsc::Receiver<Order>,
-) -> Option<oneshot::Sender<()>> {
+) -> Option<End> {
+    if first.is_none() && later.is_empty() {
+        return None;
+    }
     if let Err(error) = execute(conn, "BEGIN IMMEDIATE") {
-        first.finish(&Err(Arc::new(error)));
+        if let Some(first) = first {
+            first.finish(&Err(Arc::new(error)));
+        }
         return None;
     }
     let mut effects = Effects::default();
     let mut group = Vec::with_capacity(16);
-    let mut close = None;
-    let mut next = Some(first);
+    let mut end = None;
+    let mut next = first;
     while let Some(mut job) = next.take() {
         job.run(&mut Step { conn, shared, effects: &mut effects });
         group.push(job);
@@ -241,10 +326,22 @@ fn run_group(
         if conn.is_autocommit() || group.len() == MAX_GROUP {
             break;
         }
-        match waiting.try_recv() {
-            Ok(Order::Run(job)) => next = Some(job),
-            Ok(Order::Close(reply)) => close = Some(reply),
-            Err(_) => {}
+        while next.is_none() && end.is_none() {
+            match waiting.try_recv() {
+                Ok(Order::Run(job)) => next = Some(job),
+                Ok(Order::Later(work)) => later.push(work),
+                Ok(Order::Close(reply)) => end = Some(End::Closed(reply)),
+                Err(_) => break,
+            }
+        }
+    }
+    for work in later.drain(..) {
+        if conn.is_autocommit() {
+            break;
+        }
+        let mut step = Step { conn, shared, effects: &mut effects };
+        if let Err(error) = all_or_group(&mut step, work) {
+            tracing::error!(%error, "a write that nobody waits for failed");
         }
     }
     let committed = if conn.is_autocommit() {
@@ -266,7 +363,7 @@ fn run_group(
     for job in group {
         job.finish(&committed);
     }
-    close
+    end
 }
 
 #[cfg(test)]
@@ -274,7 +371,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::embedded::Embedded;
-    use crate::{PlatformError, SystemClock};
+    use crate::{Clock, PlatformError, SystemClock};
 
     /// Writes a wake-up of this name by hand, then fails if told to.
     async fn insert(
@@ -287,6 +384,16 @@ mod tests {
                 let mut insert = step.conn.prepare_cached("INSERT INTO wake_up VALUES (?1, 0, '')")?;
                 insert.execute([name])?;
                 outcome
+            })
+            .await
+    }
+
+    /// Writes, as work that only the disk should fail, and fails all the same.
+    async fn fail_on_the_way(engine: &Embedded) -> Result<(), PlatformError> {
+        engine
+            .write_checked(|step| -> Result<(), PlatformError> {
+                step.conn.execute("INSERT INTO wake_up VALUES ('half', 0, '')", [])?;
+                Err(PlatformError::Invalid("on the way".to_owned()))
             })
             .await
     }
@@ -325,6 +432,44 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         failing_jobs_leave_nothing(&Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap()).await;
         failing_jobs_leave_nothing(&Embedded::in_memory(Arc::new(SystemClock))).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn checked_work_that_fails_on_the_way_leaves_nothing_and_is_told_why() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
+        for engine in [engine, Embedded::in_memory(Arc::new(SystemClock))] {
+            let failed = fail_on_the_way(&engine).await;
+            assert!(matches!(failed, Err(PlatformError::Invalid(_))), "{failed:?}");
+            insert(&engine, "kept".to_owned(), Ok(())).await.unwrap();
+            assert_eq!(names(&engine), ["kept"]);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_nobody_waits_for_is_done_with_the_next_commit_or_soon_and_before_the_end() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
+        let later = |name: &'static str| {
+            engine.write_later(move |step| {
+                step.conn.execute("INSERT INTO wake_up VALUES (?1, 0, '')", [name])?;
+                Ok(())
+            })
+        };
+        later("a").unwrap();
+        insert(&engine, "b".to_owned(), Ok(())).await.unwrap();
+        assert_eq!(names(&engine), ["a", "b"]);
+        later("c").unwrap();
+        while names(&engine).len() < 3 {
+            SystemClock.sleep(std::time::Duration::from_millis(5)).await;
+        }
+        // One that fails takes nobody with it who has not written yet, and the writer goes on.
+        engine.write_later(|_| Err(PlatformError::Invalid("told to".to_owned()))).unwrap();
+        later("d").unwrap();
+        engine.shutdown().await.unwrap();
+        drop(engine);
+        let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
+        assert_eq!(names(&engine), ["a", "b", "c", "d"]);
     }
 
     /// As SQLite does by itself where the disk is full.

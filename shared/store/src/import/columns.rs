@@ -1,5 +1,6 @@
 //! What a file's columns mean: where each cell goes in a profile, and as what type.
 
+use campaign::address::{Country, PhoneNumber};
 use campaign::profile::RESERVED;
 use serde_json::{Map, Number, Value};
 use thiserror::Error;
@@ -25,6 +26,8 @@ pub(super) enum Type {
     Bool,
     List,
     Json,
+    /// A phone number, which may be written as within the country.
+    Phone(Country),
 }
 
 /// One column.
@@ -36,7 +39,8 @@ pub(super) struct Column {
     is_reserved: bool,
 }
 
-/// Makes columns of a header's names: `path` or `path:type`.
+/// Makes columns of a header's names: `path` or `path:type`; `phone:FR` for numbers of which those without a country code are
+/// French.
 pub(super) fn parse(names: &[String]) -> Result<Vec<Column>, ColumnError> {
     let columns = names.iter().map(|name| column(name)).collect::<Result<Vec<_>, _>>()?;
     for (index, column) in columns.iter().enumerate() {
@@ -69,6 +73,10 @@ fn column(name: &str) -> Result<Column, ColumnError> {
                 "bool" => Type::Bool,
                 "list" => Type::List,
                 "json" => Type::Json,
+                letters if path.trim() == "phone" => {
+                    let message = "what follows the colon is no country's two letters, such as FR";
+                    Type::Phone(Country::of_letters(letters).ok_or_else(|| error(name, message))?)
+                }
                 _ => {
                     let message = "what follows the colon is no type: string, number, bool, list or json";
                     return Err(error(name, message));
@@ -99,7 +107,7 @@ fn column(name: &str) -> Result<Column, ColumnError> {
         ("consent", _) => {
             return Err(error(name, "must be written consent.email, consent.sms and so on"));
         }
-        (_, 1) if is_reserved && !matches!(kind, None | Some(Type::Text)) => {
+        (_, 1) if is_reserved && !matches!(kind, None | Some(Type::Text | Type::Phone(_))) => {
             return Err(error(name, "is always a string"));
         }
         _ if is_reserved && path.len() > 1 => return Err(error(name, "has no parts")),
@@ -136,6 +144,14 @@ impl Column {
             Type::Bool => Value::Bool(truth(trimmed)?),
             Type::List => Value::Array(list(trimmed)),
             Type::Json => serde_json::from_str(trimmed).map_err(|_| "is no JSON")?,
+            Type::Phone(country) => {
+                let number = PhoneNumber::parse_in(trimmed, Some(country));
+                Value::String(
+                    number
+                        .map_err(|_| "is no phone number, in the column's country or of another")?
+                        .to_string(),
+                )
+            }
         };
         let Some((last, parents)) = self.path.split_last() else {
             return Ok(());
@@ -192,6 +208,19 @@ mod tests {
             column.put(&mut document, cell).map_err(|error| format!("{} {error}", column.name()))?;
         }
         Ok(Value::Object(document))
+    }
+
+    /// Row K6.
+    #[test]
+    fn a_column_of_phone_numbers_may_name_their_country() {
+        let phone = |cell: &str| row(&["phone:FR"], &[cell]);
+        assert_eq!(phone(" 06 12 34 56 78 "), Ok(json!({ "phone": "+33612345678" })));
+        assert_eq!(phone("+49 170 1234567"), Ok(json!({ "phone": "+491701234567" })));
+        assert_eq!(phone(""), Ok(json!({})));
+        assert!(phone("112").unwrap_err().starts_with("phone is no phone number"));
+        for wrong in ["phone:XX", "phone:fr", "phone:33", "mobile:FR", "email:FR"] {
+            assert!(row(&[wrong], &["x"]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

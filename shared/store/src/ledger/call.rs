@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters::{ActionCounts, Tally};
 use super::head::{ENDED, STATE};
-use super::{Claim, Head, Ledger, State, Waits, Worker};
+use super::{Claim, ClaimedChunk, Head, Ledger, State, Waits, Worker};
 use crate::StoreError;
 use crate::document::{self, DOCUMENT, REVISION};
 use crate::error::refused;
@@ -114,7 +114,7 @@ impl Ledger {
             .with(LEFT, i64::try_from(head.actions.len()).unwrap_or(i64::MAX))
             .with(REVISION, 1);
         let at_ms = now.as_millisecond() + i64::try_from(FIRST_LOOK.as_millis()).unwrap_or(i64::MAX);
-        item.due = Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms });
+        item.due = Some(Due { bucket: bucket_of(now), at_ms });
         item.expires = Some(now.as_second() + LEDGER_TTL_SECONDS);
         let messages: Vec<Message> = head.call_chunks().map(|chunk| head.message(&chunk)).collect();
         let writes = vec![Write::put(LEDGER, item).when(Condition::NotExists)];
@@ -163,6 +163,22 @@ impl Ledger {
         self.claim(chunk, worker, lease, Waits::Honoured).await
     }
 
+    /// A claim of the chunk of an action of a call that nobody has claimed yet, as far as is known: the claim's first write
+    /// makes the chunk, and is refused where somebody was quicker. `None` where nothing is left to deliver.
+    ///
+    /// For a message that comes for the first time.
+    pub fn presume_call(
+        &self,
+        head: &Head,
+        chunk: ChunkKey,
+        worker: &Worker,
+        lease: Duration,
+    ) -> Option<ClaimedChunk> {
+        let call = head.call.as_ref()?;
+        let expires = head.started_at.as_second() + LEDGER_TTL_SECONDS;
+        Some(self.presume(chunk, head.call_members(call), worker, lease, expires))
+    }
+
     /// Ends a call whose actions are all through: what its recipients needed is removed. False where one is not.
     ///
     /// # Errors
@@ -203,6 +219,14 @@ impl Ledger {
         }
         Ok(Tally { actions, fanned_out: true, ..Tally::default() })
     }
+}
+
+/// The due bucket of a call: the buckets take turns, so that calls of the same moment lie together in an index and no
+/// bucket gets more than others.
+fn bucket_of(placed_at: Timestamp) -> u8 {
+    const TURN_MS: i64 = 50;
+    let turn = placed_at.as_millisecond().div_euclid(TURN_MS);
+    u8::try_from(turn.rem_euclid(platform::table::DUE_BUCKETS.into())).unwrap_or(0)
 }
 
 /// The write by which a call learns that one of its actions is through. The last one's ends it.

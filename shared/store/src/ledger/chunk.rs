@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use campaign::chunk::Members;
+use campaign::id::random_bytes;
 use campaign::plan::{Lane, NUMBERS};
 use campaign::{Code, Outcome, ProfileId};
 use platform::{
@@ -87,6 +88,15 @@ pub struct ClaimedChunk {
     pub books: Books,
     attempt: i64,
     revision: i64,
+    /// What its first write has to say besides, where none was made: see [`Ledger::presume`].
+    presumed: Option<Presumed>,
+}
+
+/// Whose presumed claim it is, and when its chunk expires, in seconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Presumed {
+    worker: Worker,
+    expires: i64,
 }
 
 /// Whether a chunk that waits may be claimed before its time.
@@ -230,7 +240,15 @@ pub(super) fn first_writes(chunks: Vec<NewChunk>, now_seconds: i64) -> Vec<Write
 }
 
 impl ClaimedChunk {
+    /// Whether nothing of it is written yet, so that it is nobody's as far as others know.
+    pub const fn is_presumed(&self) -> bool {
+        self.presumed.is_some()
+    }
+
     fn mine(&self) -> Condition {
+        if self.is_presumed() {
+            return Condition::NotExists;
+        }
         Condition::All(vec![
             Condition::equals(ATTEMPT, self.attempt),
             Condition::equals(REVISION, self.revision),
@@ -243,7 +261,17 @@ impl ClaimedChunk {
     }
 
     fn member_changes(&self) -> Vec<Change> {
-        vec![Change::set(MEMBERS, self.members.pack()), Change::add(REVISION, 1)]
+        let mut changes = vec![Change::set(MEMBERS, self.members.pack()), Change::add(REVISION, 1)];
+        if let Some(Presumed { expires, .. }) = self.presumed {
+            changes.extend([Change::set(ATTEMPT, self.attempt), Change::Expires(Some(expires))]);
+        }
+        changes
+    }
+
+    /// A write of this claim was made.
+    const fn written(&mut self) {
+        self.revision += 1;
+        self.presumed = None;
     }
 }
 
@@ -317,6 +345,32 @@ impl Ledger {
         }
     }
 
+    /// A claim for `lease` of a chunk that is not made yet, as far as is known, and is made by the claim's first write,
+    /// together with what that records. That write is refused where somebody else made the chunk before.
+    ///
+    /// It spares a write, but whoever dies before the first one leaves no trace: not for who has died of it already.
+    pub(super) fn presume(
+        &self,
+        chunk: ChunkKey,
+        members: Members,
+        worker: &Worker,
+        lease: Duration,
+        expires: i64,
+    ) -> ClaimedChunk {
+        ClaimedChunk {
+            key: chunk,
+            members,
+            book: Bookkeeping::default(),
+            killer: None,
+            suspect: None,
+            lease_until_ms: self.platform.clock.now().as_millisecond() + millis(lease),
+            books: Books::Execution,
+            attempt: first_attempt(),
+            revision: 0,
+            presumed: Some(Presumed { worker: *worker, expires }),
+        }
+    }
+
     /// Records, before it is handed over, which window of members is about to be: if this worker dies now, its pending
     /// members are in doubt and no others.
     ///
@@ -357,8 +411,11 @@ impl Ledger {
     async fn write_claimed(
         &self,
         chunk: &mut ClaimedChunk,
-        changes: Vec<Change>,
+        mut changes: Vec<Change>,
     ) -> Result<Result<(), Lost>, StoreError> {
+        if let Some(Presumed { worker, .. }) = chunk.presumed {
+            changes.extend(worker.take(chunk.lease_until_ms));
+        }
         for pause in PAUSES {
             let written = self
                 .platform
@@ -370,7 +427,7 @@ impl Ledger {
                     return Ok(Err(Lost));
                 }
                 Ok(_) => {
-                    chunk.revision += 1;
+                    chunk.written();
                     return Ok(Ok(()));
                 }
                 Err(error) => self.pause_or(pause, error).await?,
@@ -440,7 +497,7 @@ impl Ledger {
         for pause in PAUSES {
             match self.platform.commit(writes.clone(), messages.clone()).await {
                 Ok(()) => {
-                    chunk.revision += 1;
+                    chunk.written();
                     return Ok(Ok(()));
                 }
                 Err(TransactError::ConditionFailed(_)) => {
@@ -450,7 +507,7 @@ impl Ledger {
                     }
                     // An earlier try wrote, but may not have come to sending. A message too many does no harm.
                     self.platform.queue.send(messages).await?;
-                    chunk.revision += 1;
+                    chunk.written();
                     return Ok(Ok(()));
                 }
                 Err(TransactError::Engine(error)) => self.pause_or(pause, error).await?,
@@ -665,6 +722,13 @@ fn set_or_remove(changes: &mut Vec<Change>, name: &str, value: Option<i64>) {
     changes.push(value.map_or_else(|| Change::Remove(name.to_owned()), |value| Change::set(name, value)));
 }
 
+/// The number of the first attempt of a presumed claim: by chance, since two may presume the same at the same time, and
+/// each must know its own write.
+fn first_attempt() -> i64 {
+    let bytes: [u8; 4] = random_bytes()[..4].try_into().unwrap_or_default();
+    u32::from_be_bytes(bytes).into()
+}
+
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
@@ -719,6 +783,7 @@ fn claimed(key: ChunkKey, item: &Item, lease_until_ms: i64) -> Result<ClaimedChu
         books: Books::Execution,
         attempt: item.number(ATTEMPT).ok_or_else(corrupt)?,
         revision: item.number(REVISION).ok_or_else(corrupt)?,
+        presumed: None,
     })
 }
 

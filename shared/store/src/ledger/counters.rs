@@ -7,7 +7,7 @@ use campaign::report::Counts;
 use campaign::{CampaignId, Code};
 use platform::{Change, Key, Query, Write};
 
-use super::{Audience, Head, Ledger, Zones};
+use super::{Audience, Head, Ledger, Worker, Zones};
 use crate::StoreError;
 use crate::messages::ChunkKey;
 use crate::tables::{self, LEDGER};
@@ -16,7 +16,7 @@ const CLOSED: &str = "closed";
 
 /// Over how many items the counters of a version's calls of a day are spread: transactions on one item wait for each
 /// other.
-const CALL_PARTS: u8 = 64;
+pub(super) const CALL_PARTS: u8 = 64;
 
 /// Where the codes of a chunk are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,22 @@ pub enum Books {
         version: u32,
         /// How many actions it has.
         actions: u8,
+        /// Over which of several items: any will do, and their sum counts.
+        part: u8,
     },
+}
+
+impl Books {
+    /// The same as this worker keeps them: what one worker counts lies together, and workers seldom wait for each other.
+    #[must_use]
+    pub const fn kept_by(self, worker: &Worker) -> Self {
+        match self {
+            Self::Calls { campaign, version, actions, .. } => {
+                Self::Calls { campaign, version, actions, part: worker.part(CALL_PARTS) }
+            }
+            Self::Execution => self,
+        }
+    }
 }
 
 /// What the ledger says of an execution.
@@ -104,8 +119,7 @@ pub(super) fn book(
 fn key(books: Books, chunk: &ChunkKey, hour: i64) -> Key {
     let partition = match books {
         Books::Execution => tables::counters(chunk.execution, chunk.shard),
-        Books::Calls { campaign, version, .. } => {
-            let part = chunk.execution.as_bytes()[0] % CALL_PARTS;
+        Books::Calls { campaign, version, part, .. } => {
             tables::call_counters(campaign, version, hour.div_euclid(24), part)
         }
     };

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use super::call::{CALL, CallRequest, call_of};
-use super::counters::Books;
+use super::counters::{Books, CALL_PARTS};
 use super::cursor::Cursor;
 use crate::document::{self, DOCUMENT, REVISION};
 use crate::error::refused;
@@ -226,6 +226,7 @@ impl Head {
                 campaign: self.campaign,
                 version: self.version,
                 actions: u8::try_from(self.actions.len()).unwrap_or(u8::MAX),
+                part: self.id.as_bytes()[0] % CALL_PARTS,
             },
             Audience::Rule { .. } | Audience::List { .. } => Books::Execution,
         }

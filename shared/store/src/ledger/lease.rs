@@ -37,6 +37,11 @@ impl Worker {
         Self { id: i64::from_be_bytes(id) >> 16, tenancy }
     }
 
+    /// Which of so many parts is this worker's.
+    pub(super) const fn part(&self, of: u8) -> u8 {
+        self.id.to_be_bytes()[7] % of
+    }
+
     /// Nobody else holds a lease at `now_ms`.
     pub(crate) fn may_take(&self, now_ms: i64) -> Condition {
         let skew = i64::try_from(SKEW.as_millis()).unwrap_or(i64::MAX);

@@ -125,3 +125,39 @@ async fn large_profiles_are_written_in_as_many_transactions_as_they_need() {
     let one = profiles.find(Namespace::ExternalId, "C99").await.unwrap().unwrap();
     assert!(profiles.get(one).await.unwrap().value.text("notes").unwrap().starts_with('b'));
 }
+
+fn token(name: &str) -> Value {
+    json!({ "app_id": "app", "platform": "ios", "token": name })
+}
+
+#[tokio::test]
+async fn only_the_push_token_that_is_gone_is_removed() {
+    let profiles = profiles();
+    let row = json!({ "email": "ada@x.io", "city": "Lyon", "push_tokens": [token("a"), token("b")] });
+    let ada = created(&profiles, row).await;
+    let before = profiles.get(ada).await.unwrap();
+    assert!(!profiles.remove_push_token(ada, "c").await.unwrap());
+    assert_eq!(profiles.get(ada).await.unwrap(), before, "nothing was written");
+    assert!(profiles.remove_push_token(ada, "a").await.unwrap());
+    let stored = profiles.get(ada).await.unwrap().value;
+    assert_eq!(stored.document()["push_tokens"], json!([token("b")]));
+    assert_eq!(stored.text("city"), Some("Lyon"));
+    assert_eq!(profiles.find(Namespace::Email, "ada@x.io").await.unwrap(), Some(ada));
+    // The last one takes the field with it: `has(profile.push_tokens)` is false then.
+    assert!(profiles.remove_push_token(ada, "b").await.unwrap());
+    assert!(!profiles.get(ada).await.unwrap().value.document().contains_key("push_tokens"));
+    assert!(!profiles.remove_push_token(ProfileId::from_bytes([0; 16]), "a").await.unwrap(), "nobody");
+}
+
+#[tokio::test]
+async fn tokens_that_are_removed_at_once_are_all_removed() {
+    let profiles = profiles();
+    let names: Vec<_> = (0..3).map(|n| format!("t{n}")).collect();
+    let tokens: Vec<_> = names.iter().map(|name| token(name)).collect();
+    let ada = created(&profiles, json!({ "email": "ada@x.io", "push_tokens": tokens })).await;
+    let removals = names.iter().map(|name| profiles.remove_push_token(ada, name));
+    for removed in futures::future::join_all(removals).await {
+        assert!(removed.unwrap());
+    }
+    assert!(!profiles.get(ada).await.unwrap().value.document().contains_key("push_tokens"));
+}

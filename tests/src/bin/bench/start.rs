@@ -16,11 +16,14 @@ use serde_json::json;
 use crate::report::{Report, mib};
 
 /// The functions, what they are built with, and how large they may be in bytes, zipped.
-const FUNCTIONS: [(&str, &str, u64); 5] = [
+const FUNCTIONS: [(&str, &str, u64); 8] = [
     ("api", "aws,lambda", 4_000_000),
     ("activate", "aws,lambda", 3_000_000),
     ("fanout", "aws,lambda", 3_000_000),
     ("deliver-email", "aws,lambda,ses,smtp", 3_000_000),
+    ("deliver-push", "aws,lambda", 3_000_000),
+    ("deliver-sms", "aws,lambda", 3_000_000),
+    ("deliver-webhook", "aws,lambda", 3_000_000),
     ("jobs", "aws,lambda", 3_000_000),
 ];
 /// How long a start may take, in milliseconds.
@@ -30,7 +33,7 @@ const NEXT: &str = "GET /2018-06-01/runtime/invocation/next ";
 /// How long a program may take until its first poll, before it counts as hanging.
 const GUARD: Duration = Duration::from_secs(30);
 /// What the template sets, and Lambda itself. Nothing listens anywhere: a start must not need the network.
-const ENVIRONMENT: [(&str, &str); 28] = [
+const ENVIRONMENT: [(&str, &str); 27] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -50,7 +53,6 @@ const ENVIRONMENT: [(&str, &str); 28] = [
     ("ENVOI_QUEUE_FAN_OUT", "https://sqs.eu-west-1.amazonaws.com/1/fan-out"),
     ("ENVOI_QUEUE_DELIVER_EMAIL", "https://sqs.eu-west-1.amazonaws.com/1/deliver-email"),
     ("ENVOI_QUEUE_DELIVER_EMAIL_PRIORITY", "https://sqs.eu-west-1.amazonaws.com/1/deliver-email-priority"),
-    ("ENVOI_QUEUE_PROOFS", "https://sqs.eu-west-1.amazonaws.com/1/proofs"),
     ("ENVOI_QUEUE_JOBS", "https://sqs.eu-west-1.amazonaws.com/1/jobs"),
     ("ENVOI_SCHEDULE_GROUP", "envoi"),
     ("ENVOI_SCHEDULE_ROLE_ARN", "arn:aws:iam::123456789012:role/envoi"),

@@ -1,6 +1,7 @@
 //! The process that does the work, which may die.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,16 @@ use store::{HashKey, Store, tables};
 
 use super::{TIMEOUT, World};
 use crate::sim::ports::{Commits, FaultyPorts};
-use crate::sim::provider::Postman;
+use crate::sim::provider::{Email, Line, Postman, Push, Sms, Webhook};
 
 /// What is thrown away when the process dies.
 pub struct Process {
     activate: activate::Context,
     fanout: fanout::Context,
-    deliver: Delivery<Postman>,
+    email: Delivery<Postman<Email>>,
+    sms: Delivery<Postman<Sms>>,
+    push: Delivery<Postman<Push>>,
+    webhook: Delivery<Postman<Webhook>>,
 }
 
 impl World {
@@ -40,17 +44,25 @@ impl World {
     pub fn boot(&self) -> Process {
         let store = Store::new(self.platform(), HashKey([7; 32]));
         let worker = Worker::new(self.options.tenancy);
+        Process {
+            activate: activate::Context { store: store.clone(), sweep_every: Duration::from_secs(60) },
+            fanout: fanout::Context { store: store.clone(), worker },
+            email: self.deliver(&store, worker),
+            sms: self.deliver(&store, worker),
+            push: self.deliver(&store, worker),
+            webhook: self.deliver(&store, worker),
+        }
+    }
+
+    fn deliver<L: Line>(&self, store: &Store, worker: Worker) -> Delivery<Postman<L>> {
         let postman = Postman {
-            provider: self.provider.clone(),
+            line: PhantomData,
+            provider: self.provider_of(L::CHANNEL).clone(),
             faults: self.faults.clone(),
             clock: self.clock.clone(),
         };
         let settings = Settings { window: self.options.window, ..Settings::default() };
-        Process {
-            activate: activate::Context { store: store.clone(), sweep_every: Duration::from_secs(60) },
-            fanout: fanout::Context { store: store.clone(), worker },
-            deliver: Delivery::new(store, worker, postman, settings),
-        }
+        Delivery::new(store.clone(), worker, postman, settings)
     }
 }
 
@@ -65,7 +77,12 @@ impl Process {
         let response = match queue {
             tables::WAKE_UP => activate::handle(&self.activate, event, deadline).await,
             tables::FAN_OUT => fanout::handle(&self.fanout, event, deadline).await,
-            _ => self.deliver.handle(event, deadline).await.0,
+            tables::DELIVER_SMS | tables::DELIVER_SMS_PRIORITY => self.sms.handle(event, deadline).await.0,
+            tables::DELIVER_PUSH | tables::DELIVER_PUSH_PRIORITY => self.push.handle(event, deadline).await.0,
+            tables::DELIVER_WEBHOOK | tables::DELIVER_WEBHOOK_PRIORITY => {
+                self.webhook.handle(event, deadline).await.0
+            }
+            _ => self.email.handle(event, deadline).await.0,
         };
         response.batch_item_failures.is_empty()
     }

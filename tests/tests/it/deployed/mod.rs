@@ -2,6 +2,7 @@
 //! Each scenario has a stack of its own, and recipients under a domain of its own.
 
 mod audience;
+mod called;
 mod doubled;
 mod killed;
 mod life;
@@ -24,8 +25,9 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: [Scenario; 8] = scenarios![
+const SCENARIOS: [Scenario; 9] = scenarios![
     scheduled::a_scheduled_campaign_is_fired_by_the_scheduler_and_balances,
+    called::calls_are_sent_once_and_planned_ones_can_be_taken_back,
     life::a_campaign_lives_from_its_creation_to_the_archive,
     doubled::the_same_wake_up_and_the_same_chunk_delivered_again_send_nothing_twice,
     killed::a_function_killed_in_mid_chunk_leaves_one_window_in_doubt_and_loses_and_doubles_nobody,

@@ -7,9 +7,10 @@ use super::audience::Audience;
 
 /// Whether a function may read an item of a partition of the control table, delivery above all, which everybody's
 /// messages go through.
-const PARTITIONS: [(&str, &str, bool); 12] = [
+const PARTITIONS: [(&str, &str, bool); 14] = [
     ("api", "keys", true),
-    ("api", "secret#suppression", false),
+    ("api", "secret#suppression", true),
+    ("api", "secret#sms", true),
     ("activate", "campaigns", true),
     ("activate", "keys", false),
     ("activate", "secret#email", false),
@@ -19,13 +20,16 @@ const PARTITIONS: [(&str, &str, bool); 12] = [
     ("deliver-email", "secret#email", true),
     ("deliver-email", "keys", false),
     ("deliver-email", "secret#links", false),
+    ("deliver-email", "secret#endpoint", false),
     ("deliver-email", "secret#sms", false),
 ];
 
 /// Whether a function may open what was sealed for a purpose.
-const PURPOSES: [(&str, &str, bool); 6] = [
+const PURPOSES: [(&str, &str, bool); 8] = [
     ("api", "email", false),
-    ("api", "suppression", false),
+    ("api", "suppression", true),
+    ("api", "sms", false),
+    ("api", "endpoint", false),
     ("fanout", "suppression", false),
     ("deliver-email", "suppression", true),
     ("deliver-email", "email", true),

@@ -1,25 +1,19 @@
 //! Connections: TCP, and TLS over it where the address says `https`.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use rustls::crypto::ring;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tower_service::Service;
+
+use crate::tls::{self, Stream};
 
 /// A connection was not there in time.
 #[derive(Debug, Error)]
@@ -63,14 +57,15 @@ impl Service<Uri> for Connector {
     fn call(&mut self, address: Uri) -> Self::Future {
         let timeout = self.timeout;
         let tls = self.tls.clone();
-        let name = (address.scheme() == Some(&Scheme::HTTPS)).then(|| server_name(&address));
+        let name = (address.scheme() == Some(&Scheme::HTTPS))
+            .then(|| tls::server_name(address.host().unwrap_or_default()));
         let tcp = self.tcp.call(address);
         let connecting = async move {
             let tcp = tcp.await?.into_inner();
             let stream = match name {
                 None => Stream::Plain(tcp),
                 Some(name) => {
-                    Stream::Tls(Box::new(tls.unwrap_or_else(tls_connector).connect(name?, tcp).await?))
+                    Stream::Tls(Box::new(tls.unwrap_or_else(tls::connector).connect(name?, tcp).await?))
                 }
             };
             Ok::<_, Failure>(TokioIo::new(stream))
@@ -81,104 +76,5 @@ impl Service<Uri> for Connector {
                 Err(_) => Err(ConnectTimeout(timeout).into()),
             }
         })
-    }
-}
-
-fn server_name(address: &Uri) -> Result<ServerName<'static>, Failure> {
-    let host = address.host().unwrap_or_default();
-    // An IPv6 address is in brackets.
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(ServerName::try_from(host.to_owned())?)
-}
-
-/// With the certificates that the machine trusts. They are read once a process, at the first connection: a start does not
-/// wait for them.
-fn tls_connector() -> TlsConnector {
-    static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-        let mut trusted = RootCertStore::empty();
-        // What can't be read can't be trusted: connections that need it will fail, and say so.
-        trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if trusted.is_empty() {
-            tracing::warn!("this machine trusts no certificate: nothing can be reached over TLS");
-        }
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has the protocol versions that rustls has")
-            .with_root_certificates(trusted)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
-    });
-    TlsConnector::from(Arc::clone(&CONFIG))
-}
-
-/// A connection's bytes.
-pub(super) enum Stream {
-    /// In the clear.
-    Plain(TcpStream),
-    /// Protected.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        match self {
-            Self::Plain(tcp) => tcp.connected(),
-            Self::Tls(tls) => tls.get_ref().0.connected(),
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
     }
 }

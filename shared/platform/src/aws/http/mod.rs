@@ -28,8 +28,12 @@ use self::connect::Connector;
 /// rest for `rest` before it is closed. It sets no other limit; the SDK's timeouts of a whole attempt are not its business,
 /// and those of connecting and reading in a client's configuration are not looked at.
 pub fn http_client(connect_timeout: Duration, rest: Duration) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(Adapter::new(Connector::new(connect_timeout), rest));
-    SharedHttpClient::new(OneForAll { connector })
+    SharedHttpClient::new(OneForAll { connector: connector(connect_timeout, rest) })
+}
+
+/// What is under [`http_client`].
+pub(super) fn connector(connect_timeout: Duration, rest: Duration) -> SharedHttpConnector {
+    SharedHttpConnector::new(Adapter::new(Connector::new(connect_timeout), rest))
 }
 
 /// Gives every client of the SDK the same connections.

@@ -29,8 +29,12 @@ impl Sender for Postman {
         self.email.compile(content)
     }
 
-    fn address<'p>(&self, profile: &'p Profile) -> Result<&'p str, Code> {
-        self.email.address(profile)
+    fn address<'p>(
+        &self,
+        configuration: &Configuration,
+        profile: &'p Profile,
+    ) -> Result<Option<&'p str>, Code> {
+        self.email.address(configuration, profile)
     }
 
     fn prepare(&self, job: &Job<'_, Self::Template>, profile: Profile) -> Result<Letter, (Code, String)> {

@@ -12,7 +12,7 @@ use campaign::model::Actor;
 use campaign::segment::SegmentKind;
 use campaign::version::Action;
 use campaign::{
-    Campaign, CampaignId, CampaignType, Category, Channel, Command, Configuration, ConfigurationId, Outcome,
+    Campaign, CampaignId, CampaignType, Category, Channel, Configuration, ConfigurationId, Outcome,
     SegmentId, Status, Version,
 };
 use deliver_email::outbox::Outbox;
@@ -141,7 +141,7 @@ impl World {
         AT_WORK
             .scope(
                 Function::Api,
-                store.campaigns.command(self.campaign, Command::Activate, &Actor::envoi(), |_| Ok(())),
+                validation::ask_activation(store, self.campaign, &Actor::envoi(), |_| Ok(())),
             )
             .await?;
         drop(everybody);
@@ -268,6 +268,8 @@ async fn furnish(store: &Store, options: &Options) -> anyhow::Result<CampaignId>
         category: Category::Marketing,
         rate_per_second: Some(options.rate).filter(|rate| *rate > 0),
         retry_period_seconds: default_retry_period(),
+        disabled: false,
+        ignores_suppression: false,
         sender: SenderSettings::Email(From {
             from: EmailAddress::parse("news@example.com")?,
             from_name: Some("News".to_owned()),
@@ -278,7 +280,11 @@ async fn furnish(store: &Store, options: &Options) -> anyhow::Result<CampaignId>
     let document = Campaign::new("Cost", CampaignType::Scheduled, Category::Marketing, Actor::envoi(), now);
     let version = Version {
         segment: Some(segment.id),
-        actions: vec![Action { channel: Channel::Email, configuration: Some(configuration.id) }],
+        actions: vec![Action {
+            channel: Channel::Email,
+            configuration: Some(configuration.id),
+            condition: None,
+        }],
         ..Version::draft(1)
     };
     let content = Content::Email(EmailContent {

@@ -3,7 +3,11 @@
 //!
 //! A member's message carries all of [`EXECUTION`], [`SHARD`], [`ACTION`], [`CHUNK`] and [`MEMBER`]; a proof's carries
 //! [`PROOF`] alone, and its events are nobody's. Names and values are of ASCII letters, digits, `-` and `_`, which is all
-//! that SES takes.
+//! that SES takes; and they are no more than five, which is all that AWS End User Messaging takes.
+
+use store::messages::ChunkKey;
+
+use crate::MessageId;
 
 /// The execution's id, as it is shown: 26 characters of base32.
 pub const EXECUTION: &str = "envoi-execution";
@@ -17,3 +21,20 @@ pub const CHUNK: &str = "envoi-chunk";
 pub const MEMBER: &str = "envoi-member";
 /// The proof's id.
 pub const PROOF: &str = "envoi-proof";
+
+/// What a message carries, by name.
+pub fn of(id: &MessageId) -> Vec<(&'static str, String)> {
+    match id {
+        MessageId::Member(member) => {
+            let ChunkKey { execution, shard, action, number } = member.chunk;
+            vec![
+                (EXECUTION, execution.to_string()),
+                (SHARD, shard.to_string()),
+                (ACTION, action.to_string()),
+                (CHUNK, number.to_string()),
+                (MEMBER, member.index.to_string()),
+            ]
+        }
+        MessageId::Proof { proof, .. } => vec![(PROOF, proof.clone())],
+    }
+}

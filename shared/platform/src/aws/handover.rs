@@ -1,18 +1,20 @@
 //! Whether a request may have gone out.
 //!
 //! The kind of an error does not tell: a timeout may have struck while connecting or while waiting for the answer, a reset
-//! before or after the request. What tells is the request's body, since SES can't take a request without it: nobody asks
-//! for the body before there is a connection to write it to.
+//! before or after the request. What tells is the request's body, since no service can take a request without it: nobody
+//! asks for the body before there is a connection to write it to.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
-use aws_sdk_sesv2::config::interceptors::BeforeTransmitInterceptorContextMut;
-use aws_sdk_sesv2::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_sesv2::error::BoxError;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
 use http_body::{Body, Frame, SizeHint};
 
 /// Nobody has asked for the body.
@@ -22,13 +24,14 @@ const BEGUN: u8 = 1;
 /// Nobody had, and nobody will get it any more.
 const SEALED: u8 = 2;
 
-/// How far the request of one call has come. Clones are of the same call.
+/// How far the request of one call has come: an interceptor, for calls that must not be repeated where they may have been
+/// taken. Clones are of the same call.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Handover(Arc<AtomicU8>);
+pub struct Handover(Arc<AtomicU8>);
 
 /// Whether the server may have had the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reached {
+pub enum Reached {
     /// It surely has not, and it won't.
     Never,
     /// It may have.
@@ -37,7 +40,7 @@ pub(super) enum Reached {
 
 impl Handover {
     /// The end of the call: how far it came. A connection that holds the request still, unwritten, won't write it.
-    pub(super) fn end(&self) -> Reached {
+    pub fn end(&self) -> Reached {
         match self.0.compare_exchange(UNTOUCHED, SEALED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) | Err(SEALED) => Reached::Never,
             Err(_) => Reached::Maybe,

@@ -1,0 +1,114 @@
+//! What somebody who asked for a message can be told of it later.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Code, Outcome};
+
+/// A kind of event about one message to one recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EventType {
+    /// The provider took it.
+    #[serde(rename = "message.sent")]
+    Sent,
+    /// The provider says that it arrived.
+    #[serde(rename = "message.delivered")]
+    Delivered,
+    /// The provider says that it came back.
+    #[serde(rename = "message.bounced")]
+    Bounced,
+    /// It will not be sent: the provider or we could not.
+    #[serde(rename = "message.failed")]
+    Failed,
+    /// It will not be sent: it must not.
+    #[serde(rename = "message.excluded")]
+    Excluded,
+    /// It may have been sent, and is not tried again.
+    #[serde(rename = "message.unknown")]
+    Unknown,
+}
+
+impl EventType {
+    /// Every type.
+    pub const ALL: [Self; 6] =
+        [Self::Sent, Self::Delivered, Self::Bounced, Self::Failed, Self::Excluded, Self::Unknown];
+
+    /// Its name, in events and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "message.sent",
+            Self::Delivered => "message.delivered",
+            Self::Bounced => "message.bounced",
+            Self::Failed => "message.failed",
+            Self::Excluded => "message.excluded",
+            Self::Unknown => "message.unknown",
+        }
+    }
+
+    /// What there is to tell of a member's code; `None` where nothing is decided.
+    pub const fn of(code: Code) -> Option<Self> {
+        match code.outcome() {
+            Outcome::Pending => None,
+            Outcome::Sent => Some(Self::Sent),
+            Outcome::Failed => Some(Self::Failed),
+            Outcome::Excluded => Some(Self::Excluded),
+            Outcome::Unknown => Some(Self::Unknown),
+        }
+    }
+}
+
+/// Some types of events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventTypes(u8);
+
+impl EventTypes {
+    /// Every type.
+    pub fn all() -> Self {
+        EventType::ALL.into_iter().collect()
+    }
+
+    /// Whether this type is among them.
+    pub const fn has(self, kind: EventType) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+}
+
+impl FromIterator<EventType> for EventTypes {
+    fn from_iter<I: IntoIterator<Item = EventType>>(types: I) -> Self {
+        Self(types.into_iter().fold(0, |bits, kind| bits | (1 << kind as u8)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_storage_and_every_decided_code_has_an_event() {
+        for kind in EventType::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+            assert!(EventTypes::all().has(kind));
+        }
+        for code in Code::ALL {
+            assert_eq!(EventType::of(code).is_none(), code.is_pending(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn sets_hold_what_was_put_in() {
+        let some: EventTypes = [EventType::Sent, EventType::Failed].into_iter().collect();
+        assert!(some.has(EventType::Sent) && some.has(EventType::Failed) && !some.has(EventType::Bounced));
+        assert!(EventTypes::default().is_empty() && !some.is_empty());
+        assert!(some.and([EventType::Bounced].into_iter().collect()).has(EventType::Bounced));
+    }
+}
