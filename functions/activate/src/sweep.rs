@@ -412,15 +412,19 @@ impl Turns {
         let again_ms = now.as_millisecond() + millis(context.sweep_every);
         let mut rate = None;
         if let Some(id) = action.configuration {
-            let standing = store.rates.standing(id).await?;
-            if standing.outages > 0 {
-                return Ok(Self::of_outage(&standing, now));
-            }
-            rate = match store.configurations.get(id).await {
-                Ok(found) => found.value.rate_per_second,
+            // Where nothing is sent by it any more, nobody finds out whether its provider can be reached.
+            let found = match store.configurations.get(id).await {
+                Ok(found) => Some(found.value).filter(|found| !found.disabled),
                 Err(StoreError::NotFound { .. }) => None,
                 Err(error) => return Err(error),
             };
+            if let Some(found) = found {
+                let standing = store.rates.standing(id).await?;
+                if standing.outages > 0 {
+                    return Ok(Self::of_outage(&standing, now));
+                }
+                rate = found.rate_per_second;
+            }
         }
         let one = rate.map(|rate| Duration::from_secs(campaign::chunk::CHUNK as u64) / rate.max(1));
         Ok(Self {

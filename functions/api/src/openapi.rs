@@ -81,7 +81,8 @@ fn close_variants(schema: &mut Value) {
 
 /// Whether an answer holds a secret, which is never kept: no Idempotency-Key is taken.
 pub(crate) fn shows_secret(path: &str) -> bool {
-    path == "/keys" || path == "/webhook-endpoints" || path.ends_with("/rotate-secret")
+    let rotates = ["/rotate-secret", "/rotate-signing-key"].iter().any(|end| path.ends_with(end));
+    path == "/keys" || path == "/webhook-endpoints" || rotates
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {

@@ -39,18 +39,19 @@ impl Fcm {
         format!("{}/v1/projects/{project}/messages:send", self.base).parse()
     }
 
-    /// Hands one message over, and reads the whole answer.
+    /// Hands one message over, and reads the whole answer, within `time`.
     pub(crate) async fn send(
         &self,
         address: &Uri,
         bearer: &HeaderValue,
         message: &Bytes,
+        time: Duration,
     ) -> Result<Response<Bytes>, Error> {
         let mut request = Request::new(message.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = address.clone();
         request.headers_mut().insert(AUTHORIZATION, bearer.clone());
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.client.send(request).await
+        self.client.send_within(request, time).await
     }
 }

@@ -78,6 +78,12 @@ struct Window<'a> {
     clock: &'a dyn Clock,
 }
 
+/// The answer to what was not sent for want of time.
+fn too_late() -> Answer {
+    let detail = "time was up before it was sent".to_owned();
+    Answer::NotAccepted { cause: Cause::Transient, retry_after: None, detail }
+}
+
 impl PushSender {
     /// Push notifications through `fcm`, for the configurations and profiles of `store`.
     pub fn new(store: Store, fcm: Fcm) -> Self {
@@ -90,12 +96,9 @@ impl PushSender {
         let time = window.deadline.remaining(window.clock);
         let told = |answer, gone| Told { message, token: &parcel.token, answer, gone };
         if time < LEAST {
-            let detail = "time was up before it was sent".to_owned();
-            return told(Answer::NotAccepted { cause: Cause::Transient, retry_after: None, detail }, None);
+            return told(too_late(), None);
         }
-        let Ok(verdict) = timeout(time, self.try_twice(window, parcel)).await else {
-            return told(Answer::Ambiguous { detail: "time was up before the answer".to_owned() }, None);
-        };
+        let verdict = self.try_twice(window, parcel).await;
         let bad = |detail| Answer::Refused { code: Code::BadAddress, detail };
         let mut told = match verdict {
             Verdict::Told(answer) => told(answer, None),
@@ -115,14 +118,17 @@ impl PushSender {
             return verdict;
         }
         // It was not let in, so trying again can't send it twice.
-        match self.access.in_place_of(&window.bearer, window.configuration).await {
-            Ok(bearer) => self.try_once(window, &bearer, parcel).await,
-            Err(trouble) => Verdict::Told(trouble.answer()),
+        let time = window.deadline.remaining(window.clock);
+        match timeout(time, self.access.in_place_of(&window.bearer, window.configuration)).await {
+            Ok(Ok(bearer)) => self.try_once(window, &bearer, parcel).await,
+            Ok(Err(trouble)) => Verdict::Told(trouble.answer()),
+            Err(_) => Verdict::Told(too_late()),
         }
     }
 
     async fn try_once(&self, window: &Window<'_>, bearer: &HeaderValue, parcel: &Parcel) -> Verdict {
-        match self.fcm.send(&window.address, bearer, &parcel.body).await {
+        let time = window.deadline.remaining(window.clock);
+        match self.fcm.send(&window.address, bearer, &parcel.body, time).await {
             Ok(response) => {
                 let wait = outbound::retry_after(response.headers(), window.clock.now());
                 verdict::of_answer(response.status(), response.body(), wait)

@@ -16,8 +16,9 @@
 //! What concerns an endpoint as a whole concerns everybody only where all are told there. Where data chooses the host, one
 //! that is down or asks us to wait keeps nobody else waiting.
 //!
-//! A 410 from the one URL of a content disables the configuration, and so tells the operator; nobody is given up for it before
-//! the retry period ends, in case it was a mistake. From a URL that is a recipient's own, it refuses that recipient.
+//! A 410 from the one URL of a content disables the configuration, where that is for this one host, and so tells the operator;
+//! nobody is given up for it before the retry period ends, in case it was a mistake. From a URL that is a recipient's own, or
+//! where the configuration is for other hosts too, it refuses that recipient.
 
 use std::time::Duration;
 

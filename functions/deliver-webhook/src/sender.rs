@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use campaign::configuration::Sender as SenderSettings;
+use campaign::configuration::{Sender as SenderSettings, WebhookSender as WebhookSettings};
 use campaign::lowered::LoweredContent;
 use campaign::{Channel, Code, Configuration, ConfigurationId, Profile};
-use content::WebhookTemplate;
+use content::{Destination, WebhookTemplate};
 use delivery::{Answer, Cause, Job, MessageId, Sender};
 use futures::future::join_all;
 use http::{HeaderName, HeaderValue};
@@ -45,8 +45,12 @@ impl WebhookSender {
         Self { store, client: Client::new(policy, limits), keys: Keys::default() }
     }
 
-    async fn make(&self, client: &Client, keys: &[Secret], call: Call) -> Made {
-        let destination = call.destination;
+    async fn make(&self, client: &Client, keys: &[Secret], settings: &WebhookSettings, call: Call) -> Made {
+        let destination = match call.destination {
+            // Others may be told elsewhere by the same configuration, which one content's URL says nothing about.
+            Destination::OneUrl if !pins_one_host(settings) => Destination::OneHost,
+            destination => destination,
+        };
         // A proof shows what an endpoint does; that stops nothing.
         let is_member = matches!(call.id, MessageId::Member(_));
         let clock = &*self.store.platform.clock;
@@ -128,12 +132,17 @@ impl Sender for WebhookSender {
             return same(&calls, Cause::Transient, "there was no time left for a call");
         }
         let client = self.client.within(within);
-        let made = join_all(calls.into_iter().map(|call| self.make(&client, &keys, call))).await;
+        let made = join_all(calls.into_iter().map(|call| self.make(&client, &keys, settings, call))).await;
         if made.iter().any(|made| made.is_gone) {
             self.disable(configuration.id).await;
         }
         made.into_iter().map(|made| made.answer).collect()
     }
+}
+
+/// Whether everybody is told at one host.
+fn pins_one_host(settings: &WebhookSettings) -> bool {
+    matches!(settings.allowed_hosts.as_slice(), [only] if !only.starts_with('*'))
 }
 
 /// The same answer to each: none of them was tried.

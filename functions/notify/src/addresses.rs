@@ -79,10 +79,21 @@ impl Addresses {
             }
         };
         let mut addresses = Vec::with_capacity(endpoints.len());
+        let mut trouble = None;
         for endpoint in endpoints.into_iter().filter(|endpoint| !endpoint.wants().is_empty()) {
-            addresses.push(kept.address(store, endpoint).await?);
+            let id = endpoint.id;
+            match kept.address(store, endpoint).await {
+                Ok(address) => addresses.push(address),
+                Err(error) => {
+                    error!(endpoint = %id, error = %batch::chain(&error), "webhook endpoint {id} can't be told anything");
+                    trouble = Some(error);
+                }
+            }
         }
-        Ok(addresses)
+        match trouble {
+            Some(trouble) if addresses.is_empty() => Err(trouble),
+            _ => Ok(addresses),
+        }
     }
 
     /// One address as it is now; `None` where it is gone.

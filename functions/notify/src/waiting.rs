@@ -104,13 +104,12 @@ async fn slice(context: &Context, address: &Address, deadline: Deadline) -> Resu
     let clock = &*store.platform.clock;
     let until = Deadline::after(clock, SLICE.min(deadline.remaining(clock).saturating_sub(RESERVE)));
     let endpoint = address.endpoint.id;
-    let mut size = ROUND;
     loop {
         if address.endpoint.disabled {
             return give_up_all(context, endpoint, until).await;
         }
         let now_ms = clock.now().as_millisecond();
-        let due = store.endpoints.waiting(endpoint, Some(now_ms), size).await?;
+        let due = store.endpoints.waiting(endpoint, Some(now_ms), ROUND).await?;
         if due.is_empty() || until.remaining(clock).is_zero() {
             return Ok(Went::Through);
         }
@@ -135,7 +134,6 @@ async fn slice(context: &Context, address: &Address, deadline: Deadline) -> Resu
             give_up_old(context, endpoint, until).await?;
             return Ok(Went::Down);
         }
-        size = BATCH;
     }
 }
 

@@ -159,8 +159,12 @@ impl<S: Sender> Delivery<S> {
         meter: &Meter,
     ) -> Result<(), StoreError> {
         match asked {
-            Deliver::Chunk(chunk) => self.deliver_metered(chunk, arrival, deadline, meter).await,
-            Deliver::Proof(proof) => proof::send(&self.store, &self.sender, &proof).await,
+            Deliver::Chunk(chunk) => {
+                // A later message finds the chunk claimed before, however new it is itself.
+                let arrival = if chunk.first { arrival } else { Arrival::Again };
+                self.deliver_metered(chunk.key, arrival, deadline, meter).await
+            }
+            Deliver::Proof(proof) => proof::send(&self.store, &self.sender, &proof, deadline).await,
         }
     }
 
@@ -248,7 +252,11 @@ impl<S: Sender> Delivery<S> {
             None => None,
         };
         let template = match (&compiled.template, &configuration) {
-            (Ok(template), Some(configuration)) if !configuration.disabled => Some((template, configuration)),
+            (Ok(template), Some(configuration))
+                if !configuration.disabled && configuration.sender.channel() == S::CHANNEL =>
+            {
+                Some((template, configuration))
+            }
             (Err(why), _) => {
                 warn!(campaign = %head.campaign, version = head.version, action = chunk.action, execution = %head.id, why, "action {} of version {} of campaign {} does not compile", chunk.action, head.version, head.campaign);
                 claimed.members.close_pending(Code::RenderFailed);
@@ -817,12 +825,17 @@ impl<S: Sender> Run<'_, S> {
         let (store, id) = (&self.delivery.store, self.configuration.id);
         let clock = &*store.platform.clock;
         let held = match (self.tally.cause, least) {
-            (Some(Cause::Unreachable), _) => store.rates.outage(id).await.map(Some),
+            (Some(Cause::Unreachable), _) => store.rates.outage(id, self.tally.retry_after).await.map(Some),
             (_, Some(least)) => {
+                if std::mem::take(&mut self.outages) > 0
+                    && let Err(error) = store.rates.reached(id).await
+                {
+                    trouble(&self.chunk.key, &error);
+                }
                 let wait = self.tally.retry_after.unwrap_or(least);
                 let wait_us = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
                 let held_until_us = clock.now().as_microsecond().saturating_add(wait_us);
-                let standing = Standing { next_us: held_until_us, held_until_us, outages: self.outages };
+                let standing = Standing { next_us: held_until_us, held_until_us, outages: 0 };
                 store.rates.hold(id, held_until_us).await.map(|()| Some(standing))
             }
             _ if self.outages > 0 => {

@@ -16,6 +16,8 @@ pub(crate) const UNKNOWN_WAIT: Duration = Duration::from_secs(300);
 pub(crate) const THROTTLE_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait for a new day's quota before looking again.
 pub(crate) const QUOTA_WAIT: Duration = Duration::from_secs(900);
+/// The longest that a provider can have us wait, whatever it asks for: then it is asked again.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 /// How soon to come back after the store was in trouble.
 const TROUBLE_WAIT: Duration = Duration::from_secs(5);
 /// The longest error text kept of a provider.
@@ -78,7 +80,7 @@ impl Tally {
                 self.detail(index, detail);
                 self.deferred.push(index);
                 self.cause = self.cause.max(Some(cause));
-                self.retry_after = self.retry_after.max(retry_after);
+                self.retry_after = self.retry_after.max(retry_after.map(|wait| wait.min(LONGEST_ASKED)));
             }
         }
     }
@@ -277,6 +279,12 @@ mod tests {
             assert_eq!(plan.next, Next::Park(NOW + 7000));
             assert_eq!((book.tries, book.first_try_ms), (0, Some(NOW - 12 * HOUR + 7000)));
         }
+    }
+
+    #[test]
+    fn no_provider_has_us_wait_for_ever() {
+        let tally = deferred(Cause::Throttled, Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(tally.retry_after, Some(LONGEST_ASKED));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use campaign::content::OnMissing;
 use campaign::{Configuration, Profile, ProfileId};
+use platform::Deadline;
 use serde_json::Map;
 use store::messages::Proof;
 use store::{Store, StoreError};
@@ -13,12 +14,19 @@ use tracing::{info, warn};
 use crate::{Answer, Job, MessageId, Sender};
 
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is left of a function's time once a proof is sent.
+const RESERVE: Duration = Duration::from_secs(5);
 
 /// Sends a proof. One that can't be rendered or is not taken is logged and given up: whoever asked is looking.
 ///
 /// # Errors
 /// Where the store can't be read, or the proof is of a later form than is known here: the message is to come back.
-pub(crate) async fn send<S: Sender>(store: &Store, sender: &S, proof: &Proof) -> Result<(), StoreError> {
+pub(crate) async fn send<S: Sender>(
+    store: &Store,
+    sender: &S,
+    proof: &Proof,
+    deadline: Deadline,
+) -> Result<(), StoreError> {
     if !proof.content.is_known() {
         return Err(StoreError::Corrupt { what: "proof", source: None });
     }
@@ -61,7 +69,9 @@ pub(crate) async fn send<S: Sender>(store: &Store, sender: &S, proof: &Proof) ->
         }
     }
     let (of, campaign) = (messages.len(), proof.campaign.map(tracing::field::display));
-    let taken = hand_over(sender, &configuration, messages).await;
+    // Whoever is ended in the middle is asked again, and would send it again.
+    let time = deadline.remaining(&*store.platform.clock).saturating_sub(RESERVE).min(SEND_TIMEOUT);
+    let taken = hand_over(sender, &configuration, messages, &proof.id, time).await;
     info!(proof = %proof.id, campaign, taken, of, "proof {}: {taken} of {of} taken", proof.id);
     Ok(())
 }
@@ -74,11 +84,27 @@ fn recipients(proof: &Proof) -> Vec<Option<&str>> {
     proof.addresses.iter().map(|address| Some(address.as_str())).collect()
 }
 
-/// How many were taken.
-async fn hand_over<S: Sender>(sender: &S, configuration: &Configuration, messages: Vec<S::Message>) -> usize {
+/// How many were taken; why the others were not is logged, as the provider puts it.
+async fn hand_over<S: Sender>(
+    sender: &S,
+    configuration: &Configuration,
+    messages: Vec<S::Message>,
+    proof: &str,
+    time: Duration,
+) -> usize {
     if messages.is_empty() {
         return 0;
     }
-    let answers = sender.send(configuration, messages, SEND_TIMEOUT).await;
-    answers.iter().filter(|answer| matches!(answer, Answer::Accepted)).count()
+    let mut taken = 0;
+    for answer in sender.send(configuration, messages, time).await {
+        match answer {
+            Answer::Accepted => taken += 1,
+            Answer::Refused { detail: why, .. }
+            | Answer::NotAccepted { detail: why, .. }
+            | Answer::Ambiguous { detail: why } => {
+                warn!(proof, why, "proof {proof} was not taken for sure: {why}");
+            }
+        }
+    }
+    taken
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use platform::{Clock, SystemClock};
 use thiserror::Error as ThisError;
 use tokio::time::{Instant, timeout_at};
 
@@ -98,12 +100,27 @@ impl Error {
 }
 
 /// Calls addresses that users configure, over connections that are kept. Clones are cheap and share them.
+///
+/// What has rested for long is left behind. Connections know that by themselves, but a process may be frozen between two
+/// calls, as a function is, and its own clock with it; a request written to a connection that has died meanwhile is in doubt,
+/// although nobody has read it. So the wall clock decides.
 #[derive(Clone)]
 pub struct Client {
-    pool: Pool<Connector, Full<Bytes>>,
+    connector: Connector,
+    kept: Arc<Mutex<Kept>>,
+    clock: Arc<dyn Clock>,
     policy: Policy,
     limits: Limits,
 }
+
+/// Connections, and when they were last used, in milliseconds since the Unix epoch.
+struct Kept {
+    pool: Pool<Connector, Full<Bytes>>,
+    used_ms: i64,
+}
+
+/// How long connections may rest and be used again, in milliseconds by the wall clock.
+const LONGEST_REST_MS: i64 = 20_000;
 
 impl Client {
     /// A client with connections of its own, to what `policy` allows.
@@ -112,24 +129,38 @@ impl Client {
     }
 
     pub(crate) fn over(connector: Connector, policy: Policy, limits: Limits) -> Self {
-        let pool = Pool::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits.rest)
-            .http1_max_buf_size(LARGEST_HEAD)
-            .build(connector);
-        Self { pool, policy, limits }
+        let clock = Arc::new(SystemClock);
+        let kept = Kept { pool: pool(connector.clone(), limits), used_ms: clock.now().as_millisecond() };
+        Self { connector, kept: Arc::new(Mutex::new(kept)), clock, policy, limits }
+    }
+
+    /// The same client, by another wall clock.
+    #[must_use]
+    pub fn by(self, clock: Arc<dyn Clock>) -> Self {
+        self.kept().used_ms = clock.now().as_millisecond();
+        Self { clock, ..self }
+    }
+
+    /// The connections to use now.
+    fn pool(&self) -> Pool<Connector, Full<Bytes>> {
+        let now_ms = self.clock.now().as_millisecond();
+        let mut kept = self.kept();
+        // A clock that was set back says nothing about the rest.
+        if !(0..=LONGEST_REST_MS).contains(&(now_ms - kept.used_ms)) {
+            kept.pool = pool(self.connector.clone(), self.limits);
+        }
+        kept.used_ms = now_ms;
+        kept.pool.clone()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same client, over the same connections, whose calls may take so long.
     #[must_use]
     pub fn within(&self, call: Duration) -> Self {
         Self { limits: Limits { call, ..self.limits }, ..self.clone() }
-    }
-
-    /// A client of the same kind with connections of its own, which leaves those of this one behind.
-    #[must_use]
-    pub fn renewed(&self) -> Self {
-        Self::new(self.policy.clone(), self.limits)
     }
 
     /// What the client may call.
@@ -155,12 +186,18 @@ impl Client {
         request: Request<Bytes>,
         within: Duration,
     ) -> Result<Response<Bytes>, Error> {
+        let response = self.call(request, within.min(self.limits.call)).await;
+        // However long it took, that was no rest.
+        self.kept().used_ms = self.clock.now().as_millisecond();
+        response
+    }
+
+    async fn call(&self, request: Request<Bytes>, within: Duration) -> Result<Response<Bytes>, Error> {
         Target::read(request.uri()).map_err(Error::Refused)?;
-        let within = within.min(self.limits.call);
         let deadline = Instant::now() + within;
         let mut request = request.map(Full::new);
         let connection = capture_connection(&mut request);
-        let response = match timeout_at(deadline, self.pool.request(request)).await {
+        let response = match timeout_at(deadline, self.pool().request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(failure(error)),
             Err(late) if connection.connection_metadata().is_none() => {
@@ -197,6 +234,14 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("limits", &self.limits).finish_non_exhaustive()
     }
+}
+
+fn pool(connector: Connector, limits: Limits) -> Pool<Connector, Full<Bytes>> {
+    Pool::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(limits.rest)
+        .http1_max_buf_size(LARGEST_HEAD)
+        .build(connector)
 }
 
 fn failure(error: hyper_util::client::legacy::Error) -> Error {

@@ -56,6 +56,17 @@ pub struct ChunkKey {
     pub number: u32,
 }
 
+/// The message of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkMessage {
+    /// Which chunk.
+    #[serde(flatten)]
+    pub key: ChunkKey,
+    /// Whether it is the first message there is of it: whoever gets that is most likely the first to claim the chunk.
+    #[serde(default)]
+    pub first: bool,
+}
+
 /// The shard of calls, which have no shards: a chunk with this number belongs to a call.
 pub const CALL_SHARD: u16 = u16::MAX;
 
@@ -105,7 +116,7 @@ pub struct Settled {
 #[serde(untagged)]
 pub enum Deliver {
     /// A chunk.
-    Chunk(ChunkKey),
+    Chunk(ChunkMessage),
     /// A proof, on the channel's priority queue.
     Proof(Box<Proof>),
 }
@@ -199,6 +210,12 @@ impl ChunkKey {
     pub fn message(&self, channel: Channel) -> Message {
         let priority = if self.is_call() { Priority::Call } else { Priority::Bulk };
         Message::new(queue_of(channel, priority), json(self))
+    }
+
+    /// The same, as the first message there is of the chunk.
+    pub fn first_message(&self, channel: Channel) -> Message {
+        let body = json(&ChunkMessage { key: *self, first: true });
+        Message { body, ..self.message(channel) }
     }
 
     /// Whether it belongs to a call.

@@ -1,5 +1,7 @@
 //! The cell of each configuration's rate: one item, one conditional update a reservation.
 
+use std::time::Duration;
+
 use campaign::ConfigurationId;
 use campaign::rate::{self, Slot};
 use platform::{Change, Condition, Consistency, Item, Key, Platform, Updated};
@@ -130,20 +132,28 @@ impl Rates {
         Ok(())
     }
 
-    /// Has everybody wait for a provider that could not be reached, longer each time in a row. Those who find it so at the
-    /// same time are one time. Gives where the configuration stands then.
+    /// Has everybody wait for a provider that could not be reached: longer each time in a row, and at least as long as it
+    /// asks. Those who find it so at the same time are one time. Gives where the configuration stands then.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn outage(&self, configuration: ConfigurationId) -> Result<Standing, StoreError> {
+    pub async fn outage(
+        &self,
+        configuration: ConfigurationId,
+        asked: Option<Duration>,
+    ) -> Result<Standing, StoreError> {
         let now_us = self.platform.clock.now().as_microsecond();
-        let (key, add) = (key(configuration), vec![Change::add(OUTAGES, 1)]);
-        let item = match self.platform.table.update(LEDGER, &key, Some(past(HELD, now_us)), add).await? {
+        let key = key(configuration);
+        // Counted and held at once, so that whoever comes a moment later finds it held.
+        let first_us = now_us + rate::outage_us(1);
+        let changes = vec![Change::add(OUTAGES, 1), Change::set(HELD, first_us)];
+        let item = match self.platform.table.update(LEDGER, &key, Some(past(HELD, now_us)), changes).await? {
             Updated::New(item) => item,
             Updated::Refused(item) => return Ok(item.map(|item| Standing::of(&item)).unwrap_or_default()),
         };
         let standing = Standing::of(&item);
-        let held_until_us = now_us + rate::outage_us(standing.outages);
+        let asked_us = asked.map_or(0, |asked| i64::try_from(asked.as_micros()).unwrap_or(i64::MAX / 2));
+        let held_until_us = now_us.saturating_add(rate::outage_us(standing.outages).max(asked_us));
         self.hold(configuration, held_until_us).await?;
         Ok(Standing { held_until_us, ..standing })
     }

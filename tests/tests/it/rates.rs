@@ -74,17 +74,19 @@ async fn an_outage_is_counted_once_for_all_who_find_it_and_holds_longer_each_tim
     let (clock, rates) = in_memory();
     let id = ConfigurationId::random();
     for (outages, seconds) in [(1, 5), (2, 10), (3, 20)] {
-        let found = [rates.outage(id).await.unwrap(), rates.outage(id).await.unwrap()];
+        let found = futures::future::join(rates.outage(id, None), rates.outage(id, None)).await;
+        let found = [found.0.unwrap(), found.1.unwrap()];
         let until_us = clock.now().as_microsecond() + seconds * 1_000_000;
-        assert_eq!(
-            found.map(|standing| (standing.outages, standing.held_until_us)),
-            [(outages, until_us); 2]
-        );
+        assert_eq!(found.map(|standing| standing.outages), [outages; 2]);
+        assert_eq!(rates.standing(id).await.unwrap().held_until_us, until_us);
         clock.advance(Duration::from_secs(seconds.unsigned_abs()) + Duration::from_millis(1));
     }
     rates.reached(id).await.unwrap();
     assert_eq!(rates.standing(id).await.unwrap().outages, 0);
-    assert_eq!(rates.outage(id).await.unwrap().outages, 1);
+    let asked = Some(Duration::from_secs(120));
+    let until_us = clock.now().as_microsecond() + 120_000_000;
+    let standing = rates.outage(id, asked).await.unwrap();
+    assert_eq!((standing.outages, standing.held_until_us), (1, until_us));
 }
 
 #[tokio::test]

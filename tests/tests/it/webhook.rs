@@ -200,7 +200,8 @@ async fn what_an_endpoint_that_is_gone_keeps_waiting_is_told_when_it_is_back() {
     });
     tokio::spawn(async move { axum::serve(listener, router).await });
     api.import("external_id\nE1\nE2\nE3\n").await.unwrap();
-    let body = json!({ "name": "Hooks", "category": "marketing", "sender": { "channel": "webhook" } });
+    let sender = json!({ "channel": "webhook", "allowed_hosts": ["127.0.0.1"] });
+    let body = json!({ "name": "Hooks", "category": "marketing", "sender": sender });
     let configuration = api.create("/configurations", &body).await.unwrap();
     let segment = api.rule("has(profile.external_id)").await.unwrap();
     let mut campaign = campaign(&configuration, &segment, &url);

@@ -1,5 +1,5 @@
 use axum::extract::State;
-use campaign::configuration::default_retry_period;
+use campaign::configuration::{Sender, SmsProvider, SmsSender, default_retry_period};
 use campaign::{Category, ConfigurationId};
 use serde::Deserialize;
 use store::StoreError;
@@ -38,7 +38,8 @@ pub(crate) struct ConfigurationPatch {
 
 /// Change a channel configuration
 ///
-/// A change applies from the next 50 recipients on, also to executions under way. To disable one that a campaign under way uses
+/// A change applies from the next 50 recipients on, also to executions under way. The channel can't change. Where text messages go
+/// to another host from now on, the configuration's secrets are forgotten: they were meant for the one before. To disable one that a campaign under way uses
 /// needs `force`.
 #[utoipa::path(
     patch, path = "/configurations/{id}", tag = "configurations",
@@ -77,16 +78,59 @@ pub(crate) async fn patch_configuration(
         configuration.disabled = patch.disabled.unwrap_or(configuration.disabled);
         configuration.ignores_suppression =
             patch.ignores_suppression.unwrap_or(configuration.ignores_suppression);
+        let before = configuration.sender.clone();
         if let Some(sender) = patch.sender {
             configuration.sender = sender.parse()?;
         }
+        if configuration.sender.channel() != before.channel() {
+            let message = format!("can't change: campaigns use it for {}", before.channel().name());
+            return Err(Problem::field("sender.channel", message));
+        }
         check(&configuration, &context.outbound)?;
+        if goes_elsewhere(&before, &configuration.sender) {
+            // Whoever may change where requests go is not to see by it what an admin has stored for another's eyes.
+            context.store.secrets.delete_of_configuration(before.channel(), id, None).await?;
+        }
         tries -= 1;
         match context.store.configurations.put(&configuration, found.revision).await {
             Ok(()) => return Ok(Tagged::ok(found.revision + 1, configuration.into())),
             Err(StoreError::Stale { .. }) if !if_match.may_retry() => return Err(IfMatch::failed()),
             Err(StoreError::Stale { .. }) if tries > 0 => {}
             Err(error) => return Err(Problem::from(error)),
+        }
+    }
+}
+
+/// Whether requests with a configuration's secrets go to another host than before.
+fn goes_elsewhere(before: &Sender, after: &Sender) -> bool {
+    let host = |sender: &Sender| match sender {
+        Sender::Sms(SmsSender { provider: SmsProvider::Http(http), .. }) => Some(host_of(&http.url)),
+        _ => None,
+    };
+    let (before, after) = (host(before), host(after));
+    after.is_some() && before != after
+}
+
+/// The scheme and the host of a URL, its port with it.
+fn host_of(url: &str) -> String {
+    let end = url.find("://").map_or(0, |at| at + 3);
+    let host = url[end..].find(['/', '?', '#']).map_or(url.len(), |at| end + at);
+    url[..host].to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_ends_where_its_path_begins() {
+        for (url, host) in [
+            ("https://SMS.example.org/a/b?c", "https://sms.example.org"),
+            ("https://sms.example.org?to=x", "https://sms.example.org"),
+            ("https://sms.example.org:8443", "https://sms.example.org:8443"),
+            ("https://sms.example.org#@evil.example.net", "https://sms.example.org"),
+        ] {
+            assert_eq!(host_of(url), host);
         }
     }
 }

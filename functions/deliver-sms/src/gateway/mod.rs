@@ -30,23 +30,12 @@ const REMEMBER: Duration = Duration::from_secs(30);
 /// The most configurations that are remembered; beyond it all are forgotten.
 const MOST: usize = 1000;
 
-/// How long connections may rest and be used again, in milliseconds. The client leaves those behind that have rested for
-/// long, but between two invocations a function stands still, and the client's clock may stand still with it; a request
-/// written to a connection that is dead is in doubt, although nobody has read it.
-const LONGEST_REST_MS: i64 = 20_000;
-
 /// Calls providers.
 pub(crate) struct Gateway {
-    current: Mutex<Current>,
+    client: Client,
     secrets: Secrets,
     clock: Arc<dyn Clock>,
     known: Mutex<HashMap<ConfigurationId, Arc<Known>>>,
-}
-
-struct Current {
-    client: Client,
-    /// By the wall clock, which goes on while a function stands still.
-    used_ms: i64,
 }
 
 /// What is known of a configuration.
@@ -61,20 +50,7 @@ struct Known {
 
 impl Gateway {
     pub(crate) fn new(secrets: Secrets, clock: Arc<dyn Clock>, client: Client) -> Self {
-        let current = Mutex::new(Current { client, used_ms: clock.now().as_millisecond() });
-        Self { current, secrets, clock, known: Mutex::default() }
-    }
-
-    /// The client to use now.
-    fn client(&self) -> Client {
-        let now_ms = self.clock.now().as_millisecond();
-        let mut current = self.current();
-        // A clock that was set back says nothing about the rest.
-        if !(0..=LONGEST_REST_MS).contains(&(now_ms - current.used_ms)) {
-            current.client = current.client.renewed();
-        }
-        current.used_ms = now_ms;
-        current.client.clone()
+        Self { client: client.by(Arc::clone(&clock)), secrets, clock, known: Mutex::default() }
     }
 
     /// Hands messages over, all at once, and says of each, in the same order, what became of it.
@@ -89,10 +65,8 @@ impl Gateway {
             Ok(known) => known,
             Err(answer) => return vec![answer; messages.len()],
         };
-        let client = self.client();
-        let calls = messages.iter().map(|message| self.hand_over(&client, &known, message, time));
+        let calls = messages.iter().map(|message| self.hand_over(&known, message, time));
         let answers = join_all(calls).await;
-        self.current().used_ms = self.clock.now().as_millisecond();
         let is_refused =
             |answer: &Answer| matches!(answer, Answer::NotAccepted { cause: Cause::Misconfigured, .. });
         if answers.iter().any(is_refused) {
@@ -100,10 +74,6 @@ impl Gateway {
             self.kept().remove(&id);
         }
         answers
-    }
-
-    fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn known(&self, id: ConfigurationId, http: &HttpSms) -> Result<Arc<Known>, Answer> {
@@ -133,13 +103,13 @@ impl Gateway {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn hand_over(&self, client: &Client, known: &Known, message: &Text, time: Duration) -> Answer {
+    async fn hand_over(&self, known: &Known, message: &Text, time: Duration) -> Answer {
         let request = match request(known, message) {
             Ok(request) => request,
             Err(answer) => return answer,
         };
         let rules = &known.http.answers;
-        match client.send_within(request, time).await {
+        match self.client.send_within(request, time).await {
             Ok(answer) => {
                 let body = String::from_utf8_lossy(answer.body());
                 let wait = outbound::retry_after(answer.headers(), self.clock.now());

@@ -110,7 +110,12 @@ async fn an_answer_without_an_end_is_cut_and_its_status_counts() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_gone_disables_its_configuration_and_nobody_is_given_up() {
+    // One that is for whatever host is not disabled for one of them.
     let (world, receiver) = (World::new().await, Receiver::start(status(410)).await);
+    let answer = world.answer(&to(&receiver.url()), ada()).await;
+    assert!(matches!(answer, Answer::Refused { code: Code::Refused, .. }), "{answer:?}");
+
+    let world = World::with("http://127.0.0.1", &["127.0.0.1"]).await;
     let is_disabled =
         async || world.store.configurations.get(world.configuration.id).await.unwrap().value.disabled;
     // What is gone may be one recipient's own.

@@ -79,6 +79,11 @@ fn e164(text: &str, country: Option<Country>) -> Result<String, PhoneError> {
     if number.starts_with("00") {
         number.replace_range(..2, "+");
     }
+    if number.starts_with('+') && text.contains("(0)") {
+        // `+44 (0)20 ...`: the zero is for whoever calls from within the country.
+        let without = text.replacen("(0)", "", 1);
+        return e164(&without, country);
+    }
     let digits = number.strip_prefix('+').unwrap_or(&number);
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(PhoneError::Character);
@@ -114,6 +119,8 @@ mod tests {
             ("+49 170 1234567", "+491701234567"),
             ("0049-170-1234567", "+491701234567"),
             (" +1 (555) 010.9999 ", "+15550109999"),
+            ("+44 (0)20 7946 0000", "+442079460000"),
+            ("0049 (0) 170 1234567", "+491701234567"),
             ("+12345678", "+12345678"),
             ("+123456789012345", "+123456789012345"),
         ] {

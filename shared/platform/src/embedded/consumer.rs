@@ -95,6 +95,8 @@ impl Consumer {
             // Older messages first; most of the time there are none, and it is known without a look.
             if room > 0 && (self.arrivals.has_changed().unwrap_or(true) || self.nothing_until <= now) {
                 self.arrivals.mark_unchanged();
+                // Where the read fails, there is one anew.
+                self.nothing_until = i64::MIN;
                 let next = self.engine.next_visible(self.queue).await?;
                 // Not for ever: what a handler never deleted becomes visible unannounced.
                 let next = next.map_or(i64::MAX, Timestamp::as_microsecond).min(end.max(now + 1));

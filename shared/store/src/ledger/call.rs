@@ -116,7 +116,7 @@ impl Ledger {
         let at_ms = now.as_millisecond() + i64::try_from(FIRST_LOOK.as_millis()).unwrap_or(i64::MAX);
         item.due = Some(Due { bucket: bucket_of(now), at_ms });
         item.expires = Some(now.as_second() + LEDGER_TTL_SECONDS);
-        let messages: Vec<Message> = head.call_chunks().map(|chunk| head.message(&chunk)).collect();
+        let messages: Vec<Message> = head.call_chunks().map(|chunk| head.first_message(&chunk)).collect();
         let writes = vec![Write::put(LEDGER, item).when(Condition::NotExists)];
         if refused(self.platform.commit(writes, messages).await)?.is_none() {
             return Ok(Placed::New);

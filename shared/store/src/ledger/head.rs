@@ -199,10 +199,20 @@ impl Head {
 
     /// The message that has a chunk of it delivered.
     pub fn message(&self, chunk: &ChunkKey) -> Message {
-        let channel = self.actions.get(usize::from(chunk.action)).copied().unwrap_or(Channel::Email);
-        let mut message = chunk.message(channel);
-        message.group = Some(self.campaign.to_string());
-        message
+        self.grouped(chunk.message(self.channel(chunk)))
+    }
+
+    /// The same, as the first message there is of the chunk.
+    pub fn first_message(&self, chunk: &ChunkKey) -> Message {
+        self.grouped(chunk.first_message(self.channel(chunk)))
+    }
+
+    fn channel(&self, chunk: &ChunkKey) -> Channel {
+        self.actions.get(usize::from(chunk.action)).copied().unwrap_or(Channel::Email)
+    }
+
+    fn grouped(&self, message: Message) -> Message {
+        Message { group: Some(self.campaign.to_string()), ..message }
     }
 
     /// For how long it was paused in all, in milliseconds.
