@@ -68,7 +68,8 @@ async fn what_can_not_be_rendered_is_not_sent() {
 
 #[tokio::test]
 async fn an_answer_is_heeded_and_not_kept() {
-    let (world, receiver) = (World::new().await, Receiver::start(status(200)).await);
+    let (world, receiver) =
+        (World::with("http://127.0.0.1", &["127.0.0.1"]).await, Receiver::start(status(200)).await);
     let content = to(&receiver.url());
     let asked = Some(Duration::from_secs(7));
     for (behaviour, cause, retry_after) in [
