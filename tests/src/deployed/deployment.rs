@@ -27,10 +27,12 @@ use super::stack::Stack;
 use super::{LOOK, processes};
 use crate::process::{Api, GUARD};
 
-/// What every deployment of a test sets: leases that run out within a test's patience, and nothing that stays.
-const PARAMETERS: [(&str, &str); 3] = [
+/// What every deployment of a test sets: leases that run out within a test's patience, providers that are a test's own, and
+/// nothing that stays.
+const PARAMETERS: [(&str, &str); 4] = [
     ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }),
     ("DeliverEmailTimeout", "30"),
+    ("OutboundAllow", "http://127.0.0.1"),
     ("DeletionProtection", "false"),
 ];
 /// How many lines of a log are shown where a test has failed.

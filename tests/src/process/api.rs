@@ -49,6 +49,14 @@ impl Api {
         self.call(self.request(Method::POST, path).json(body), path).await
     }
 
+    /// PUTs JSON.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(self.request(Method::PUT, path).json(body), path).await
+    }
+
     /// PATCHes JSON.
     ///
     /// # Errors

@@ -90,7 +90,10 @@ async fn every_answer_is_as_the_document_says() {
     let missed = never_carried_out(&document, &calls);
     let all = operations(&document).count();
     assert!(missed.len() * 5 < all, "of {all}, these were never answered by a 2xx: {missed:#?}");
-    assert!(envoi.logged().is_empty(), "{:?}", envoi.logged());
+    // What was made up has no provider that takes it.
+    let is_trouble = |line: &String| !line.contains("was not taken for sure");
+    let logged: Vec<_> = envoi.logged().into_iter().filter(is_trouble).collect();
+    assert!(logged.is_empty(), "{logged:?}");
 }
 
 /// The program with its configuration, run in a folder where it may leave what it likes.

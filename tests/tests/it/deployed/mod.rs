@@ -3,6 +3,7 @@
 
 mod audience;
 mod called;
+mod channels;
 mod doubled;
 mod killed;
 mod life;
@@ -25,9 +26,10 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: [Scenario; 9] = scenarios![
+const SCENARIOS: [Scenario; 10] = scenarios![
     scheduled::a_scheduled_campaign_is_fired_by_the_scheduler_and_balances,
     called::calls_are_sent_once_and_planned_ones_can_be_taken_back,
+    channels::one_campaign_goes_by_email_by_text_message_and_by_signed_call,
     life::a_campaign_lives_from_its_creation_to_the_archive,
     doubled::the_same_wake_up_and_the_same_chunk_delivered_again_send_nothing_twice,
     killed::a_function_killed_in_mid_chunk_leaves_one_window_in_doubt_and_loses_and_doubles_nobody,

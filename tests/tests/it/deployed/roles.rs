@@ -1,6 +1,6 @@
 //! Each function reaches what it needs, which the other scenarios show, and nothing else.
 
-use envoi_tests::deployed::{Sweeps, deployed};
+use envoi_tests::deployed::{Deployment, Sweeps, deployed};
 use serde_json::{Value, json};
 
 use super::audience::Audience;
@@ -36,6 +36,23 @@ const PURPOSES: [(&str, &str, bool); 8] = [
     ("deliver-email", "sms", false),
 ];
 
+/// Whether a function that runs may read an item of a partition of the control table.
+pub(super) async fn reads(envoi: &Deployment, function: &str, partition: &str) -> bool {
+    let key = json!({ "pk": { "S": partition }, "sk": { "S": "any" } });
+    let get = json!({ "TableName": envoi.output("ControlTable").unwrap(), "Key": key });
+    !envoi.denies(function, "dynamodb", "DynamoDB_20120810.GetItem", &get).await.unwrap()
+}
+
+/// Whether a function that runs may open what was sealed for a purpose.
+pub(super) async fn opens(envoi: &Deployment, function: &str, purpose: &str) -> bool {
+    let decrypt = json!({
+        "KeyId": envoi.output("Key").unwrap(),
+        "CiphertextBlob": "bm8gc3VjaCB0aGluZw==",
+        "EncryptionContext": { "envoi": purpose },
+    });
+    !envoi.denies(function, "kms", "TrentService.Decrypt", &decrypt).await.unwrap()
+}
+
 pub(super) async fn a_function_reaches_what_it_needs_and_nothing_else() {
     deployed("roles", async |envoi| {
         // So that each of them runs.
@@ -45,21 +62,15 @@ pub(super) async fn a_function_reaches_what_it_needs_and_nothing_else() {
         let execution = envoi.ended(&campaign, Sweeps::OnTop).await.unwrap();
         assert_eq!(audience.outcomes(envoi, &execution).await.sent.len(), 3, "{execution}");
 
-        let control = envoi.output("ControlTable").unwrap();
         for (function, partition, may) in PARTITIONS {
-            let key = json!({ "pk": { "S": partition }, "sk": { "S": "any" } });
-            let get = json!({ "TableName": control, "Key": key });
-            let denied = envoi.denies(function, "dynamodb", "DynamoDB_20120810.GetItem", &get).await.unwrap();
-            assert_eq!(denied, !may, "{function} reads {partition}");
+            assert_eq!(reads(envoi, function, partition).await, may, "{function} reads {partition}");
         }
         for (function, purpose, may) in PURPOSES {
-            let decrypt = json!({
-                "KeyId": envoi.output("Key").unwrap(),
-                "CiphertextBlob": "bm8gc3VjaCB0aGluZw==",
-                "EncryptionContext": { "envoi": purpose },
-            });
-            let denied = envoi.denies(function, "kms", "TrentService.Decrypt", &decrypt).await.unwrap();
-            assert_eq!(denied, !may, "{function} opens what is sealed for {purpose}");
+            assert_eq!(
+                opens(envoi, function, purpose).await,
+                may,
+                "{function} opens what is sealed for {purpose}"
+            );
         }
         let scan: Value = json!({ "TableName": envoi.output("ProfilesTable").unwrap() });
         let scans = async |function| {
