@@ -28,9 +28,11 @@ case $arch in
 esac
 
 if [ "$build" = yes ]; then
-  build=(cargo lambda build --profile lambda "$flag" --lambda-dir target/lambda --locked --no-default-features)
-  "${build[@]}" --features aws,lambda -p api -p activate -p fanout -p jobs -p notify -p deliver-sms -p deliver-push -p deliver-webhook
-  "${build[@]}" --features aws,lambda,ses,smtp -p deliver-email
+  build=(cargo lambda build "$flag" --lambda-dir target/lambda --locked --no-default-features)
+  "${build[@]}" --profile lambda --features aws,lambda -p activate -p fanout -p jobs -p notify -p track -p feedback \
+    -p deliver-sms -p deliver-push -p deliver-webhook
+  "${build[@]}" --profile lambda --features aws,lambda,ses,smtp -p deliver-email
+  "${build[@]}" --profile lambda-api --features aws,lambda -p api
 fi
 sam deploy --template-file infra/template.yaml --stack-name "$stack" --resolve-s3 --capabilities CAPABILITY_IAM \
   --no-fail-on-empty-changeset --parameter-overrides "Architecture=$arch" \

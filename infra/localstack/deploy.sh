@@ -21,7 +21,7 @@ export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_SESSION_TOKEN=''
 export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-us-east-1} AWS_REGION=${AWS_REGION:-us-east-1} AWS_PAGER=''
 unset AWS_PROFILE
 stack=${ENVOI_STACK:-envoi} smtp=${ENVOI_SMTP:-mailpit:1025} bucket=envoi-code
-functions=(api activate fanout deliver-email deliver-sms deliver-push deliver-webhook jobs notify)
+functions=(api activate fanout deliver-email deliver-sms deliver-push deliver-webhook jobs notify track feedback)
 
 step() { printf '== %s\n' "$*" >&2; }
 case $(uname -m) in
@@ -37,7 +37,7 @@ cp infra/template.yaml "$work/infra/"
 
 if [ -z "${ENVOI_BINARIES:-}" ]; then
   features=(--no-default-features --locked)
-  others=(-p api -p activate -p fanout -p jobs -p notify -p deliver-sms -p deliver-push -p deliver-webhook)
+  others=(-p api -p activate -p fanout -p jobs -p notify -p track -p feedback -p deliver-sms -p deliver-push -p deliver-webhook)
   if cargo lambda --version > /dev/null 2>&1; then
     step "building with cargo lambda for $arch"
     build=(cargo lambda build --profile lambda "$flag" --lambda-dir target/lambda "${features[@]}")

@@ -9,5 +9,6 @@ pub mod lambda;
 pub mod ministack;
 pub mod process;
 pub mod python;
+pub mod recount;
 pub mod sim;
 pub mod sink;

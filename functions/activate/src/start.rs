@@ -148,6 +148,7 @@ async fn miss(
         paused_at: None,
         ended_at: Some(now),
         counts: Vec::new(),
+        shards: 0,
     };
     let missed = context.store.ledger.miss(&campaign, &summary).await?;
     if missed {

@@ -75,6 +75,8 @@ kinds! {
     IdempotencyInProgress = (1015, CONFLICT, "idempotency_in_progress", "The first call with this key is under way"),
     /// The key was used for another body.
     IdempotencyMismatch = (1016, UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The key was used with another body"),
+    /// The first call with this key was answered with what is erased by now.
+    AnswerErased = (1018, GONE, "answer_erased", "The answer to the first call with this key is erased"),
     /// A request that no handler understood.
     BadRequest = (1017, BAD_REQUEST, "bad_request", "The request is not valid"),
     /// We failed.
@@ -85,6 +87,8 @@ kinds! {
     IdentityTaken = (2001, CONFLICT, "identity_taken", "Another profile has this identity"),
     /// The CSV file as a whole can't be read.
     InvalidCsv = (2002, BAD_REQUEST, "invalid_csv", "The file can't be imported"),
+    /// The person of this id was erased.
+    ProfileErased = (2003, GONE, "profile_erased", "The person of this id was erased"),
     /// A segment's rule can't be compiled.
     InvalidRule = (2101, BAD_REQUEST, "invalid_rule", "The rule is not valid"),
     /// Something uses it.

@@ -13,8 +13,9 @@ use crate::error::{Kind, Problem};
 use crate::extract::MAX_BODY;
 use crate::operations::{Collect, Documented, Served, routes};
 use crate::{
-    Context, access_log, auth, campaigns, configurations, credentials, endpoints, executions, health,
-    idempotency, im, jobs, keys, openapi as document, profiles, segments, suppressions,
+    Context, access_log, allowed, auth, campaigns, configurations, credentials, endpoints, executions,
+    health, idempotency, im, jobs, keys, openapi as document, profiles, reports, rules, segments,
+    suppressions, topics,
 };
 
 /// The API over this context.
@@ -51,11 +52,15 @@ fn operations<C: Collect>(into: C) -> C {
     let into = credentials::routes(into);
     let into = campaigns::routes(into);
     let into = executions::routes(into);
+    let into = reports::routes(into);
     let into = im::routes(into);
     let into = jobs::routes(into);
     let into = keys::routes(into);
     let into = endpoints::routes(into);
     let into = suppressions::routes(into);
+    let into = rules::routes(into);
+    let into = allowed::routes(into);
+    let into = topics::routes(into);
     routes!(into, health::health, document::get_openapi)
 }
 

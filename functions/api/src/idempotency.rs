@@ -71,6 +71,11 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
             Problem::new(Kind::IdempotencyMismatch, "use a new key for a new call").into_response()
         }
         Ok(Begun::Answered(answer)) => replay(answer),
+        Ok(Begun::Erased) => Problem::new(
+            Kind::AnswerErased,
+            "the call was carried out; its answer showed a person who was erased since",
+        )
+        .into_response(),
         Ok(Begun::First(call)) => {
             let response = next.run(Request::from_parts(parts, Body::from(body))).await;
             let (parts, body) = response.into_parts();

@@ -7,6 +7,7 @@
 )]
 
 mod access_log;
+mod allowed;
 mod auth;
 mod campaigns;
 mod configurations;
@@ -17,8 +18,6 @@ mod endpoints;
 mod error;
 mod executions;
 mod extract;
-#[cfg(feature = "lambda")]
-pub mod gateway;
 mod handler;
 mod health;
 mod idempotency;
@@ -30,9 +29,12 @@ mod openapi;
 mod operations;
 mod page;
 mod profiles;
+mod reports;
+mod rules;
 mod schema;
 mod segments;
 mod suppressions;
+mod topics;
 mod usage;
 
 pub use access_log::RequestId;

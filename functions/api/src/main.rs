@@ -16,5 +16,6 @@ async fn main() -> ExitCode {
 
 async fn serve() -> anyhow::Result<()> {
     let context = api::Context::from_environment().await?;
-    api::gateway::run(api::router(context)).await.map_err(|error| anyhow::anyhow!(error))
+    let router = api::router(context);
+    runtime::gateway::run(router, api::RequestId::from).await.map_err(|error| anyhow::anyhow!(error))
 }

@@ -22,9 +22,13 @@ use utoipa::OpenApi;
         (name = "configurations", description = "How a channel sends"),
         (name = "campaigns", description = "What is sent, to whom and when"),
         (name = "executions", description = "The runs of a campaign, and what became of each recipient"),
-        (name = "jobs", description = "Imports of files of any size, counts over everybody: work that takes longer than a call"),
+        (name = "reports", description = "Counts and rates that add up, over any period, as JSON and CSV"),
+        (name = "jobs", description = "Imports of files of any size, counts over everybody, exports and erasures of people: work that takes longer than a call"),
         (name = "webhook endpoints", description = "Callers' addresses that are told what became of messages"),
         (name = "suppressions", description = "Addresses and domains that nothing is sent to"),
+        (name = "allowed lists", description = "To whom alone messages may go, where that is limited"),
+        (name = "topics", description = "What marketing is about, as far as people may choose"),
+        (name = "delivery rules", description = "Frequency caps and quiet hours: what holds for marketing as a whole"),
         (name = "keys", description = "API keys"),
         (name = "service", description = "The service itself"),
     ),
@@ -117,6 +121,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         // Whatever comes along is read, since a repeat must bring the same.
         common.push(("413", "The body has more than 6 MiB"));
         common.push(("409", "The first call with this Idempotency-Key is under way"));
+        common.push((
+            "410",
+            "The answer to the first call with this Idempotency-Key showed a person who was erased since",
+        ));
         common.push(("422", "The Idempotency-Key was used with another body"));
         let parameter = json!({
             "name": "Idempotency-Key",

@@ -12,6 +12,16 @@ use utoipa::{PartialSchema, ToSchema};
 #[schema(pattern = "^[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", example = "06fc3qgr3m0rzsyf0ar0eg5kqm")]
 pub(crate) struct Id(String);
 
+/// A topic's id.
+#[derive(ToSchema)]
+#[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,39}$", example = "newsletter")]
+pub(crate) struct TopicId(String);
+
+/// The keyed hash of an address.
+#[derive(ToSchema)]
+#[schema(pattern = "^[0-9a-f]{32}$", example = "5f1d7c0a9be84f2c8a63d4e0b7f91c25")]
+pub(crate) struct AddressHash(String);
+
 /// An instant in UTC, after RFC 3339.
 #[derive(ToSchema)]
 #[schema(format = DateTime, example = "2026-11-25T09:00:00Z")]
@@ -142,6 +152,24 @@ pub(crate) enum ConsentValue {
     Pending,
 }
 
+/// What a person said of topics, by their ids.
+pub(crate) struct Topics;
+
+impl PartialSchema for Topics {
+    fn schema() -> RefOr<Schema> {
+        let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z0-9][a-z0-9_-]{0,39}$"));
+        let said = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["in", "out"]));
+        ObjectBuilder::new()
+            .description(Some("A topic that nothing was said of counts as not opted out."))
+            .property_names(Some(id.build()))
+            .additional_properties(Some(said))
+            .examples([serde_json::json!({ "newsletter": "out" })])
+            .into()
+    }
+}
+
+impl ToSchema for Topics {}
+
 /// Where a job stands.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
@@ -176,7 +204,23 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
-/// Why it became that of a recipient: every reason there is.
+/// What became known of a message after it was sent. `machine_` is what programs did.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Fact {
+    Delayed,
+    SoftBounced,
+    Delivered,
+    HardBounced,
+    Opened,
+    MachineOpened,
+    Clicked,
+    MachineClicked,
+    Complained,
+    Unsubscribed,
+}
+
+/// Why it became that of a recipient: every reason there is, with what it means.
 pub(crate) struct Reason;
 
 impl PartialSchema for Reason {
@@ -184,7 +228,14 @@ impl PartialSchema for Reason {
         let mut reasons: Vec<_> = Code::ALL.into_iter().map(Code::reason).collect();
         reasons.sort_unstable();
         reasons.dedup();
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons)).into()
+        let mut codes = Code::ALL;
+        codes.sort_unstable_by_key(|code| code.reason());
+        let meanings = codes.map(|code| format!("- `{}`: {}", code.reason(), code.meaning()));
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(reasons))
+            .description(Some(format!("Why it became that of a recipient:\n{}", meanings.join("\n"))))
+            .into()
     }
 }
 

@@ -91,6 +91,7 @@ impl EmailSender {
 #[async_trait]
 impl Sender for EmailSender {
     const CHANNEL: Channel = Channel::Email;
+    const HAS_LINKS: bool = true;
     type Template = EmailTemplate;
     type Message = Letter;
 
@@ -117,11 +118,13 @@ impl Sender for EmailSender {
         let draft = Draft {
             template: job.template,
             from,
+            category: job.configuration.category,
             to: &to,
             profile: profile.into_document(),
             context: job.context,
             on_missing: job.on_missing,
             id: job.id.clone(),
+            links: job.links,
             now_seconds: job.now_seconds,
         };
         draft.letter()

@@ -42,7 +42,7 @@ impl Context {
     /// Where a variable is missing or wrong, or the data can't be opened.
     pub async fn from_environment() -> Result<Self, store::environment::EnvironmentError> {
         Ok(Self {
-            store: store::environment::store_without_secrets().await?,
+            store: store::environment::store().await?,
             blob: store::jobs::environment::blob()?,
             worker: Worker::new(store::ledger::Tenancy::Shared),
             pace: Pace::default(),

@@ -12,7 +12,7 @@ use store::jobs::{Claim, Failure, Job, JobState, Task};
 use store::messages::GoOn;
 use tracing::{debug, error, info, warn};
 
-use crate::{Context, count, errors, import};
+use crate::{Context, count, erase, errors, export, import};
 
 /// A lease outlives the function: it can be killed up to a second after its own deadline.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -98,6 +98,8 @@ pub async fn go_on(context: &Context, id: JobId, deadline: Deadline) -> Result<(
                 import::go_on(context, &mut job, deadline, reserve).await
             }
             Task::CountSegment { .. } => count::go_on(context, &mut job, deadline, reserve).await,
+            Task::ExportProfile { .. } => export::go_on(context, &mut job, deadline, reserve).await,
+            Task::EraseProfile { .. } => erase::go_on(context, &mut job, deadline, reserve).await,
         }
     };
     match slice {
@@ -145,8 +147,20 @@ async fn end(context: &Context, job: &mut Job, state: JobState) -> Result<(), St
             let scanned = count.scanned;
             info!(job = %id, state = name, scanned, "job {id} is {name}: {scanned} were looked at");
         }
+        Task::ExportProfile { profile, export } => {
+            let messages = export.messages;
+            info!(job = %id, state = name, profile = %profile, messages, "job {id} is {name}: {messages} messages to profile {profile}");
+        }
+        Task::EraseProfile { profile, erasure } => {
+            let scanned = erasure.scanned;
+            info!(job = %id, state = name, profile = %profile, scanned, "job {id} is {name}: profile {profile} is erased, {scanned} of the ledger's items were looked at");
+        }
     }
-    if let Err(error) = errors::tidy(context, job).await {
+    let tidied = match &job.task {
+        Task::ExportProfile { .. } => export::tidy(context, job).await,
+        _ => errors::tidy(context, job).await,
+    };
+    if let Err(error) = tidied {
         // The job itself is over; what is left goes with time.
         warn!(job = %id, error = %batch::chain(&error), "files of job {id} can't be removed");
     }

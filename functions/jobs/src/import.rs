@@ -64,7 +64,7 @@ async fn begin<'s>(context: &'s Context, job: &Job, source: &Source<'_>) -> Resu
     let begun = match &job.task {
         Task::ImportProfiles { list, .. } => Steps::profiles(&context.store, *list).await,
         Task::ImportMembers { list, .. } => Steps::members(&context.store, *list).await,
-        Task::CountSegment { .. } => return Err(Stop::failed("not_an_import", "the job is no import")),
+        _ => return Err(Stop::failed("not_an_import", "the job is no import")),
     };
     let steps = begun.map_err(store::import::ImportError::from)?;
     let Some((import, position)) = job.import().and_then(|import| Some((import, import.position?))) else {

@@ -1,8 +1,10 @@
-//! Jobs: imports of files and counts of segments, a slice at a time.
+//! Jobs: imports of files, counts of segments, exports and erasures of people, a slice at a time.
 
 mod context;
 mod count;
+mod erase;
 mod errors;
+mod export;
 mod handler;
 mod import;
 

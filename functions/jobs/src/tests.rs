@@ -1,5 +1,7 @@
 //! Jobs from their start to their end, on a clock on which looking at it takes time, so that they need many slices.
 
+mod people;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

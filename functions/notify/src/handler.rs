@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use campaign::fact::Fact;
 use campaign::id::random_bytes;
 use campaign::{Category, Code};
 use futures::{StreamExt, stream};
 use platform::{Deadline, batch};
 use store::endpoints::{Endpoint, Parked};
 use store::ledger::SKEW;
-use store::messages::{Notify, Settled};
+use store::messages::{Known, Notify, Settled};
 use store::{StoreError, endpoints};
 use tracing::{info, warn};
 
@@ -32,6 +33,7 @@ pub async fn handle(context: &Context, event: SqsEvent, deadline: Deadline) -> S
     batch::each(event, |message| async move {
         match message {
             Notify::Settled(settled) => tell(context, settled, deadline).await,
+            Notify::Known(known) => tell_known(context, known, deadline).await,
             Notify::GoOn { endpoint } => waiting::go_on(context, endpoint, deadline).await,
             Notify::Replay { endpoint, until_ms, after } => {
                 waiting::replay(context, endpoint, until_ms, after, deadline).await
@@ -68,7 +70,36 @@ async fn tell(context: &Context, settled: Settled, deadline: Deadline) -> Result
     if !early.is_empty() {
         come_back(context, &settled, early, chunk.leased_until_ms).await?;
     }
-    let told = addresses.iter().map(|address| tell_one(context, address, &events, deadline));
+    tell_all(context, &addresses, &events, deadline).await
+}
+
+/// Tells everybody who wants to know what has become known of members after their outcome. Whoever sends the message has
+/// seen to it that it was written.
+async fn tell_known(context: &Context, known: Known, deadline: Deadline) -> Result<(), StoreError> {
+    let store = &context.store;
+    let addresses = context.addresses.all(store).await?;
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let Some(head) = store.ledger.head(known.chunk.execution).await? else { return Ok(()) };
+    if head.category != Category::Transactional {
+        return Ok(());
+    }
+    let Some(chunk) = store.ledger.chunk(known.chunk).await? else { return Ok(()) };
+    let event = |(member, byte, at_ms): &(u8, u8, i64)| {
+        event::of_fact(&head, &chunk, usize::from(*member), Fact::from_byte(*byte)?, *at_ms)
+    };
+    let events: Vec<_> = known.facts.iter().filter_map(event).collect();
+    tell_all(context, &addresses, &events, deadline).await
+}
+
+async fn tell_all(
+    context: &Context,
+    addresses: &[Arc<Address>],
+    events: &[Ready],
+    deadline: Deadline,
+) -> Result<(), StoreError> {
+    let told = addresses.iter().map(|address| tell_one(context, address, events, deadline));
     futures::future::try_join_all(told).await?;
     Ok(())
 }

@@ -23,12 +23,18 @@ pub struct Config {
     pub data: PathBuf,
     /// Where the API listens; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Where public links are: scheme and host. `None` for where the API listens.
+    pub public_url: Option<String>,
     /// How email leaves.
     pub email: Email,
     /// What may be called that users name.
     pub outbound: Policy,
     /// What stands in place of Firebase Cloud Messaging, such as `http://127.0.0.1:9099`; that itself where absent.
     pub fcm_url: Option<String>,
+    /// The topics of SNS that may post what they tell, by their ARNs, separated by commas; none where empty.
+    pub sns_topics: String,
+    /// What stands in place of SNS, such as an emulator; that itself where absent.
+    pub sns_url: Option<String>,
     /// How many chunks are delivered at once.
     pub concurrency: usize,
     /// How often the sweep comes.
@@ -41,9 +47,12 @@ impl Config {
         Self {
             data: data.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_url: None,
             email,
             outbound: Policy::public_only(),
             fcm_url: None,
+            sns_topics: String::new(),
+            sns_url: None,
             concurrency: 16,
             sweep_every: Duration::from_millis(250),
         }

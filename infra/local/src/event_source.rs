@@ -24,8 +24,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Consume {
     pub(crate) queue: QueueName,
-    /// How many messages are handled at once.
+    /// How many batches are handled at once.
     pub(crate) concurrency: usize,
+    /// The most messages of a batch: as many as there are, when somebody is free.
+    pub(crate) batch: usize,
     /// How long one may take; six times that it stays hidden.
     pub(crate) timeout: Duration,
 }
@@ -55,9 +57,9 @@ pub(crate) async fn run<F>(
         let received = tokio::select! {
             biased;
             _ = stop.changed() => break,
-            received = receive(&mut consumer, &mut places, &permits) => received,
+            received = receive(&mut consumer, &mut places, &permits, how.batch) => received,
         };
-        let messages = match received {
+        let mut messages = match received {
             Ok(messages) => messages,
             Err(error) => {
                 error!(queue = how.queue.0, error = %batch::chain(&error), "queue {} can't be read", how.queue.0);
@@ -65,23 +67,17 @@ pub(crate) async fn run<F>(
                 continue;
             }
         };
-        for message in messages {
+        while !messages.is_empty() {
+            let rest = messages.split_off(how.batch.min(messages.len()));
+            let batch = std::mem::replace(&mut messages, rest);
             let permit = places.pop();
             let (engine, function) = (engine.clone(), Arc::clone(&function));
             running.spawn(async move {
-                let receipt = message.receipt.clone();
+                let receipts: Vec<_> =
+                    batch.iter().map(|message| (message.id.clone(), message.receipt.clone())).collect();
                 let deadline = Deadline::after(&SystemClock, how.timeout);
-                let response = function(batch::event(vec![message]), deadline).await;
-                let receipts = vec![receipt];
-                let done = if response.batch_item_failures.is_empty() {
-                    engine.delete_later(how.queue, receipts).await
-                } else {
-                    engine.release(how.queue, receipts, AFTER_FAILURE).await
-                };
-                if let Err(error) = done {
-                    // It stays hidden for a while and comes back: whatever handles it is idempotent.
-                    error!(queue = how.queue.0, error = %batch::chain(&error), "a message of {} can't be deleted", how.queue.0);
-                }
+                let response = function(batch::event(batch), deadline).await;
+                finish(&engine, how.queue, receipts, &response).await;
                 drop(permit);
             });
         }
@@ -94,11 +90,37 @@ pub(crate) async fn run<F>(
     while running.join_next().await.is_some() {}
 }
 
-/// Waits for a free place and a message. Takes as many messages as there are `places`, which it fills up before.
+/// Deletes what was handled, and gives back what was not. Each has its id and its receipt.
+async fn finish(
+    engine: &Embedded,
+    queue: QueueName,
+    messages: Vec<(String, String)>,
+    response: &SqsBatchResponse,
+) {
+    let is_failed =
+        |id: &str| response.batch_item_failures.iter().any(|failure| failure.item_identifier == id);
+    let (failed, handled): (Vec<_>, Vec<_>) = messages.into_iter().partition(|(id, _)| is_failed(id));
+    let receipts =
+        |messages: Vec<(String, String)>| messages.into_iter().map(|(_, receipt)| receipt).collect();
+    let mut done = Ok(());
+    if !handled.is_empty() {
+        done = engine.delete_later(queue, receipts(handled)).await;
+    }
+    if !failed.is_empty() {
+        done = done.and(engine.release(queue, receipts(failed), AFTER_FAILURE).await);
+    }
+    if let Err(error) = done {
+        // It stays hidden for a while and comes back: whatever handles it is idempotent.
+        error!(queue = queue.0, error = %batch::chain(&error), "a message of {} can't be deleted", queue.0);
+    }
+}
+
+/// Waits for a free place and a message. Takes as many messages as there is room for in `places`, which it fills up before.
 async fn receive(
     consumer: &mut Consumer,
     places: &mut Vec<OwnedSemaphorePermit>,
     permits: &Arc<Semaphore>,
+    batch: usize,
 ) -> Result<Vec<Received>, PlatformError> {
     if places.is_empty() {
         // The semaphore is never closed.
@@ -107,5 +129,5 @@ async fn receive(
     while let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
         places.push(permit);
     }
-    consumer.next(places.len(), LONGEST_WAIT).await
+    consumer.next(places.len() * batch, LONGEST_WAIT).await
 }

@@ -40,10 +40,16 @@ const CALLS: usize = 64;
 const JOB_TIMEOUT: Duration = Duration::from_secs(15);
 /// How many messages for those who are told what became of messages are handled at once: each waits for answers.
 const NOTIFIES: usize = 32;
+/// How many batches of what providers tell are handled at once, and how many messages a batch has at most: those of the same
+/// chunk are written together.
+const FEEDBACKS: usize = 8;
+const FEEDBACK_BATCH: usize = 50;
 /// How many jobs are worked on at once: more would only take the processor from the delivery.
 const JOBS: usize = 2;
 /// For how long files are kept that no job removes: as long as the jobs themselves, and a day.
 const KEEP_FILES: Duration = Duration::from_secs(KEEP_SECONDS.unsigned_abs() + 24 * 3600);
+/// After so many rounds of tidying, an hour, the log is cut: it holds what was erased until then.
+const CUT_LOG: u32 = 60;
 /// How many expired items one round of tidying removes.
 const EXPIRED: usize = 1000;
 
@@ -90,6 +96,7 @@ pub struct Node {
     engine: Embedded,
     files: BlobFolder,
     store: Store,
+    feedback: Arc<feedback::Context>,
     address: SocketAddr,
     first_key: Option<String>,
     stop: watch::Sender<bool>,
@@ -121,9 +128,15 @@ impl Node {
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let store = store.with_public_url(&public_url);
         let first_key = first_key(&store).await?;
         let (stop, stopped) = watch::channel(false);
-        let mut node = Self { engine, files, store, address, first_key, stop, tasks: JoinSet::new() };
+        let client = Client::new(config.outbound.clone(), Limits::default());
+        let sns = feedback::sns::Sns::new(client, &config.sns_topics, config.sns_url.as_deref());
+        let feedback = Arc::new(feedback::Context::new(store.clone(), sns));
+        let tasks = JoinSet::new();
+        let mut node = Self { engine, files, store, feedback, address, first_key, stop, tasks };
         let outbound = config.outbound.clone();
         let fcm = Fcm::new(config.outbound.clone(), config.fcm_url.as_deref());
         node.consume(provider, fcm, config.concurrency, config.sweep_every, outbound, &stopped).await?;
@@ -171,7 +184,7 @@ impl Node {
         let fanout = Arc::new(fanout::Context { store: store.clone(), worker });
         let email =
             deliver_email::Context::new(store.clone(), worker, provider, Settings::default()).delivery;
-        let how = |queue, concurrency| Consume { queue, concurrency, timeout: FUNCTION_TIMEOUT };
+        let how = |queue, concurrency| Consume { queue, concurrency, batch: 1, timeout: FUNCTION_TIMEOUT };
         let jobs = Arc::new(jobs::Context {
             store: store.clone(),
             blob: Arc::new(self.files.clone()),
@@ -179,7 +192,7 @@ impl Node {
             pace: jobs::Pace::default(),
         });
         // Whoever held these is gone: the folder's lock says that no other process lives.
-        for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::JOBS, tables::NOTIFY] {
+        for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::JOBS, tables::NOTIFY, tables::FEEDBACK] {
             self.engine.recover(queue).await.map_err(StoreError::from)?;
         }
         let context = Arc::clone(&activate);
@@ -209,11 +222,21 @@ impl Node {
             async move { notify::handle(&context, event, deadline).await }
         };
         self.source(how(tables::NOTIFY, NOTIFIES), notifies, stopped);
+        let context = Arc::clone(&self.feedback);
+        let feedbacks = move |event, deadline| {
+            let context = Arc::clone(&context);
+            async move { feedback::handle(&context, event, deadline).await }
+        };
+        self.source(
+            Consume { batch: FEEDBACK_BATCH, ..how(tables::FEEDBACK, FEEDBACKS) },
+            feedbacks,
+            stopped,
+        );
         let slices = move |event, deadline| {
             let context = Arc::clone(&jobs);
             async move { jobs::handle(&context, event, deadline).await }
         };
-        let how = Consume { queue: tables::JOBS, concurrency: JOBS, timeout: JOB_TIMEOUT };
+        let how = Consume { queue: tables::JOBS, concurrency: JOBS, batch: 1, timeout: JOB_TIMEOUT };
         self.source(how, slices, stopped);
         self.tasks.spawn(fire(self.engine.clone(), stopped.clone()));
         self.tasks.spawn(sweep(activate, sweep_every, stopped.clone()));
@@ -238,7 +261,8 @@ impl Node {
                 let delivery = Arc::clone(&delivery);
                 async move { delivery.handle(event, deadline).await.0 }
             };
-            self.source(Consume { queue, concurrency, timeout: FUNCTION_TIMEOUT }, deliveries, stopped);
+            let how = Consume { queue, concurrency, batch: 1, timeout: FUNCTION_TIMEOUT };
+            self.source(how, deliveries, stopped);
         }
         Ok(())
     }
@@ -256,7 +280,9 @@ impl Node {
 
     fn serve(&mut self, listener: TcpListener, outbound: Policy, mut stopped: watch::Receiver<bool>) {
         let context = api::Context::new(self.store.clone(), Arc::new(self.files.clone()));
-        let router = api::router(context.with_outbound(outbound));
+        let links = track::router(track::Context::new(self.store.clone()));
+        let events = feedback::router(Arc::clone(&self.feedback));
+        let router = api::router(context.with_outbound(outbound)).merge(links).merge(events);
         self.tasks.spawn(async move {
             let until = async move {
                 // An error means that the node itself is gone.
@@ -338,7 +364,14 @@ async fn sweep(context: Arc<activate::Context>, every: Duration, mut stopped: wa
 
 /// Removes what has expired, now and then.
 async fn tidy(engine: Embedded, files: BlobFolder, mut stopped: watch::Receiver<bool>) {
+    let mut rounds = 0_u32;
     while !wait(Duration::from_secs(60), &mut stopped).await {
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(CUT_LOG)
+            && let Err(error) = engine.cut_log().await
+        {
+            error!(error = %batch::chain(&error), "the write-ahead log can't be cut");
+        }
         if let Err(error) = files.remove_older_than(KEEP_FILES, &SystemClock).await {
             error!(error = %batch::chain(&error), "old files can't be removed");
         }

@@ -13,7 +13,8 @@ pub const MAX_CONTEXT_BYTES: usize = 200 * 1024;
 pub const RESERVED_CONTEXT: &str = "system";
 /// What a call can't say of a profile: who it is, where it is reached (which has fields of its own), and what the person
 /// has agreed to.
-pub const NOT_OVERLAID: [&str; 6] = ["id", "external_id", "email", "phone", "push_tokens", "consent"];
+pub const NOT_OVERLAID: [&str; 7] =
+    ["id", "external_id", "email", "phone", "push_tokens", "consent", "topics"];
 
 /// What a call brings along, kept until everybody is dealt with.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -87,6 +87,42 @@ pub struct EmailSender {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub reply_to: Option<EmailAddress>,
+    /// Where mail to unsubscribe goes, beside the link: its subject is `unsubscribe` and the link's token. Whoever reads that
+    /// mailbox passes it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, example = "unsubscribe@example.org"))]
+    pub unsubscribe_mailto: Option<EmailAddress>,
+    /// What is noticed of what becomes of messages.
+    #[serde(default)]
+    pub tracking: Tracking,
+}
+
+/// What is noticed of what becomes of messages. Marketing messages can be unsubscribed from whatever this says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Tracking {
+    /// Whether messages hold a picture that tells that they are opened.
+    #[serde(default = "on")]
+    pub opens: bool,
+    /// Whether links lead past us, so that clicks are counted.
+    #[serde(default = "on")]
+    pub clicks: bool,
+    /// The host that public links are at, in place of the one of the whole installation: a name of the operator's own that
+    /// leads to it by HTTPS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(example = "links.example.org"))]
+    pub domain: Option<String>,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Self { opens: on(), clicks: on(), domain: None }
+    }
+}
+
+const fn on() -> bool {
+    true
 }
 
 impl Sender {

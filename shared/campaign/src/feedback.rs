@@ -1,8 +1,83 @@
-//! What somebody who asked for a message can be told of it later.
+//! What a provider tells of a message, and what somebody who asked for it can be told.
 
 use serde::{Deserialize, Serialize};
 
+use crate::fact::Fact;
 use crate::{Code, Outcome};
+
+/// What a provider tells of a message that it was handed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// It has taken the message.
+    Sent,
+    /// The recipient's side does not take it yet.
+    Delayed,
+    /// It came back, for a reason that may pass.
+    SoftBounced,
+    /// The recipient's side has taken it.
+    Delivered,
+    /// It came back for good.
+    HardBounced,
+    /// The recipient has called it unwanted.
+    Complained,
+    /// The recipient wants no more of its kind.
+    Unsubscribed,
+    /// The provider had taken it, and refuses to send it after all.
+    Rejected,
+    /// The provider had taken it, and could not make the message of its parts.
+    RenderFailed,
+}
+
+impl Report {
+    /// Every report.
+    pub const ALL: [Self; 9] = [
+        Self::Sent,
+        Self::Delayed,
+        Self::SoftBounced,
+        Self::Delivered,
+        Self::HardBounced,
+        Self::Complained,
+        Self::Unsubscribed,
+        Self::Rejected,
+        Self::RenderFailed,
+    ];
+
+    /// What becomes known of the member by it; `None` where that is no more than whether the provider took the message.
+    pub const fn fact(self) -> Option<Fact> {
+        match self {
+            Self::Sent | Self::Rejected | Self::RenderFailed => None,
+            Self::Delayed => Some(Fact::Delayed),
+            Self::SoftBounced => Some(Fact::SoftBounced),
+            Self::Delivered => Some(Fact::Delivered),
+            Self::HardBounced => Some(Fact::HardBounced),
+            Self::Complained => Some(Fact::Complained),
+            Self::Unsubscribed => Some(Fact::Unsubscribed),
+        }
+    }
+
+    /// The code of a member whose message was not sent after all.
+    pub const fn failure(self) -> Option<Code> {
+        match self {
+            Self::Rejected => Some(Code::Refused),
+            Self::RenderFailed => Some(Code::RenderFailed),
+            _ => None,
+        }
+    }
+}
+
+/// What a bounce was caused by, and so whether it says anything about the address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The address, its mailbox or its server: it counts against the address.
+    #[default]
+    Address,
+    /// This message: its size, its content, its sender. Another may well arrive.
+    Message,
+    /// A list that the provider keeps by itself, and from which the address can be taken there.
+    List,
+}
 
 /// A kind of event about one message to one recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,6 +116,15 @@ impl EventType {
             Self::Failed => "message.failed",
             Self::Excluded => "message.excluded",
             Self::Unknown => "message.unknown",
+        }
+    }
+
+    /// What there is to tell of a fact; `None` where nobody is told.
+    pub const fn of_fact(fact: Fact) -> Option<Self> {
+        match fact {
+            Fact::Delivered => Some(Self::Delivered),
+            Fact::SoftBounced | Fact::HardBounced => Some(Self::Bounced),
+            _ => None,
         }
     }
 
@@ -101,6 +185,16 @@ mod tests {
         }
         for code in Code::ALL {
             assert_eq!(EventType::of(code).is_none(), code.is_pending(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_report_is_a_fact_or_decides_whether_the_message_was_sent() {
+        for report in Report::ALL {
+            assert!(report.fact().is_none() || report.failure().is_none(), "{report:?}");
+            let is_told = report.fact().and_then(EventType::of_fact).is_some();
+            let expected = matches!(report, Report::Delivered | Report::SoftBounced | Report::HardBounced);
+            assert_eq!(is_told, expected, "{report:?}");
         }
     }
 

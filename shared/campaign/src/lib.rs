@@ -7,15 +7,20 @@ pub mod call;
 pub mod chunk;
 pub mod configuration;
 pub mod content;
+pub mod delivery_rules;
+pub mod fact;
 pub mod feedback;
+pub mod frequency;
 pub mod hosts;
 pub mod id;
+pub mod link;
 pub mod lowered;
 #[path = "campaign.rs"]
 pub mod model;
 pub mod outcome;
 pub mod plan;
 pub mod profile;
+pub mod quiet;
 pub mod rate;
 pub mod report;
 pub mod retry;
@@ -25,10 +30,13 @@ pub mod segment;
 pub mod standing;
 pub mod status;
 pub mod suppression;
+pub mod topic;
 pub mod version;
 pub mod waves;
 
 pub use configuration::{Channel, Configuration};
+pub use delivery_rules::DeliveryRules;
+pub use fact::Fact;
 pub use id::{
     CallScheduleId, CampaignId, ConfigurationId, EndpointId, EventId, ExecutionId, JobId, ProfileId,
     SegmentId,
@@ -38,4 +46,5 @@ pub use outcome::{Code, Outcome};
 pub use profile::Profile;
 pub use row::CampaignRow;
 pub use status::{Command, Status};
+pub use topic::{Topic, TopicId};
 pub use version::Version;

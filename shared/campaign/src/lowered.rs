@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::Channel;
 use crate::content::{PushContent, SmsContent, WebhookContent};
 
-/// The form in which emails are written now. A reader refuses a later one, which it would misread.
-pub const EMAIL_FORMAT: u32 = 1;
+/// The form in which emails are written now. A reader knows the earlier ones too, and refuses a later one, which it would
+/// misread. The first had no links: what was written in it is sent without counting clicks or opens.
+pub const EMAIL_FORMAT: u32 = 2;
 /// The largest lowered content of one action, as JSON: it is one item of the control table, and an item has 400 KiB.
 pub const MAX_LOWERED_BYTES: usize = 380 * 1024;
 /// The largest lowered contents of a version together, as JSON: they are written in one transaction of 4 MiB.
@@ -41,7 +42,7 @@ impl LoweredContent {
     /// Whether a program of this version can read it: it was not written by a later one in a form of its own.
     pub const fn is_known(&self) -> bool {
         match self {
-            Self::Email(email) => email.format == EMAIL_FORMAT,
+            Self::Email(email) => email.is_known(),
             Self::Sms(_) | Self::Push(_) | Self::Webhook(_) => true,
         }
     }
@@ -70,4 +71,25 @@ pub struct LoweredEmail {
     /// Whether the text part was derived from the HTML, and so may be tidied once it is rendered.
     #[serde(default)]
     pub text_is_derived: bool,
+    /// The links of the HTML whose clicks can be counted, by their numbers: the first is 0. Two that have the same URL and the
+    /// same label are one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LoweredLink>,
+}
+
+impl LoweredEmail {
+    /// Whether it is written in a form that is known here.
+    pub const fn is_known(&self) -> bool {
+        1 <= self.format && self.format <= EMAIL_FORMAT
+    }
+}
+
+/// A link of an email, as its author wrote it: what reports call it by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LoweredLink {
+    /// The URL, with the template's tags in it, entities decoded.
+    pub url: String,
+    /// What tells it from others that lead to the same URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }

@@ -49,6 +49,12 @@ pub enum Code {
     HourPassed = 47,
     /// The action's condition is not true of the recipient, or can't be decided.
     ConditionNotMet = 48,
+    /// The channel's allowed list is on, and the address is not on it.
+    NotAllowed = 49,
+    /// A frequency cap is reached: the recipient has got as much marketing as the rules allow in the period.
+    Capped = 50,
+    /// It was to go out within the recipient's quiet hours, and the rules say `exclude`.
+    QuietHours = 51,
     /// It may or may not have been taken; an event or the rule `on_unknown` may still decide.
     Unknown = 60,
     /// As `Unknown`, after having been handed over again.
@@ -96,7 +102,7 @@ impl Outcome {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Pending,
         Self::PendingAgain,
         Self::Sent,
@@ -118,6 +124,9 @@ impl Code {
         Self::ProfileGone,
         Self::HourPassed,
         Self::ConditionNotMet,
+        Self::NotAllowed,
+        Self::Capped,
+        Self::QuietHours,
         Self::Unknown,
         Self::UnknownAgain,
         Self::UnknownOnce,
@@ -163,9 +172,70 @@ impl Code {
             Self::ProfileGone => "profile_gone",
             Self::HourPassed => "hour_passed",
             Self::ConditionNotMet => "condition_not_met",
+            Self::NotAllowed => "not_allowed",
+            Self::Capped => "frequency_cap",
+            Self::QuietHours => "quiet_hours",
             Self::Unknown => "unknown",
             Self::UnknownAgain => "unknown_again",
             Self::UnknownOnce => "unknown_once",
+        }
+    }
+
+    /// What it means, for people: one sentence or two, as the documentation has it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Pending => "Not handed over yet.",
+            Self::PendingAgain => {
+                "To be handed over again, though an earlier hand-over may have succeeded: `on_unknown` says `resend`, or \
+                 somebody asked for it."
+            }
+            Self::Sent => "The provider took it.",
+            Self::SentAgain => "The provider took it, and may have taken it before.",
+            Self::BadAddress => "The provider refuses this address.",
+            Self::TooLarge => "The provider refuses the message for its size.",
+            Self::Policy => "The provider refuses by policy: content, reputation, authentication.",
+            Self::Refused => "The provider refuses for another reason.",
+            Self::RenderFailed => "The content could not be rendered for this recipient.",
+            Self::Crashed => "Handling this recipient ended the process three times.",
+            Self::Expired => "The retry period ended before the provider took it.",
+            Self::Misconfigured => {
+                "The channel's configuration was gone, or was refused as a whole, until the retry period ended."
+            }
+            Self::NoConsent => {
+                "It is marketing, and the profile says `out` or `pending` to the channel, or `out` to the campaign's topic."
+            }
+            Self::Suppressed => {
+                "The address or its domain is on the suppression list, for a reason that stops this category."
+            }
+            Self::NoAddress => "The profile has no address for this channel.",
+            Self::InvalidAddress => "The profile's address is not one.",
+            Self::MissingValue => "A value that the content needs is missing, and `on_missing` says `skip`.",
+            Self::Stopped => "The campaign was stopped first.",
+            Self::ProfileGone => "The profile was deleted after the execution started.",
+            Self::HourPassed => {
+                "The hour of the recipient's own time zone had passed when the campaign was activated, and \
+                 `schedule.recipient_time.passed` says `exclude`, or the next occurrence comes in its place."
+            }
+            Self::ConditionNotMet => {
+                "The action's condition is not true of the recipient, or can't be decided."
+            }
+            Self::NotAllowed => {
+                "The channel's allowed list is on, and neither the address nor its domain is on it."
+            }
+            Self::Capped => {
+                "It is marketing, and a frequency cap is reached: the person has got as much as the rules allow in the period."
+            }
+            Self::QuietHours => {
+                "It is marketing that was to go out within the recipient's quiet hours, whose rule says `exclude`."
+            }
+            Self::Unknown => {
+                "Nobody can say whether the provider took it. An event of the provider, or `on_unknown`, may still decide."
+            }
+            Self::UnknownAgain => "As `unknown`, after having been handed over again.",
+            Self::UnknownOnce => {
+                "It may have been taken when it was first handed over, and will not be handed over again: that was refused, \
+                 or must not be."
+            }
         }
     }
 
@@ -234,6 +304,51 @@ mod tests {
             assert!(reasons.insert(code.reason()));
         }
         assert_eq!(Code::from_byte(255), None);
+    }
+
+    /// What `docs/reasons.md` is made of.
+    fn documented() -> String {
+        use std::fmt::Write;
+
+        let mut text = "# What became of a recipient\n\n\
+            For every recipient of every action of an execution the ledger holds one outcome and one reason. The API shows \
+            both for\neach recipient (`GET /executions/{id}/recipients`) and counts both in reports. Once nothing is pending, \
+            every execution adds\nup: `targeted = sent + failed + excluded + unknown`. A reason never changes its meaning.\n\n\
+            This page is made of the code: `UPDATE_REASONS=1 cargo test -p campaign reasons` writes it anew.\n"
+            .to_owned();
+        for (outcome, about) in [
+            (Outcome::Sent, "The provider took the message. What came of it then is told by events."),
+            (
+                Outcome::Excluded,
+                "The message must not go to the recipient, or can't: nothing was handed over.",
+            ),
+            (Outcome::Failed, "It was to be sent, and the provider or we could not."),
+            (Outcome::Unknown, "It may have been sent, and nobody can say yet whether it was."),
+            (Outcome::Pending, "It is still to be decided."),
+        ] {
+            write!(text, "\n## `{}`\n\n{about}\n\n| reason | |\n|---|---|\n", outcome.name()).unwrap();
+            for code in Code::ALL.into_iter().filter(|code| code.outcome() == outcome) {
+                writeln!(text, "| `{}` | {} |", code.reason(), code.meaning()).unwrap();
+            }
+        }
+        text
+    }
+
+    /// Row J3.
+    #[test]
+    fn the_documented_reasons_are_those_there_are() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reasons.md");
+        if std::env::var_os("UPDATE_REASONS").is_some() {
+            std::fs::write(&path, documented()).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == documented(),
+            "docs/reasons.md differs: run this test with UPDATE_REASONS=1 and look at the change"
+        );
+        for code in Code::ALL {
+            assert!(found.contains(&format!("| `{}` | {} |", code.reason(), code.meaning())), "{code:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Profiles: the people a campaign may reach.
 //!
 //! A profile is one JSON object, and that object is what rules and templates see as `profile`: the fields Envoi knows
-//! (`id`, `external_id`, `email`, `phone`, `push_tokens`, `language`, `time_zone`, `consent`) beside the free
+//! (`id`, `external_id`, `email`, `phone`, `push_tokens`, `language`, `time_zone`, `consent`, `topics`) beside the free
 //! attributes (`person`, `city`, whatever the user keeps). It is decoded once and read in place.
 
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,15 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::address::{EmailAddress, PhoneNumber};
-use crate::{Channel, ProfileId};
+use crate::topic::InvalidTopicId;
+use crate::{Channel, ProfileId, TopicId};
 
 /// The largest profile, as JSON.
 pub const MAX_PROFILE_BYTES: usize = 64 * 1024;
 
 /// The fields that have a meaning of their own; an attribute can't have these names.
-pub const RESERVED: [&str; 8] =
-    ["id", "external_id", "email", "phone", "push_tokens", "language", "time_zone", "consent"];
+pub const RESERVED: [&str; 9] =
+    ["id", "external_id", "email", "phone", "push_tokens", "language", "time_zone", "consent", "topics"];
 
 /// What a profile says of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +101,7 @@ impl Profile {
         check_text(&document, "language", 35)?;
         check_text(&document, "time_zone", 64)?;
         check_consent(&document)?;
+        check_topics(&document)?;
         check_push_tokens(&document)?;
         let size = json_size(&document);
         if size > MAX_PROFILE_BYTES {
@@ -136,6 +138,31 @@ impl Profile {
     /// What it says of this channel; `None` where nothing was ever said, which counts as not opted out.
     pub fn consent(&self, channel: Channel) -> Option<Consent> {
         consent_of(&self.document, channel)
+    }
+
+    /// Whether it says no to this topic. Where nothing was ever said of it, it does not.
+    pub fn is_out_of(&self, topic: &TopicId) -> bool {
+        let said = self.document.get("topics").and_then(|topics| topics.get(topic.as_str()));
+        said.and_then(Value::as_str) == Some("out")
+    }
+
+    /// The document with a no to this topic, or to the whole channel where there is none; `None` where it says so already.
+    pub fn opted_out(&self, channel: Channel, topic: Option<&TopicId>) -> Option<Map<String, Value>> {
+        let (field, of) = match topic {
+            Some(topic) => ("topics", topic.as_str()),
+            None => ("consent", channel.name()),
+        };
+        let said = self.document.get(field).and_then(|said| said.get(of));
+        if said.and_then(Value::as_str) == Some("out") {
+            return None;
+        }
+        let mut document = self.document.clone();
+        let all = document.entry(field).or_insert_with(|| Value::Object(Map::new()));
+        if !all.is_object() {
+            *all = Value::Object(Map::new());
+        }
+        all[of] = Value::from("out");
+        Some(document)
     }
 
     /// The names by which it is found, in their canonical form.
@@ -207,6 +234,22 @@ fn check_consent(document: &Map<String, Value>) -> Result<(), ProfileError> {
     Ok(())
 }
 
+fn check_topics(document: &Map<String, Value>) -> Result<(), ProfileError> {
+    let Some(topics) = document.get("topics") else { return Ok(()) };
+    let Some(topics) = topics.as_object() else {
+        return Err(ProfileError::field("topics", "must be an object of topics"));
+    };
+    for (topic, value) in topics {
+        if !TopicId::is_one(topic) {
+            return Err(ProfileError::field("topics", InvalidTopicId));
+        }
+        if !matches!(value.as_str(), Some("in" | "out")) {
+            return Err(ProfileError::field(format!("topics.{topic}"), "must be \"in\" or \"out\""));
+        }
+    }
+    Ok(())
+}
+
 fn check_push_tokens(document: &Map<String, Value>) -> Result<(), ProfileError> {
     let Some(tokens) = document.get("push_tokens") else { return Ok(()) };
     let Some(tokens) = tokens.as_array() else {
@@ -270,6 +313,9 @@ mod tests {
             (json!({ "external_id": "" }), "external_id"),
             (json!({ "consent": { "fax": "in" } }), "consent.fax"),
             (json!({ "consent": { "email": true } }), "consent.email"),
+            (json!({ "topics": ["news"] }), "topics"),
+            (json!({ "topics": { "The News": "in" } }), "topics"),
+            (json!({ "topics": { "news": "pending" } }), "topics.news"),
             (json!({ "push_tokens": [{ "app_id": "a", "platform": "ios" }] }), "push_tokens[0].token"),
         ] {
             let Err(ProfileError::Field { field: got, .. }) = profile(value) else {
@@ -293,5 +339,29 @@ mod tests {
         assert_eq!(nobody.consent(Channel::Email), None);
         let out = profile(json!({ "consent": { "email": "out" } })).unwrap();
         assert_eq!(out.consent(Channel::Email), Some(Consent::Out));
+        let (news, offers) = ("news".parse().unwrap(), "offers".parse().unwrap());
+        let chosen = profile(json!({ "topics": { "news": "out", "offers": "in" } })).unwrap();
+        assert_eq!((chosen.is_out_of(&news), chosen.is_out_of(&offers)), (true, false));
+        assert!(!nobody.is_out_of(&news));
+    }
+
+    #[test]
+    fn a_no_is_added_to_what_was_said_of_others() {
+        let news = "news".parse().unwrap();
+        let ann = profile(json!({ "consent": { "sms": "in" }, "topics": { "offers": "in" } })).unwrap();
+        let whole = ann.opted_out(Channel::Email, None).unwrap();
+        assert_eq!(whole["consent"], json!({ "sms": "in", "email": "out" }));
+        assert_eq!(whole["topics"], json!({ "offers": "in" }));
+        let topic = ann.opted_out(Channel::Email, Some(&news)).unwrap();
+        assert_eq!(topic["topics"], json!({ "offers": "in", "news": "out" }));
+        assert_eq!(topic["consent"], json!({ "sms": "in" }));
+        let again = Profile::from_stored(ann.id(), whole);
+        assert_eq!(again.opted_out(Channel::Email, None), None);
+        assert!(again.opted_out(Channel::Sms, None).is_some());
+        // A field that was kept before it had a meaning.
+        let Value::Object(old) = json!({ "topics": ["x"] }) else { panic!("an object") };
+        let old = Profile::from_stored(ann.id(), old);
+        assert!(!old.is_out_of(&news));
+        assert_eq!(old.opted_out(Channel::Email, Some(&news)).unwrap()["topics"], json!({ "news": "out" }));
     }
 }

@@ -1,9 +1,19 @@
 //! Reports: counts that add up, or say that they do not yet.
+//!
+//! [`Counts`] are outcomes with how many were targeted. [`Figures`] are whatever counters count, [`Tallied`] those of one
+//! action within a [`Scope`]: a period, cut into [`Buckets`]. [`Rates`] name their denominators.
+
+mod buckets;
+mod figures;
+mod rates;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::buckets::{Buckets, Interval};
+pub use self::figures::{Counted, Figures, Period, Scope, Tallied};
+pub use self::rates::{Of, Rate, Rates};
 use crate::{Code, Outcome};
 
 /// The counts of one action of one execution, or of several added up.

@@ -11,7 +11,7 @@ use crate::outcome::OnUnknown;
 use crate::plan::{By, Plan};
 use crate::schedule::{self, CampaignEnd, Schedule, ScheduleError};
 use crate::waves::{Waves, WavesError};
-use crate::{Campaign, Category, Channel, ConfigurationId, SegmentId};
+use crate::{Campaign, Category, Channel, ConfigurationId, SegmentId, TopicId};
 
 /// The most actions of a version: each has counters and a queue of its own.
 pub const MAX_ACTIONS: usize = 10;
@@ -52,6 +52,9 @@ pub struct Version {
     /// Whether a profile is made of a recipient whom a call names and nobody knows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create_profiles: bool,
+    /// What its marketing is about: who said no to it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicId>,
 }
 
 /// One channel of a version. Its number is its place in the list.
@@ -92,6 +95,7 @@ impl Version {
             on_missing: OnMissing::default(),
             misfire_grace_seconds: default_misfire_grace(),
             create_profiles: false,
+            topic: None,
         }
     }
 

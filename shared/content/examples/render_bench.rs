@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use campaign::content::{EmailBody, EmailContent, OnMissing};
-use content::{CompileOptions, EmailTemplate, Mailbox, MessageHeaders, RenderedEmail, build_message};
+use campaign::link::{Member, Recipient};
+use content::{CompileOptions, EmailTemplate, Issuer, Mailbox, MessageHeaders, RenderedEmail, build_message};
+use links::{LinkKey, LinkKeys};
 use serde_json::json;
 
 const ROUNDS: u32 = 20_000;
@@ -30,18 +32,35 @@ fn main() {
     let options = CompileOptions::default();
     let template = EmailTemplate::compile(&content, &options).expect("the demo's email compiles");
     let mut rendered =
-        template.render(&profile, &context, OnMissing::Blank).expect("the demo's email renders");
+        template.render(&profile, &context, OnMissing::Blank, None).expect("the demo's email renders");
     println!("html {} bytes, text {} bytes", rendered.html.len(), rendered.text.len());
     println!("compile  {:7.1} us", micros(ROUNDS / 100, || drop(EmailTemplate::compile(&content, &options))));
     println!(
         "render   {:7.2} us",
-        micros(ROUNDS, || drop(template.render(&profile, &context, OnMissing::Skip)))
+        micros(ROUNDS, || drop(template.render(&profile, &context, OnMissing::Skip, None)))
     );
     let reused = micros(ROUNDS, || {
-        let done = template.render_into(&profile, &context, OnMissing::Skip, &mut rendered);
+        let done = template.render_into(&profile, &context, OnMissing::Skip, None, &mut rendered);
         debug_assert!(black_box(done).is_ok());
     });
     println!("  reused {reused:7.2} us");
+    let keys = LinkKeys::new(&[LinkKey { id: 1, secret: [7; 32] }]).expect("a key");
+    let issuer = Issuer {
+        base: "https://links.fernweh-coffee.example",
+        keys: &keys,
+        member: Member { index: 1, ..Member::NOBODY },
+        recipient: Some(Recipient::Address([7; 16])),
+        day: 20_000,
+        opens: true,
+        clicks: true,
+    };
+    let linked = micros(ROUNDS, || {
+        let done = template.render_into(&profile, &context, OnMissing::Skip, Some(&issuer), &mut rendered);
+        debug_assert!(black_box(done).is_ok());
+    });
+    let of = |kind| rendered.html.matches(kind).count();
+    let (clicks, opens, others) = (of("/t/c/"), of("/t/o/"), of("/t/u/") + of("/t/v/"));
+    println!("  linked {linked:7.2} us: {clicks} clicks, {opens} open, {others} others in the HTML");
     println!("build    {:7.2} us", micros(ROUNDS, || drop(message(&rendered))));
 }
 
@@ -52,7 +71,7 @@ fn message(rendered: &RenderedEmail) -> Vec<u8> {
         reply_to: None,
         message_id: "x1.17@mail.fernweh-coffee.example",
         date_unix_seconds: 1_772_323_200,
-        list_unsubscribe: Some("https://fernweh-coffee.example/u/AAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        list_unsubscribe: &["https://fernweh-coffee.example/t/u/AAAAAAAAAAAAAAAAAAAAAAAAAAA"],
         extra: Vec::new(),
     };
     black_box(build_message(&headers, rendered).expect("a message"))

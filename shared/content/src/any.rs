@@ -48,7 +48,7 @@ impl AnyTemplate {
         })
     }
 
-    /// Renders for one recipient.
+    /// Renders for one recipient, as a preview: without links of ours.
     ///
     /// # Errors
     /// As [`EmailTemplate::render`].
@@ -59,7 +59,7 @@ impl AnyTemplate {
         on_missing: OnMissing,
     ) -> Result<Rendered, RenderError> {
         Ok(match self {
-            Self::Email(email) => Rendered::Email(email.render(profile, context, on_missing)?),
+            Self::Email(email) => Rendered::Email(email.render(profile, context, on_missing, None)?),
             Self::Sms(sms) => Rendered::Sms(sms.render(profile, context, on_missing)?),
             Self::Push(push) => Rendered::Push(push.render(profile, context, on_missing)?),
             Self::Webhook(webhook) => Rendered::Webhook(webhook.render(profile, context, on_missing)?),

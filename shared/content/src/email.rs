@@ -1,10 +1,11 @@
 use campaign::content::OnMissing;
-use campaign::lowered::{EMAIL_FORMAT, LoweredEmail};
+use campaign::lowered::LoweredEmail;
+use links::Issuer;
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::error::{ContentError, RenderError};
-use crate::template::{self, Escaping, Program};
+use crate::template::{self, Escaping, Language, Links, Ours, Program};
 
 /// An email as one recipient gets it, before it becomes a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +32,19 @@ pub enum LoweredError {
     /// One of its templates is none.
     #[error(transparent)]
     Template(#[from] ContentError),
+}
+
+/// The HTML as lowering wrote it, and the text.
+pub(crate) const HTML: Language = Language { escaping: Escaping::Html, links: Links::Lowered };
+pub(crate) const TEXT: Language = Language { escaping: Escaping::None, links: Links::Ours };
+
+/// One of an email's two bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The HTML part.
+    Html,
+    /// The text part.
+    Text,
 }
 
 /// An email compiled once, to be rendered for many.
@@ -64,10 +78,7 @@ impl EmailTemplate {
     /// # Errors
     /// [`LoweredError`]; never for what [`lower`](crate::lower()) made in this form.
     pub fn from_lowered(lowered: &LoweredEmail) -> Result<Self, LoweredError> {
-        match lowered.format {
-            EMAIL_FORMAT => Ok(Self::of(lowered)?),
-            other => Err(LoweredError::Format(other)),
-        }
+        if lowered.is_known() { Ok(Self::of(lowered)?) } else { Err(LoweredError::Format(lowered.format)) }
     }
 
     fn of(lowered: &LoweredEmail) -> Result<Self, ContentError> {
@@ -81,13 +92,25 @@ impl EmailTemplate {
             subject: template::compile_checked(&lowered.subject, "subject", Escaping::None)?,
             from_name: header("from_name", &lowered.from_name)?,
             reply_to: header("reply_to", &lowered.reply_to)?,
-            html: template::compile_checked(&lowered.html, "html", Escaping::Html)?,
-            text: template::compile_checked(&lowered.text, "text", Escaping::None)?,
+            html: template::compile_checked(&lowered.html, "html", HTML)?,
+            text: template::compile_checked(&lowered.text, "text", TEXT)?,
             text_is_derived: lowered.text_is_derived,
         })
     }
 
+    /// Whether a part mentions a link of ours, in whatever branch.
+    pub fn mentions(&self, link: Ours, part: Part) -> bool {
+        match part {
+            Part::Html => self.html.mentions(link),
+            Part::Text => self.text.mentions(link),
+        }
+    }
+
     /// Renders for one recipient. Nothing of the data is copied but what is printed.
+    ///
+    /// `links` makes the links of the message: what counts clicks and opens, in the HTML, and what `{{links.unsubscribe}}` and
+    /// `{{links.view}}` print. Without, in previews, links lead where they were written to lead, there is no picture, and
+    /// what stands for ours is [`Ours::placeholder`].
     ///
     /// # Errors
     /// [`RenderError::MissingValue`] under [`OnMissing::Skip`]; the others where the data does not fit the template.
@@ -96,9 +119,10 @@ impl EmailTemplate {
         profile: &Value,
         context: &Value,
         on_missing: OnMissing,
+        links: Option<&Issuer<'_>>,
     ) -> Result<RenderedEmail, RenderError> {
         let mut rendered = RenderedEmail::default();
-        self.render_into(profile, context, on_missing, &mut rendered)?;
+        self.render_into(profile, context, on_missing, links, &mut rendered)?;
         Ok(rendered)
     }
 
@@ -111,11 +135,12 @@ impl EmailTemplate {
         profile: &Value,
         context: &Value,
         on_missing: OnMissing,
+        links: Option<&Issuer<'_>>,
         rendered: &mut RenderedEmail,
     ) -> Result<(), RenderError> {
         let render = |program: &Program, out: &mut String| {
             out.clear();
-            program.render(profile, context, on_missing, out)
+            program.render_with(profile, context, on_missing, links, out)
         };
         let optional = |program: Option<&Program>, out: &mut Option<String>| match program {
             None => {

@@ -18,11 +18,14 @@ mod position;
 mod push;
 mod sms;
 mod template;
+mod url;
 mod webhook;
 
 pub use any::{AnyTemplate, Rendered};
-pub use email::{EmailTemplate, LoweredError, RenderedEmail};
+pub use email::{EmailTemplate, LoweredError, Part, RenderedEmail};
 pub use error::{ContentError, RenderError};
+/// What makes the links of a message, for [`EmailTemplate::render`].
+pub use links::Issuer;
 #[cfg(feature = "lower")]
 pub use lower::{CompileOptions, Lowered, Variable, lower, lower_email};
 pub use mime::{Mailbox, MessageHeaders, MimeError, build_message};
@@ -31,4 +34,5 @@ pub use sms::{
     Encoding, RenderedSms, Segments, SmsRequest, SmsRequestError, SmsRequestTemplate, SmsTemplate, SmsValues,
     beyond_gsm7, says, segments,
 };
+pub use template::Ours;
 pub use webhook::{Destination, RenderedWebhook, WebhookTemplate};

@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::body::{self, Prepared};
+use crate::email::{HTML, TEXT};
 use crate::error::ContentError;
 use crate::template::lex::{self, Tag};
-use crate::template::{self, Escaping, MAX_NESTING};
+use crate::template::{self, Escaping, Language, Links, MAX_NESTING};
 
 /// Limits of what is lowered.
 #[derive(Debug, Clone)]
@@ -55,6 +56,9 @@ pub struct Lowered<T> {
     pub content: T,
     /// Every variable, by field, each once a field, in order of first mention.
     pub variables: Vec<Variable>,
+    /// What is not wrong, and most likely not meant: `link_without_scheme`, a link to `www.example.org` where
+    /// `https://www.example.org` is meant.
+    pub warnings: Vec<ContentError>,
 }
 
 /// Lowers a content of any channel: checks limits and syntax, and does what can be done once a version.
@@ -76,7 +80,7 @@ pub fn lower(
 }
 
 /// Lowers an email: checks limits and syntax, turns MJML into HTML, inlines CSS, puts the preheader in, derives the text
-/// part.
+/// part, numbers the links.
 ///
 /// # Errors
 /// As [`lower`].
@@ -101,7 +105,7 @@ pub fn lower_email(
     }
     let text = content.text.as_deref().filter(|text| !text.trim().is_empty());
     if let Some(text) = text {
-        lowering.field("text", text, Escaping::None);
+        lowering.field("text", text, TEXT);
     }
 
     let (EmailBody::Html(source) | EmailBody::Mjml(source)) = &content.body;
@@ -109,7 +113,8 @@ pub fn lower_email(
     let mut prepared = None;
     if !source.trim().is_empty() {
         let source = lex::decode_entities(source);
-        if let Some(tags) = lowering.field(field, &source, Escaping::Html)
+        if let Some(tags) =
+            lowering.field(field, &source, Language { escaping: Escaping::Html, links: Links::Ours })
             && lowering.errors.is_empty()
         {
             prepared = lowering.body(&content.body, &source, &tags, preheader);
@@ -121,7 +126,12 @@ pub fn lower_email(
     if !lowering.errors.is_empty() {
         return Err(lowering.errors);
     }
-    let Prepared { html, text: derived } = prepared.unwrap_or_default();
+    let Prepared { html, text: derived, links, without_scheme } = prepared.unwrap_or_default();
+    let warning = |link| {
+        let message = format!("the link to {link} leads nowhere: it lacks https:// before it");
+        ContentError::new("link_without_scheme", field, message)
+    };
+    let warnings = without_scheme.into_iter().map(warning).collect();
     let email = LoweredEmail {
         format: EMAIL_FORMAT,
         subject: content.subject.clone(),
@@ -130,13 +140,14 @@ pub fn lower_email(
         html,
         text_is_derived: text.is_none(),
         text: text.map_or(derived, str::to_owned),
+        links,
     };
-    Ok(Lowered { content: email, variables: lowering.variables })
+    Ok(Lowered { content: email, variables: lowering.variables, warnings })
 }
 
 impl<T> Lowered<T> {
     fn map<U>(self, into: impl FnOnce(T) -> U) -> Lowered<U> {
-        Lowered { content: into(self.content), variables: self.variables }
+        Lowered { content: into(self.content), variables: self.variables, warnings: self.warnings }
     }
 
     /// The variables that have no value in this data, for previews. For `profile.orders[].id`, one order without an
@@ -168,7 +179,7 @@ impl<'o> Lowering<'o> {
     /// The content as it is, where nothing was found wrong with it.
     fn finish<T>(self, content: T) -> Result<Lowered<T>, Vec<ContentError>> {
         if self.errors.is_empty() {
-            Ok(Lowered { content, variables: self.variables })
+            Ok(Lowered { content, variables: self.variables, warnings: Vec::new() })
         } else {
             Err(self.errors)
         }
@@ -198,7 +209,12 @@ impl<'o> Lowering<'o> {
 
     /// Checks a field as it was written, so that errors point into it, and notes its variables. Gives its tags; `None`
     /// where an error was noted.
-    fn field(&mut self, field: &'static str, source: &str, escaping: Escaping) -> Option<Vec<Tag>> {
+    fn field(
+        &mut self,
+        field: &'static str,
+        source: &str,
+        language: impl Into<Language>,
+    ) -> Option<Vec<Tag>> {
         let limit = self.options.max_field_bytes;
         if source.len() > limit {
             let message = format!("the field has {} bytes, the limit is {limit}", source.len());
@@ -207,7 +223,7 @@ impl<'o> Lowering<'o> {
         }
         let parsed = lex::tags(source, MAX_NESTING)
             .map_err(|refused| vec![refused.in_field(field, source)])
-            .and_then(|tags| Ok((template::compile(source, field, escaping)?, tags)));
+            .and_then(|tags| Ok((template::compile(source, field, language)?, tags)));
         match parsed {
             Ok((compiled, tags)) => {
                 let new = compiled.variables.into_iter().map(|path| Variable { path, field, key: None });
@@ -237,12 +253,9 @@ impl<'o> Lowering<'o> {
                 return None;
             }
         };
-        let parts = [
-            ("document", &prepared.html, Escaping::Html),
-            ("text derived from it", &prepared.text, Escaping::None),
-        ];
-        for (what, source, escaping) in parts {
-            if let Err(error) = template::compile_checked(source, field, escaping) {
+        let parts = [("document", &prepared.html, HTML), ("text derived from it", &prepared.text, TEXT)];
+        for (what, source, language) in parts {
+            if let Err(error) = template::compile_checked(source, field, language) {
                 // The source itself is well formed, so blocks have come apart: opened where the document keeps them
                 // and closed where it does not, or the other way round.
                 let message = format!(

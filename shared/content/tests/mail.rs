@@ -31,7 +31,7 @@ fn zofia() -> Value {
 
 fn render(profile: &Value) -> RenderedEmail {
     let template = EmailTemplate::compile(&welcome(), &CompileOptions::default()).expect("compiles");
-    template.render(profile, &json!({}), OnMissing::Blank).expect("renders")
+    template.render(profile, &json!({}), OnMissing::Blank, None).expect("renders")
 }
 
 fn message(rendered: &RenderedEmail) -> Vec<u8> {
@@ -41,7 +41,7 @@ fn message(rendered: &RenderedEmail) -> Vec<u8> {
         reply_to: None,
         message_id: "x1.17@mail.fernweh-coffee.example",
         date_unix_seconds: 1_772_323_200,
-        list_unsubscribe: None,
+        list_unsubscribe: &[],
         extra: vec![("X-Campaign", "welcome")],
     };
     build_message(&headers, rendered).expect("a message")
@@ -55,12 +55,12 @@ fn what_is_delivered_is_what_was_previewed() {
     let read = serde_json::from_str(&stored).expect("JSON");
     let delivered = EmailTemplate::from_lowered(&read).expect("compiles");
     for profile in [zofia(), json!({}), json!({"city": "<Łódź>", "interests": []})] {
-        let one = delivered.render(&profile, &json!({}), OnMissing::Blank).expect("renders");
+        let one = delivered.render(&profile, &json!({}), OnMissing::Blank, None).expect("renders");
         assert_eq!(one, render(&profile));
     }
-    let missing = delivered.render(&json!({}), &json!({}), OnMissing::Skip);
+    let missing = delivered.render(&json!({}), &json!({}), OnMissing::Skip, None);
     let template = EmailTemplate::compile(&welcome(), &CompileOptions::default()).expect("compiles");
-    assert_eq!(missing, template.render(&json!({}), &json!({}), OnMissing::Skip));
+    assert_eq!(missing, template.render(&json!({}), &json!({}), OnMissing::Skip, None));
 }
 
 #[test]

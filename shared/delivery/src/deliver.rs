@@ -1,8 +1,10 @@
 //! The loop: one chunk from its message to its outcomes.
 
+mod barred;
 mod pace;
+mod rules;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,15 +14,18 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use campaign::chunk::Members;
 use campaign::configuration::default_retry_period;
 use campaign::id::random_bytes;
+use campaign::link::Recipient;
 use campaign::outcome::OnUnknown;
 use campaign::profile::Consent;
 use campaign::rate;
 use campaign::segment::{Match, Rule};
-use campaign::{CampaignId, Category, Code, Configuration, ConfigurationId, Profile};
+use campaign::{CampaignId, Category, Code, Configuration, ConfigurationId, DeliveryRules, Profile, TopicId};
 use jiff::Timestamp;
+use links::LinkKeys;
 use platform::batch::Arrival;
 use platform::{Deadline, batch};
 use serde_json::Value;
+use store::frequency::Asked;
 use store::ledger::{Books, Claim, ClaimedChunk, Head, Lost, Next, SKEW, State, Waits, Worker};
 use store::messages::{ChunkKey, Deliver};
 use store::rates::Standing;
@@ -29,13 +34,14 @@ use tokio::sync::{Mutex, MutexGuard};
 use tracing::{debug, info, warn};
 
 use self::pace::Slots;
+use self::rules::{Ruled, Unprepared};
 use crate::feedback::Listeners;
 use crate::metrics::{Decided, Meter};
 use crate::outcome::{Ended, Plan, Situation, Tally, UNKNOWN_WAIT, plan};
 use crate::remembered::Remembered;
 use crate::report;
 use crate::templates::Templates;
-use crate::{Cause, Job, MemberId, MessageId, Metrics, Sender, proof};
+use crate::{Cause, Job, JobLinks, MemberId, MessageId, Metrics, Sender, proof};
 
 /// After so many claims in which nothing was handed over, members are prepared one by one: one of them kills us.
 const STUCK: u32 = 3;
@@ -74,6 +80,8 @@ pub struct Delivery<S: Sender> {
     configurations: Remembered<ConfigurationId, Option<Arc<Configuration>>>,
     /// Until when their providers asked everybody to wait, in microseconds since the Unix epoch.
     standings: Remembered<ConfigurationId, Standing>,
+    /// What is decided about marketing as a whole.
+    rules: Remembered<(), Arc<DeliveryRules>>,
     listeners: Listeners,
     /// Slots that calls may use, by configuration.
     call_slots: Mutex<HashMap<ConfigurationId, Slots>>,
@@ -89,6 +97,8 @@ struct Run<'a, S: Sender> {
     template: &'a S::Template,
     /// Whom the action reaches; everybody where it is `None`.
     condition: Option<&'a Rule>,
+    /// What it is about, for those who have said no to that.
+    topic: Option<&'a TopicId>,
     chunk: &'a mut ClaimedChunk,
     tally: Tally,
     deadline: Deadline,
@@ -97,6 +107,12 @@ struct Run<'a, S: Sender> {
     /// Whether anything was handed over in this claim.
     has_sent: bool,
     slots: Slots,
+    /// What links are signed with, where the channel has any.
+    keys: Option<Arc<LinkKeys>>,
+    /// The recipients of a call who have no profile, as links name them.
+    unnamed: HashMap<usize, Recipient>,
+    /// What is decided about marketing as a whole, where that is anything.
+    rules: Option<Ruled>,
 }
 
 /// A window whose messages are ready.
@@ -104,6 +120,8 @@ struct Window<M> {
     range: Range<usize>,
     members: Vec<usize>,
     messages: Vec<M>,
+    /// The places under frequency caps that are to be taken first, by member.
+    places: Vec<(usize, Asked)>,
 }
 
 impl<S: Sender> Delivery<S> {
@@ -118,6 +136,7 @@ impl<S: Sender> Delivery<S> {
             over: Remembered::default(),
             configurations: Remembered::default(),
             standings: Remembered::default(),
+            rules: Remembered::default(),
             listeners: Listeners::default(),
             call_slots: Mutex::default(),
             alone: Mutex::default(),
@@ -266,18 +285,22 @@ impl<S: Sender> Delivery<S> {
                     configuration,
                     template,
                     condition: condition.as_ref(),
+                    topic: compiled.topic.as_ref(),
                     chunk: &mut claimed,
                     tally: Tally::default(),
                     outages: 0,
                     deadline,
                     has_sent: false,
                     slots: Slots::default(),
+                    keys: if S::HAS_LINKS { Some(self.store.links.keys().await?) } else { None },
+                    unnamed: HashMap::new(),
+                    rules: None,
                 };
                 match run.deliver().await? {
                     Ok(ended) => (run.tally, ended),
                     Err(Lost) => {
-                        let known = std::mem::take(&mut run.tally.known);
-                        return self.lost(&claimed, head, &known, meter).await;
+                        let tally = std::mem::take(&mut run.tally);
+                        return self.lost(&claimed, head, &tally, meter).await;
                     }
                 }
             }
@@ -356,10 +379,11 @@ impl<S: Sender> Delivery<S> {
         meter: &Meter,
     ) -> Result<Result<(), Lost>, StoreError> {
         let (details, decided) = (BTreeMap::new(), Decided::of(&claimed.members));
+        self.give_back_places(&claimed, head, &Tally::default(), rules::decided(&claimed.members)).await;
         let told = self.listeners.announce(&self.store, head, &claimed, Next::Close).await?;
         // Where the claim was lost, whoever took the chunk over stops it in turn.
         if self.store.ledger.settle(&mut claimed, Next::Close, &details, told).await?.is_err() {
-            return self.lost(&claimed, head, &[], meter).await;
+            return self.lost(&claimed, head, &Tally::default(), meter).await;
         }
         meter.settled(&decided, 0);
         if claimed.key.is_call() {
@@ -400,11 +424,12 @@ impl<S: Sender> Delivery<S> {
             jitter,
         };
         let Plan { next, message } = plan(&mut chunk.members, &mut chunk.book, &tally, situation);
+        self.give_back_places(&chunk, head, &tally, rules::decided(&chunk.members)).await;
         let mut messages = self.listeners.announce(&self.store, head, &chunk, next).await?;
         messages.extend(message.map(|wait| head.message(&chunk.key).after(wait)));
         let decided = Decided::of(&chunk.members);
         if self.store.ledger.settle(&mut chunk, next, &tally.details, messages).await?.is_err() {
-            return self.lost(&chunk, head, &tally.known, meter).await;
+            return self.lost(&chunk, head, &tally, meter).await;
         }
         let retried = tally.deferred.iter().filter(|index| chunk.members.codes[**index].is_pending()).count();
         meter.settled(&decided, retried);
@@ -426,12 +451,13 @@ impl<S: Sender> Delivery<S> {
         &self,
         chunk: &ClaimedChunk,
         head: &Head,
-        known: &[(usize, Code)],
+        tally: &Tally,
         meter: &Meter,
     ) -> Result<Result<(), Lost>, StoreError> {
         if chunk.is_presumed() {
             return Ok(Err(Lost));
         }
+        let known = tally.known.as_slice();
         let ChunkKey { execution, shard, action, number } = chunk.key;
         info!(%execution, shard, action, chunk = number, known = known.len(), "lost the lease on chunk {number} of shard {shard} of execution {execution}");
         if !known.is_empty() {
@@ -439,6 +465,7 @@ impl<S: Sender> Delivery<S> {
             let announced = self.listeners.announce_known(&self.store, head, chunk.key, known).await;
             self.store.ledger.amend(chunk.key, chunk.books, known).await?;
             meter.settled(&Decided::among(known.iter().map(|(_, code)| *code)), 0);
+            self.give_back_places(chunk, head, tally, known.iter().copied()).await;
             announced?;
         }
         Ok(Ok(()))
@@ -481,6 +508,7 @@ impl<S: Sender> Run<'_, S> {
             return Ok(Ok(ended));
         }
         let mut profiles = self.profiles().await?;
+        self.read_rules().await?;
         // Those before `go_on` had their turn last time: now they come last.
         let (go_on, end) = (self.chunk.book.go_on, self.chunk.members.len());
         for part in [go_on..end, 0..go_on] {
@@ -509,10 +537,7 @@ impl<S: Sender> Run<'_, S> {
             let Some(first) = next else { return Ok(Ok(Ended::Through)) };
             self.tally.untried = Some(first);
             if self.tally.stops_the_rest() {
-                let tried = &mut self.tally.deferred;
-                let rest: Vec<_> =
-                    self.chunk.members.pending().filter(|index| !tried.contains(index)).collect();
-                tried.extend(rest);
+                self.defer_rest(profiles);
                 return Ok(Ok(Ended::OutOfTime));
             }
             if from > part.start || self.has_sent {
@@ -536,7 +561,7 @@ impl<S: Sender> Run<'_, S> {
                     return Ok(Err(Lost));
                 }
             }
-            let window = self.prepare(first..part.end, self.window_size(is_alone), profiles);
+            let mut window = self.prepare(first..part.end, self.window_size(is_alone), profiles);
             if window.messages.is_empty() {
                 from = window.range.end;
                 continue;
@@ -548,6 +573,13 @@ impl<S: Sender> Run<'_, S> {
                 }
                 Ok(Some(wait)) => return Ok(Ok(Ended::Paced(wait))),
                 Err(error) => return Ok(Ok(trouble(&self.chunk.key, &error))),
+            }
+            if let Err(error) = self.take_places(&mut window).await {
+                return Ok(Ok(trouble(&self.chunk.key, &error)));
+            }
+            if window.messages.is_empty() {
+                from = window.range.end;
+                continue;
             }
             if let Err(Lost) = ledger.open_window(self.chunk, window.range.clone()).await? {
                 return Ok(Err(Lost));
@@ -561,8 +593,22 @@ impl<S: Sender> Run<'_, S> {
         }
     }
 
-    /// The profiles that are still to be reached, by member, without those on the suppression list (which get their
-    /// outcome here).
+    /// Nobody else is tried now: they wait with those who were, apart from who has quiet hours.
+    fn defer_rest(&mut self, profiles: &[Option<Profile>]) {
+        let tally = &self.tally;
+        let is_untried = |index: &usize| !tally.deferred.contains(index) && !tally.quiet.contains(index);
+        let rest: Vec<_> = self.chunk.members.pending().filter(is_untried).collect();
+        for index in rest {
+            let checked = profiles[index].as_ref().map(|profile| self.check_rules(index, profile));
+            match checked {
+                Some(Err(Unprepared::Quiet(until))) => self.tally.quiet(index, until),
+                _ => self.tally.deferred.push(index),
+            }
+        }
+    }
+
+    /// The profiles that are still to be reached, by member, without those whom the condition or a list keeps out (which get
+    /// their outcome here).
     async fn profiles(&mut self) -> Result<Vec<Option<Profile>>, StoreError> {
         let store = &self.delivery.store;
         let wanted: Vec<usize> = self.chunk.members.pending().collect();
@@ -578,35 +624,33 @@ impl<S: Sender> Run<'_, S> {
                 profiles[*index] = found.remove(id);
             }
         }
-        let (mut members, mut addresses, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-        for index in &wanted {
-            let Some(profile) = &profiles[*index] else { continue };
+        for index in wanted {
+            let Some(profile) = &profiles[index] else { continue };
             if !self.reaches(profile) {
-                self.chunk.members.close(*index, Code::ConditionNotMet);
-                left_out.push(*index);
-            } else if let Ok(Some(address)) = self.delivery.sender.address(self.configuration, profile) {
-                members.push(*index);
-                addresses.push(address);
+                self.chunk.members.close(index, Code::ConditionNotMet);
+                profiles[index] = None;
             }
         }
-        let suppressed = self.suppressed(&addresses).await?;
-        for position in suppressed {
-            self.chunk.members.close(members[position], Code::Suppressed);
-            left_out.push(members[position]);
-        }
-        for index in left_out {
-            profiles[index] = None;
+        self.bar(&mut profiles).await?;
+        if S::HAS_LINKS {
+            self.name_unnamed(&profiles).await?;
         }
         Ok(profiles)
     }
 
-    /// Which of these addresses, by position, must not be written to.
-    async fn suppressed(&self, addresses: &[&str]) -> Result<HashSet<usize>, StoreError> {
-        let category = self.head.category;
-        if self.configuration.ignores_suppression && category == Category::Transactional {
-            return Ok(HashSet::new());
+    /// Finds out how links name those who have no profile: by the hash under which their address would be suppressed.
+    async fn name_unnamed(&mut self, profiles: &[Option<Profile>]) -> Result<(), StoreError> {
+        let Some(call) = self.head.call.as_ref().filter(|_| self.chunk.key.is_call()) else { return Ok(()) };
+        for (index, recipient) in call.recipients.iter().enumerate() {
+            let profile = profiles.get(index).and_then(Option::as_ref);
+            if let Some(profile) = profile.filter(|_| recipient.profile.is_none())
+                && let Ok(Some(address)) = self.delivery.sender.address(self.configuration, profile)
+            {
+                let hash = self.delivery.store.suppressions.hash(S::CHANNEL, address).await?;
+                self.unnamed.insert(index, Recipient::Address(*hash.as_bytes()));
+            }
         }
-        self.delivery.store.suppressions.which(S::CHANNEL, category, addresses).await
+        Ok(())
     }
 
     /// Whether the action is for this profile. What can't be decided is not.
@@ -652,7 +696,12 @@ impl<S: Sender> Run<'_, S> {
         size: usize,
         profiles: &mut [Option<Profile>],
     ) -> Window<S::Message> {
-        let mut window = Window { range: part.start..part.start, members: Vec::new(), messages: Vec::new() };
+        let mut window = Window {
+            range: part.start..part.start,
+            members: Vec::new(),
+            messages: Vec::new(),
+            places: Vec::new(),
+        };
         let now_seconds = self.delivery.store.platform.clock.now().as_second();
         for (index, profile) in profiles.iter_mut().enumerate().take(part.end).skip(part.start) {
             if window.messages.len() >= size {
@@ -663,13 +712,18 @@ impl<S: Sender> Run<'_, S> {
                 continue;
             }
             match self.prepare_member(index, profile.take(), now_seconds) {
-                Ok(message) => {
+                Ok((message, place)) => {
                     window.members.push(index);
                     window.messages.push(message);
+                    window.places.extend(place.map(|place| (index, place)));
                 }
-                Err((code, detail)) => {
+                Err(Unprepared::Closed(code, detail)) => {
                     self.chunk.members.close(index, code);
                     self.tally.detail(index, detail);
+                }
+                Err(Unprepared::Quiet(until)) => {
+                    self.tally.quiet(index, until);
+                    self.chunk.rest(index);
                 }
             }
             if size == 1 {
@@ -684,13 +738,19 @@ impl<S: Sender> Run<'_, S> {
         index: usize,
         profile: Option<Profile>,
         now_seconds: i64,
-    ) -> Result<S::Message, (Code, String)> {
+    ) -> Result<(S::Message, Option<Asked>), Unprepared> {
         let sender = &self.delivery.sender;
         let profile = profile.ok_or((Code::ProfileGone, String::new()))?;
         if self.has_opted_out(&profile) {
-            return Err((Code::NoConsent, String::new()));
+            return Err((Code::NoConsent, String::new()).into());
         }
         sender.address(self.configuration, &profile).map_err(|code| (code, String::new()))?;
+        let place = self.check_rules(index, &profile)?;
+        let links = self.keys.as_deref().map(|keys| JobLinks {
+            keys,
+            public_url: self.delivery.store.links.public_url(),
+            recipient: self.recipient(index),
+        });
         let job = Job {
             template: self.template,
             configuration: self.configuration,
@@ -698,11 +758,22 @@ impl<S: Sender> Run<'_, S> {
             on_missing: self.head.on_missing,
             id: MessageId::Member(MemberId { chunk: self.chunk.key, index }),
             to: None,
+            links,
             now_seconds,
         };
         // One bad recipient must not stop the other 49, whatever a template's engine does on its data.
-        catch_unwind(AssertUnwindSafe(|| sender.prepare(&job, profile)))
-            .unwrap_or_else(|_| Err((Code::RenderFailed, "rendering panicked".to_owned())))
+        let message = catch_unwind(AssertUnwindSafe(|| sender.prepare(&job, profile)))
+            .unwrap_or_else(|_| Err((Code::RenderFailed, "rendering panicked".to_owned())))?;
+        Ok((message, place))
+    }
+
+    /// Who gets it, as links name them.
+    fn recipient(&self, index: usize) -> Option<Recipient> {
+        if !self.chunk.key.is_call() {
+            return Some(Recipient::Profile(self.chunk.members.profiles[index]));
+        }
+        let recipient = self.head.call.as_ref()?.recipients.get(index)?;
+        recipient.profile.map(Recipient::Profile).or_else(|| self.unnamed.get(&index).copied())
     }
 
     /// What templates see as `context`: what the call says, for this recipient or for all.
@@ -716,7 +787,8 @@ impl<S: Sender> Run<'_, S> {
 
     fn has_opted_out(&self, profile: &Profile) -> bool {
         self.head.category == Category::Marketing
-            && matches!(profile.consent(S::CHANNEL), Some(Consent::Out | Consent::Pending))
+            && (matches!(profile.consent(S::CHANNEL), Some(Consent::Out | Consent::Pending))
+                || self.topic.is_some_and(|topic| profile.is_out_of(topic)))
     }
 
     /// Hands a recorded window over and books the answers. If the lease would not outlive the hand-over, nothing is

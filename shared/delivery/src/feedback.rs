@@ -20,7 +20,7 @@ const AMENDED: Duration = Duration::from_secs(5);
 
 /// Which events anybody wants to be told of, remembered for a moment.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners {
+pub struct Listeners {
     /// And until when (on the monotonic clock) that is taken to hold.
     kept: Mutex<Option<(EventTypes, Duration)>>,
 }
@@ -32,6 +32,14 @@ impl Listeners {
         if head.category != Category::Transactional {
             return Ok(EventTypes::default());
         }
+        self.wanted(store).await
+    }
+
+    /// Of which events of transactional campaigns somebody wants to be told.
+    ///
+    /// # Errors
+    /// As the engine's, where it was never read.
+    pub async fn wanted(&self, store: &Store) -> Result<EventTypes, StoreError> {
         let now = store.platform.clock.monotonic();
         let kept = *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((wanted, until)) = kept

@@ -17,5 +17,6 @@ mod templates;
 
 pub use answer::{Answer, Cause};
 pub use deliver::{Delivery, Settings};
+pub use feedback::Listeners;
 pub use metrics::Metrics;
-pub use sender::{Job, MemberId, MessageId, Sender};
+pub use sender::{Job, JobLinks, MemberId, MessageId, Sender};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use campaign::chunk::Members;
+use campaign::frequency::ClaimTag;
 use campaign::outcome::OnUnknown;
 use campaign::{Code, retry};
+use jiff::Timestamp;
 use store::ledger::{Bookkeeping, Next};
 
 use crate::{Answer, Cause};
@@ -59,6 +61,12 @@ pub(crate) struct Tally {
     pub(crate) untried: Option<usize>,
     /// The longest wait a provider asked for.
     pub(crate) retry_after: Option<Duration>,
+    /// Which members have quiet hours.
+    pub(crate) quiet: Vec<usize>,
+    /// When the first of the members that have quiet hours may be written to, in milliseconds since the Unix epoch.
+    pub(crate) quiet_until_ms: Option<i64>,
+    /// The claims in which members may have taken places under frequency caps; `None` where that was not looked at.
+    pub(crate) places: Option<BTreeMap<usize, Vec<ClaimTag>>>,
 }
 
 impl Tally {
@@ -88,6 +96,13 @@ impl Tally {
     fn decide(&mut self, members: &mut Members, index: usize, code: Code) {
         members.codes[index] = code;
         self.known.push((index, code));
+    }
+
+    /// A member has quiet hours until then.
+    pub(crate) fn quiet(&mut self, index: usize, until: Timestamp) {
+        self.quiet.push(index);
+        let until_ms = until.as_millisecond();
+        self.quiet_until_ms = Some(self.quiet_until_ms.map_or(until_ms, |first_ms| first_ms.min(until_ms)));
     }
 
     /// Keeps an error text, cut to a length that can't fill the ledger.
@@ -159,6 +174,12 @@ pub(crate) fn plan(
                 }
             };
         }
+        let quiet = tally.quiet_until_ms.map(|until_ms| quiet_wait(book, in_doubt, until_ms, now_ms));
+        if let (Some(wait), true) = (quiet, tally.deferred.is_empty()) {
+            // Nobody is tried until then, so the clock of the retry period stands still.
+            book.first_try_ms = book.first_try_ms.map(|first| first.saturating_add(millis(wait)));
+            return park(now_ms, wait);
+        }
         let wait = retry_wait(book, tally, tried_ms, jitter);
         let first_ms = book.first_try_ms.unwrap_or(tried_ms);
         let expired =
@@ -171,10 +192,12 @@ pub(crate) fn plan(
             }
             book.first_try_ms = None;
             if members.pending().next().is_some() {
-                return Plan { next: Next::Continue, message: Some(Duration::ZERO) };
+                return quiet.map_or(Plan { next: Next::Continue, message: Some(Duration::ZERO) }, |wait| {
+                    park(now_ms, wait)
+                });
             }
         } else {
-            return park(now_ms, wait);
+            return park(now_ms, quiet.map_or(wait, |quiet| quiet.min(wait)));
         }
     }
     if in_doubt {
@@ -187,6 +210,14 @@ pub(crate) fn plan(
         return park(now_ms, wait);
     }
     Plan { next: Next::Close, message: None }
+}
+
+/// How long quiet hours have the chunk wait: until the first of them are over, or doubt has lasted long enough.
+fn quiet_wait(book: &Bookkeeping, in_doubt: bool, until_ms: i64, now_ms: i64) -> Duration {
+    let doubt_ms =
+        book.doubt_since_ms.filter(|_| in_doubt).map(|since| since.saturating_add(millis(UNKNOWN_WAIT)));
+    let until_ms = doubt_ms.map_or(until_ms, |doubt_ms| doubt_ms.min(until_ms));
+    Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0))
 }
 
 /// Waits: with a message, where a queue may hold it for so long.
@@ -376,6 +407,51 @@ mod tests {
         let mut book = Bookkeeping::default();
         plan(&mut members(), &mut book, &tally, resumed);
         assert_eq!(book.first_try_ms, Some(NOW - 100 * HOUR));
+    }
+
+    fn quiet(until_ms: i64, deferred: &[usize]) -> Tally {
+        let cause = (!deferred.is_empty()).then_some(Cause::Transient);
+        Tally { quiet_until_ms: Some(until_ms), deferred: deferred.to_vec(), cause, ..Tally::default() }
+    }
+
+    #[test]
+    fn quiet_hours_are_waited_for_and_use_up_neither_tries_nor_the_retry_period() {
+        let mut book =
+            Bookkeeping { tries: 2, first_try_ms: Some(NOW - 11 * HOUR), ..Bookkeeping::default() };
+        let waits = next(&mut members(), &mut book, &quiet(NOW + 9 * HOUR, &[]), OnUnknown::Hold);
+        assert_eq!(waits, Plan { next: Next::Park(NOW + 9 * HOUR), message: None });
+        assert_eq!((book.tries, book.first_try_ms), (2, Some(NOW - 2 * HOUR)));
+        // Nearly over: a queue holds the message.
+        let soon = next(&mut members(), &mut book, &quiet(NOW + 5000, &[]), OnUnknown::Hold);
+        let wait = Duration::from_secs(5);
+        assert_eq!(soon, Plan { next: Next::Park(NOW + 5000), message: Some(wait) });
+    }
+
+    #[test]
+    fn who_was_refused_beside_quiet_hours_is_tried_again_or_expires_without_the_others() {
+        let mut book = Bookkeeping::default();
+        let again = next(&mut members(), &mut book, &quiet(NOW + 9 * HOUR, &[1]), OnUnknown::Hold);
+        assert_eq!(again.next, Next::Park(NOW + 5000));
+        let over = next(&mut members(), &mut book, &quiet(NOW + 1000, &[1]), OnUnknown::Hold);
+        assert_eq!(over.next, Next::Park(NOW + 1000));
+        book.first_try_ms = Some(NOW - 12 * HOUR);
+        let mut last = members();
+        let rest = next(&mut last, &mut book, &quiet(NOW + 9 * HOUR, &[1]), OnUnknown::Hold);
+        assert_eq!(rest.next, Next::Park(NOW + 9 * HOUR));
+        assert_eq!(last.codes, [Code::Pending, Code::Expired, Code::Pending]);
+        assert_eq!(book.first_try_ms, None);
+    }
+
+    #[test]
+    fn doubt_is_not_left_to_last_through_quiet_hours() {
+        let mut doubtful = members();
+        doubtful.codes[0] = Code::Unknown;
+        let next = |on_unknown| {
+            let mut book = Bookkeeping::default();
+            next(&mut doubtful.clone(), &mut book, &quiet(NOW + 9 * HOUR, &[]), on_unknown).next
+        };
+        assert_eq!(next(OnUnknown::Resend), Next::Park(NOW + 300_000));
+        assert_eq!(next(OnUnknown::Hold), Next::Park(NOW + 9 * HOUR));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use store::messages::Proof;
 use store::{Store, StoreError};
 use tracing::{info, warn};
 
-use crate::{Answer, Job, MessageId, Sender};
+use crate::{Answer, Job, JobLinks, MessageId, Sender};
 
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is left of a function's time once a proof is sent.
@@ -49,9 +49,17 @@ pub(crate) async fn send<S: Sender>(
             profile => profile?.value,
         },
     };
+    let keys = if S::HAS_LINKS { Some(store.links.keys().await?) } else { None };
+    let public_url = store.links.public_url();
+    let links = keys.as_deref().map(|keys| JobLinks { keys, public_url, recipient: None });
     let now_seconds = store.platform.clock.now().as_second();
+    let allowed = store.allowed.lately(S::CHANNEL).await?;
     let mut messages = Vec::new();
     for (index, to) in recipients(proof).into_iter().enumerate() {
+        if !allowed.lets(S::CHANNEL, to) {
+            warn!(proof = %proof.id, index, "recipient {index} of proof {} is not on the allowed list", proof.id);
+            continue;
+        }
         let job = Job {
             template: &template,
             configuration: &configuration,
@@ -59,6 +67,7 @@ pub(crate) async fn send<S: Sender>(
             on_missing: OnMissing::Blank,
             id: MessageId::Proof { proof: proof.id.clone(), index },
             to,
+            links,
             now_seconds,
         };
         let prepared = catch_unwind(AssertUnwindSafe(|| sender.prepare(&job, profile.clone())));

@@ -20,6 +20,7 @@ fn reason(tally: &Tally, ended: Ended) -> &'static str {
         (_, Ended::OnHold(_)) => "on_hold",
         (_, Ended::Paused) => "paused",
         (_, Ended::Trouble) => "store",
+        (None, Ended::Through) if tally.quiet_until_ms.is_some() => "quiet_hours",
         (None, Ended::Through) => "in_doubt",
     }
 }
@@ -79,5 +80,8 @@ mod tests {
         for (cause, ended, expected) in cases {
             assert_eq!(reason(&tally(cause), ended), expected, "{cause:?} {ended:?}");
         }
+        let quiet = |cause| Tally { quiet_until_ms: Some(0), ..tally(cause) };
+        assert_eq!(reason(&quiet(None), Ended::Through), "quiet_hours");
+        assert_eq!(reason(&quiet(Some(Cause::Transient)), Ended::Through), "transient");
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use campaign::content::OnMissing;
+use campaign::link::Recipient;
 use campaign::lowered::LoweredContent;
 use campaign::{Channel, Code, Configuration, Profile};
+use links::LinkKeys;
 use serde_json::Value;
 use store::messages::ChunkKey;
 
@@ -17,6 +19,8 @@ use crate::Answer;
 pub trait Sender: Send + Sync + 'static {
     /// Which.
     const CHANNEL: Channel;
+    /// Whether its messages hold links of ours: who does not need the key they are signed with is not given it.
+    const HAS_LINKS: bool = false;
     /// Its content, compiled: done once a process, of what was lowered once a version.
     type Template: Send + Sync + 'static;
     /// A message ready to be handed over.
@@ -73,8 +77,21 @@ pub struct Job<'a, T> {
     pub id: MessageId,
     /// Where it goes instead of the profile's own address; only a proof does.
     pub to: Option<&'a str>,
+    /// What links of ours are made from; `None` where the channel has none.
+    pub links: Option<JobLinks<'a>>,
     /// The time, in seconds since the Unix epoch.
     pub now_seconds: i64,
+}
+
+/// What the links of a message are made from, beside its id and its configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct JobLinks<'a> {
+    /// What they are signed with.
+    pub keys: &'a LinkKeys,
+    /// Where they are, where the configuration says nothing: scheme and host.
+    pub public_url: &'a str,
+    /// Who can unsubscribe by them; nobody by a proof's.
+    pub recipient: Option<Recipient>,
 }
 
 /// The name of one logical message.

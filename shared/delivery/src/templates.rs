@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use campaign::segment::Rule;
-use campaign::{CampaignId, ConfigurationId};
+use campaign::{CampaignId, ConfigurationId, TopicId};
 use store::{Store, StoreError};
 
 use crate::Sender;
@@ -18,6 +18,8 @@ type Name = (CampaignId, u32, u8);
 pub(crate) struct Compiled<T> {
     /// The configuration it sends by; `None` where a version without one was activated, which validation refuses.
     pub configuration: Option<ConfigurationId>,
+    /// What its version is about.
+    pub topic: Option<TopicId>,
     /// Its content and whom it reaches (everybody where that is `None`), or why they don't compile.
     pub template: Result<(T, Option<Rule>), String>,
 }
@@ -50,6 +52,7 @@ impl<T> Templates<T> {
         let condition = action.and_then(|action| action.condition.as_deref()).map(Rule::compile).transpose();
         let compiled = Arc::new(Compiled {
             configuration: action.and_then(|action| action.configuration),
+            topic: stored.topic.clone(),
             template: sender
                 .compile(&content)
                 .and_then(|template| Ok((template, condition.map_err(|error| error.to_string())?))),

@@ -1,5 +1,5 @@
 //! What the programs around the handlers share: how they log, and on Lambda the loop of a function that a queue feeds
-//! and the figures it gives.
+//! with the figures it gives, and that of a function behind API Gateway.
 //!
 //! | variable | |
 //! |---|---|
@@ -8,6 +8,8 @@
 
 #[cfg(feature = "lambda")]
 pub mod emf;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod logs;
 #[cfg(feature = "lambda")]
 mod queue;

@@ -5,6 +5,7 @@
 //! | `ENVOI_DATA` | the data folder of the embedded engine; without it, the function runs on AWS |
 //! | `ENVOI_HASH_KEY` | with a data folder: the secret that suppressed addresses are hashed under, 64 hexadecimal digits |
 //! | `ENVOI_TABLE_...`, `ENVOI_QUEUE_...`, `ENVOI_SCHEDULE_...` | on AWS: `platform::aws::Names` |
+//! | `ENVOI_PUBLIC_URL` | where public links are: scheme and host, such as `https://links.example.org` |
 //! | `ENVOI_KMS_KEY` | on AWS: the key that secrets are sealed under, by its id, ARN or alias |
 //!
 //! An empty variable is as good as none, since a template can't leave one out. Opening sends nothing over the network.
@@ -52,6 +53,11 @@ pub fn variable(name: &str) -> Option<String> {
 /// # Errors
 /// [`EnvironmentError`] names the variable.
 pub async fn store() -> Result<Store, EnvironmentError> {
+    let public_url = public_url()?;
+    Ok(public_url.iter().fold(opened().await?, |store, url| store.with_public_url(url)))
+}
+
+async fn opened() -> Result<Store, EnvironmentError> {
     if let Some(store) = in_folder()? {
         return Ok(store);
     }
@@ -83,6 +89,18 @@ pub async fn store_without_secrets() -> Result<Store, EnvironmentError> {
     }
     #[cfg(not(feature = "aws"))]
     Err(EnvironmentError::Missing("ENVOI_DATA"))
+}
+
+/// Where public links are, as far as the environment says.
+fn public_url() -> Result<Option<String>, EnvironmentError> {
+    const NAME: &str = "ENVOI_PUBLIC_URL";
+    let Some(url) = variable(NAME) else { return Ok(None) };
+    match crate::links::is_base(&url) {
+        true => Ok(Some(url)),
+        false => {
+            Err(EnvironmentError::Invalid { name: NAME, why: "must be such as https://host".to_owned() })
+        }
+    }
 }
 
 /// The store in a data folder, where the environment names one.

@@ -15,12 +15,18 @@ const WHAT: &str = "kept answer";
 const BODY_HASH: &str = "body";
 const OWNER: &str = "owner";
 const LEASE: &str = "lease";
+/// A part of a body.
+const PART: &str = "part";
+/// Begins the partition of a kept answer.
+const PARTITION: &str = "idem#";
 /// How long an answer is kept, in seconds.
 const KEEP_SECONDS: i64 = 24 * 3600;
 /// How long a call may take. One that is not over by then was lost with its process, and its key may be used again.
 const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
 /// The most bytes of a body that one item holds: far below an item's limit.
 const PART_BYTES: usize = 256 * 1024;
+/// The most parts of a body that is kept, and some.
+const MOST_PARTS: usize = 100;
 
 /// The repository of kept answers.
 #[derive(Debug, Clone)]
@@ -45,7 +51,7 @@ impl CallKey {
 
     fn item(&self, part: usize) -> Key {
         let sk = if part == 0 { "CALL".to_owned() } else { format!("PART#{part:04}") };
-        Key::new(format!("idem#{}", self.0), sk)
+        Key::new(format!("{PARTITION}{}", self.0), sk)
     }
 }
 
@@ -79,12 +85,22 @@ pub enum Begun {
     OtherBody,
     /// It was answered already.
     Answered(KeptAnswer),
+    /// It was answered already, and what the answer held is erased.
+    Erased,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
     answer: KeptAnswer,
     body_bytes: usize,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
+}
+
+/// Whether an item is a part of a kept answer in which this name stands.
+pub(crate) fn names(item: &Item, name: &str) -> bool {
+    item.key.pk.starts_with(PARTITION)
+        && item.bytes(PART).is_some_and(|part| memchr::memmem::find(part, name.as_bytes()).is_some())
 }
 
 impl Idempotency {
@@ -125,11 +141,14 @@ impl Idempotency {
         if item.bytes(DOCUMENT).is_none() {
             return Ok(Begun::InProgress);
         }
-        let Kept { mut answer, body_bytes } = document::decode(WHAT, &item)?;
+        let Kept { mut answer, body_bytes, erased } = document::decode(WHAT, &item)?;
+        if erased {
+            return Ok(Begun::Erased);
+        }
         let parts: Vec<_> = (1..=body_bytes.div_ceil(PART_BYTES)).map(|part| key.item(part)).collect();
         for part in &parts {
             let item = self.platform.table.get(LEDGER, part, Consistency::Strong).await?;
-            let bytes = item.as_ref().and_then(|item| item.bytes("part"));
+            let bytes = item.as_ref().and_then(|item| item.bytes(PART));
             answer.body.extend_from_slice(bytes.ok_or(StoreError::Corrupt { what: WHAT, source: None })?);
         }
         Ok(Begun::Answered(answer))
@@ -147,7 +166,7 @@ impl Idempotency {
             .chunks(PART_BYTES)
             .enumerate()
             .map(|(index, bytes)| {
-                let mut item = Item::new(call.key.item(index + 1)).with("part", bytes.to_vec());
+                let mut item = Item::new(call.key.item(index + 1)).with(PART, bytes.to_vec());
                 item.expires = Some(expires + 3600);
                 item
             })
@@ -155,7 +174,7 @@ impl Idempotency {
         if !parts.is_empty() {
             self.platform.table.batch_put(LEDGER, parts).await?;
         }
-        let kept = Kept { answer: answer.clone(), body_bytes: answer.body.len() };
+        let kept = Kept { answer: answer.clone(), body_bytes: answer.body.len(), erased: false };
         let changes =
             vec![Change::set(DOCUMENT, document::encode(WHAT, &kept)?), Change::Expires(Some(expires))];
         let mine = Condition::equals(OWNER, call.owner.clone());
@@ -171,5 +190,39 @@ impl Idempotency {
         let write = Write::delete(LEDGER, call.key.item(0)).when(Condition::equals(OWNER, call.owner));
         refused(self.platform.table.transact(vec![write]).await)?;
         Ok(())
+    }
+
+    /// Erases what the answer of this partition held: the call stays made, and whoever repeats it is told so. Whether there
+    /// was something.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn erase(&self, partition: &str) -> Result<bool, StoreError> {
+        let Some(name) = partition.strip_prefix(PARTITION) else { return Ok(false) };
+        let key = CallKey(name.to_owned());
+        let found = self.platform.table.get(LEDGER, &key.item(0), Consistency::Strong).await?;
+        let mut parts = MOST_PARTS;
+        if let Some(item) = found {
+            if item.bytes(DOCUMENT).is_some() {
+                let mut kept: Kept = document::decode(WHAT, &item)?;
+                parts = kept.body_bytes.div_ceil(PART_BYTES);
+                kept.erased = true;
+                kept.answer.headers.clear();
+                let there = Condition::Has(DOCUMENT.to_owned());
+                let changes = vec![Change::set(DOCUMENT, document::encode(WHAT, &kept)?)];
+                self.platform.table.update(LEDGER, &key.item(0), Some(there), changes).await?;
+            } else if item
+                .number(LEASE)
+                .is_some_and(|until| until > self.platform.clock.now().as_millisecond())
+            {
+                // It is being kept in this moment, and must not lack a part then.
+                return Ok(false);
+            }
+        }
+        let writes: Vec<_> = (1..=parts).map(|part| Write::delete(LEDGER, key.item(part))).collect();
+        for some in writes.chunks(platform::table::MAX_TRANSACTION) {
+            refused(self.platform.table.transact(some.to_vec()).await)?;
+        }
+        Ok(true)
     }
 }

@@ -4,20 +4,28 @@ mod call;
 mod chunk;
 mod counters;
 mod cursor;
+mod facts;
 mod head;
+mod learn;
 pub(crate) mod lease;
 mod pause;
+mod series;
+mod traces;
 
 pub use call::{CallRequest, Placed, call_id};
 use campaign::{CampaignId, ExecutionId};
 pub use chunk::{Begins, Bookkeeping, Claim, ClaimedChunk, Lost, NewChunk, Next, Part, StoredChunk, Waits};
 pub use counters::{ActionCounts, Books, Release, Tally};
 pub use cursor::{Cursor, CursorClaim, LaneCursor, Lanes, Seen, Zones};
+pub use facts::{News, Told, Visit};
 pub use head::{Audience, ExecutionSummary, Head, State};
+pub use learn::{Learnt, Lesson};
 pub use lease::{SKEW, Tenancy, Worker};
 pub use pause::Turned;
 use platform::table::DUE_BUCKETS;
 use platform::{Item, Platform};
+pub(crate) use series::Counters;
+pub use traces::{Trace, Traces};
 
 use crate::StoreError;
 use crate::messages::FanOut;

@@ -1,5 +1,6 @@
 //! What the queues carry, as JSON: ids only, save for proofs.
 
+use campaign::feedback::{Cause, Report};
 use campaign::lowered::LoweredContent;
 use campaign::{
     CallScheduleId, CampaignId, Channel, ConfigurationId, EndpointId, ExecutionId, JobId, ProfileId,
@@ -83,6 +84,8 @@ pub struct GoOn {
 pub enum Notify {
     /// Tell what was decided of members of a chunk. The chunk itself says whether that was written.
     Settled(Settled),
+    /// Tell what has become known of members of a chunk after their outcome.
+    Known(Known),
     /// Go on with what an address is still to be told.
     GoOn {
         /// Which.
@@ -109,6 +112,59 @@ pub struct Settled {
     pub codes: Vec<(u8, u8)>,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+}
+
+/// What has become known of members of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Which chunk.
+    pub chunk: ChunkKey,
+    /// The members, the bytes of the facts, and when they came about, in milliseconds since the Unix epoch.
+    pub facts: Vec<(u8, u8, i64)>,
+}
+
+/// A message on the queue of what providers tell, in our own words; providers put theirs on it, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// What they tell.
+    pub feedback: Vec<Reported>,
+}
+
+/// What a provider tells of one message to one recipient. It may hold an address, which no other queue's messages do but
+/// proofs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// The message's name, as its provider was given it; `None` where it is none of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// Over which channel it went.
+    pub channel: Channel,
+    /// What is told.
+    pub report: Report,
+    /// What it was caused by, where it is a bounce.
+    #[serde(default)]
+    pub cause: Cause,
+    /// When it came about, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// To whom the message went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Since when it waits for its message to be settled, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_since_ms: Option<i64>,
+}
+
+impl std::fmt::Debug for Reported {
+    /// Without the address: this may end in a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reported")
+            .field("message_id", &self.message_id)
+            .field("channel", &self.channel)
+            .field("report", &self.report)
+            .field("cause", &self.cause)
+            .field("at_ms", &self.at_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a channel's delivery is asked for.
@@ -190,6 +246,13 @@ impl Notify {
     /// As a message to be seen at once.
     pub fn message(&self) -> Message {
         Message::new(tables::NOTIFY, json(self))
+    }
+}
+
+impl Feedback {
+    /// As a message to be seen at once.
+    pub fn message(&self) -> Message {
+        Message::new(tables::FEEDBACK, json(self))
     }
 }
 

@@ -7,7 +7,7 @@ mod upsert;
 use std::collections::HashSet;
 
 use campaign::profile::Namespace;
-use campaign::{Profile, ProfileId};
+use campaign::{Channel, Profile, ProfileId, TopicId};
 use platform::{Condition, Consistency, Item, Platform, Scan, Write};
 use serde_json::{Map, Value};
 pub use upsert::{Incoming, RowResult, UpsertError};
@@ -125,8 +125,16 @@ impl Profiles {
     /// [`StoreError::NotFound`]; [`StoreError::Stale`] where it changed meanwhile.
     pub async fn delete(&self, id: ProfileId) -> Result<(), StoreError> {
         let before = self.get(id).await?;
-        let mut writes =
-            vec![Write::delete(PROFILES, tables::profile(id)).when(document::at_revision(before.revision))];
+        self.delete_as_read(&before).await
+    }
+
+    /// The same, of a profile that is still as it was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] where it is not.
+    pub async fn delete_as_read(&self, before: &Revised<Profile>) -> Result<(), StoreError> {
+        let key = tables::profile(before.value.id());
+        let mut writes = vec![Write::delete(PROFILES, key).when(document::at_revision(before.revision))];
         for (namespace, name) in before.value.identities() {
             writes.push(Write::delete(AUDIENCE, tables::identity(namespace, &name)));
         }
@@ -148,6 +156,28 @@ impl Profiles {
                 found => found?,
             };
             let Some(document) = without_push_token(before.value.document(), token) else { return Ok(false) };
+            let (writes, _) = put_writes(&Profile::from_stored(id, document), Some(&before))?;
+            if refused(self.platform.table.transact(writes).await)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Contended { what: WHAT })
+    }
+
+    /// Writes down that somebody wants no marketing over this channel any more, or about this topic alone, over any channel:
+    /// whether that is new. What the profile says of others stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Contended`] where the profile kept changing; as the engine's.
+    pub async fn opt_out(
+        &self,
+        id: ProfileId,
+        channel: Channel,
+        topic: Option<&TopicId>,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let before = self.get(id).await?;
+            let Some(document) = before.value.opted_out(channel, topic) else { return Ok(false) };
             let (writes, _) = put_writes(&Profile::from_stored(id, document), Some(&before))?;
             if refused(self.platform.table.transact(writes).await)?.is_none() {
                 return Ok(true);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ::links::{LinkKey, MOST_KEYS};
 use campaign::id::random_bytes;
 use campaign::{Channel, ConfigurationId};
 use jiff::Timestamp;
@@ -19,6 +20,9 @@ const SEALED: &str = "sealed";
 /// When they were stored, in milliseconds since the Unix epoch.
 const AT: &str = "at";
 
+/// Begins the sort key of a key for links; its number follows.
+const LINK_KEY: &str = "K#";
+
 /// The most secrets of a configuration.
 pub const MOST_NAMED: usize = 10;
 
@@ -27,6 +31,8 @@ pub const MOST_NAMED: usize = 10;
 pub enum Purpose {
     /// Hashing suppressed addresses.
     Suppression,
+    /// Signing public links.
+    Links,
     /// A channel's provider.
     Provider(Channel),
 }
@@ -36,6 +42,7 @@ impl Purpose {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Suppression => "suppression",
+            Self::Links => "links",
             Self::Provider(channel) => channel.name(),
         }
     }
@@ -86,6 +93,58 @@ impl Secrets {
         // Another was quicker, and its key is the one.
         let key = self.read(purpose).await?.ok_or(StoreError::Contended { what: "secret" })?;
         key_of(&key)
+    }
+
+    /// The keys that links are signed with, and when each was made, in milliseconds since the Unix epoch; the newest first.
+    /// Whoever asks first makes one.
+    pub(crate) async fn link_keys(&self) -> Result<Vec<(LinkKey, i64)>, StoreError> {
+        let keys = self.read_link_keys().await?;
+        if !keys.is_empty() {
+            return Ok(keys);
+        }
+        match self.new_link_key(1).await {
+            // Another was quicker, and its key is the one.
+            Ok(_) | Err(StoreError::Contended { .. }) => self.read_link_keys().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a new key for links, and gives its number. The others are not opened for that.
+    pub(crate) async fn rotate_link_key(&self) -> Result<u32, StoreError> {
+        let newest = self.link_key_items(1).await?.first().and_then(number_of);
+        self.new_link_key(newest.unwrap_or(0) + 1).await
+    }
+
+    async fn new_link_key(&self, number: u32) -> Result<u32, StoreError> {
+        let secret = [random_bytes(), random_bytes()].concat();
+        let at = Key::new(partition(Purpose::Links), format!("{LINK_KEY}{number:08}"));
+        let item = self.sealed(at, Purpose::Links, &secret).await?;
+        let write = Write::put(CONTROL, item).when(at_revision(0));
+        match refused(self.platform.table.transact(vec![write]).await)? {
+            None => Ok(number),
+            Some(_) => Err(StoreError::Contended { what: "link keys" }),
+        }
+    }
+
+    async fn read_link_keys(&self) -> Result<Vec<(LinkKey, i64)>, StoreError> {
+        let mut keys = Vec::new();
+        for item in self.link_key_items(MOST_KEYS).await? {
+            let corrupt = || StoreError::Corrupt { what: "link keys", source: None };
+            let sealed = item.bytes(SEALED).ok_or_else(corrupt)?;
+            let secret = self.vault.open(Purpose::Links.name(), sealed).await?;
+            let secret = secret.try_into().map_err(|_| corrupt())?;
+            // The newest eight differ in their last byte.
+            let id = number_of(&item).ok_or_else(corrupt)?.to_be_bytes()[3];
+            keys.push((LinkKey { id, secret }, item.number(AT).ok_or_else(corrupt)?));
+        }
+        Ok(keys)
+    }
+
+    /// The newest first.
+    async fn link_key_items(&self, most: usize) -> Result<Vec<Item>, StoreError> {
+        let of = Query::of(partition(Purpose::Links), most).prefix(LINK_KEY.to_owned());
+        let query = Query { descending: true, ..of };
+        Ok(self.platform.table.query(CONTROL, query).await?.items)
     }
 
     /// The credentials of a channel's provider, where some were stored.
@@ -272,6 +331,10 @@ fn named_key(channel: Channel, id: ConfigurationId, name: &str) -> Key {
 
 fn name_of(item: &Item, id: ConfigurationId) -> String {
     item.key.sk.strip_prefix(&named_prefix(id)).unwrap_or_default().to_owned()
+}
+
+fn number_of(item: &Item) -> Option<u32> {
+    item.key.sk.strip_prefix(LINK_KEY)?.parse().ok()
 }
 
 fn key_of(bytes: &[u8]) -> Result<[u8; 32], StoreError> {

@@ -1,5 +1,7 @@
 //! Segments and the members of lists.
 
+mod memberships;
+
 use campaign::segment::SegmentKind;
 use campaign::{ProfileId, SegmentId};
 use jiff::Timestamp;

@@ -1,25 +1,31 @@
 //! The suppression list: addresses and domains nothing may be sent to. Deliveries look addresses up by keyed hashes; whoever
 //! keeps the list sees them as rows.
 
+mod bounces;
+mod forgotten;
+mod key;
+mod many;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use campaign::suppression::SuppressionReason;
+use campaign::suppression::{AddressHash, SuppressionReason};
 use campaign::{Category, Channel};
-use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use platform::{Condition, Consistency, Item, Key, Platform, Query, Write};
+use platform::{Consistency, Item, Key, Platform, Query, Write};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use tokio::sync::OnceCell;
 
+use self::bounces::bounces_key;
+pub use self::bounces::{BOUNCES_IN_A_ROW, SoftBounces};
+pub use self::key::{HashKey, KeyCheck, check_key};
+pub use self::many::Became;
 use crate::StoreError;
 use crate::document::{self, DOCUMENT, at_revision};
 use crate::error::refused;
 use crate::secrets::{Purpose, Secrets};
-use crate::tables::{AUDIENCE, CONTROL};
+use crate::tables::AUDIENCE;
 
 /// The most suppressed domains: they are one item.
 pub const MOST_DOMAINS: usize = 1000;
@@ -29,56 +35,14 @@ const REMEMBER: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
 const WHAT: &str = "suppression";
 
-/// The secret that addresses are hashed under, so that the list can't be turned back into addresses by trying them.
-#[derive(Clone)]
-pub struct HashKey(pub [u8; 32]);
-
-impl std::fmt::Debug for HashKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HashKey(..)")
-    }
-}
-
-/// Whether a key is the one that addresses have been hashed under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyCheck {
-    /// It is, or it is the first.
-    Same,
-    /// It is another: every suppressed address would be missed.
-    Other,
-}
-
-/// Holds a key against the check value of the first one, which the first call writes.
-///
-/// # Errors
-/// As the engine's.
-pub async fn check_key(platform: &Platform, key: &HashKey) -> Result<KeyCheck, StoreError> {
-    let mac = keyed_hash(key, b"check");
-    let at = Key::new("hash-key", "CHECK");
-    let write =
-        Write::put(CONTROL, Item::new(at.clone()).with("mac", mac.clone())).when(Condition::NotExists);
-    if refused(platform.table.transact(vec![write]).await)?.is_none() {
-        return Ok(KeyCheck::Same);
-    }
-    let stored = platform.table.get(CONTROL, &at, Consistency::Strong).await?;
-    let same = stored.is_some_and(|item| item.text("mac") == Some(mac.as_str()));
-    Ok(if same { KeyCheck::Same } else { KeyCheck::Other })
-}
-
-/// The first half of a keyed hash, in hexadecimal.
-fn keyed_hash(key: &HashKey, text: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).expect("HMAC takes a key of any length");
-    mac.update(text);
-    HEXLOWER.encode(&mac.finalize().into_bytes()[..16])
-}
-
 /// An address nothing is sent to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {
     /// Over which channel.
     pub channel: Channel,
-    /// Which, as it was given.
-    pub address: String,
+    /// Which, as it was given; `None` where nothing but its hash is known, or may be known any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Why.
     pub reason: SuppressionReason,
     /// Who or what has put it there, for people.
@@ -86,6 +50,24 @@ pub struct Suppression {
     pub source: Option<String>,
     /// When it was put there.
     pub at: Timestamp,
+}
+
+impl Suppression {
+    /// What becomes of this entry when `new` is added to it: it keeps its time, and the graver of the two reasons. Where
+    /// nothing but a hash was kept, no address is written down again. `None` where nothing changes.
+    fn with(&self, new: &Self) -> Option<Self> {
+        let reason = self.reason.or_graver(new.reason);
+        (reason != self.reason).then(|| Self { reason, source: new.source.clone(), ..self.clone() })
+    }
+}
+
+/// An entry of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is found by.
+    pub hash: AddressHash,
+    /// What it says.
+    pub suppression: Suppression,
 }
 
 /// A domain of email no address of which is sent to.
@@ -127,45 +109,86 @@ impl Suppressions {
             .await
     }
 
-    /// Adds an address. One that is there already keeps its time, and the graver of the two reasons. Gives it as it is
-    /// then, and whether it is new.
+    /// By what the entry of an address over a channel is found; the case of the address does not matter.
+    ///
+    /// # Errors
+    /// As the vault's and the engine's, when the key is first needed.
+    pub async fn hash(&self, channel: Channel, address: &str) -> Result<AddressHash, StoreError> {
+        Ok(self.key().await?.hash(channel, address))
+    }
+
+    /// Adds an address. One that is there already keeps its time, and the graver of the two reasons; one of which nothing
+    /// but the hash was known stays so. Gives it as it is then, and whether it is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where it has no address; as the engine's; [`StoreError::Contended`] where it keeps changing.
+    pub async fn add(&self, new: &Suppression) -> Result<(Entry, bool), StoreError> {
+        let Some(address) = &new.address else {
+            return Err(StoreError::invalid("address", "is missing"));
+        };
+        let hash = self.hash(new.channel, address).await?;
+        let (suppression, became) = self.put(hash, new).await?;
+        Ok((Entry { hash, suppression }, became == Became::New))
+    }
+
+    /// Adds an address of which the hash alone is known, as [`Self::add`] does; says whether that changed anything.
     ///
     /// # Errors
     /// As the engine's; [`StoreError::Contended`] where it keeps changing.
-    pub async fn add(&self, new: &Suppression) -> Result<(Suppression, bool), StoreError> {
-        let at = item_key(self.key().await?, new.channel, &new.address);
+    pub async fn add_hashed(
+        &self,
+        channel: Channel,
+        hash: AddressHash,
+        reason: SuppressionReason,
+        source: Option<String>,
+    ) -> Result<bool, StoreError> {
+        let new = Suppression { channel, address: None, reason, source, at: self.platform.clock.now() };
+        let (_, became) = self.put(hash, &new).await?;
+        Ok(became != Became::Unchanged)
+    }
+
+    async fn put(&self, hash: AddressHash, new: &Suppression) -> Result<(Suppression, Became), StoreError> {
+        let at = item_key(hash);
         for _ in 0..TRIES {
-            let found = self.read(&at).await?;
-            let (mut suppression, revision) = match found {
-                Some((found, _)) if found.reason >= new.reason => return Ok((found, false)),
-                Some((found, revision)) => (found, revision),
-                None => (new.clone(), 0),
+            let (suppression, revision) = match self.read(&at).await? {
+                None => (self.unnamed(hash, new).await?, 0),
+                Some((found, revision)) => match found.with(new) {
+                    None => return Ok((found, Became::Unchanged)),
+                    Some(changed) => (changed, revision),
+                },
             };
-            suppression.reason = suppression.reason.or_graver(new.reason);
-            suppression.source.clone_from(&new.source);
-            let entry = document::put(AUDIENCE, WHAT, at.clone(), &suppression, revision)?;
-            let row =
-                Item::new(row_key(&suppression, &at)).with(DOCUMENT, document::encode(WHAT, &suppression)?);
-            let writes = vec![entry, Write::put(AUDIENCE, row)];
+            let mut writes = Vec::from(put_writes(hash, &suppression, revision)?);
+            if revision == 0 && suppression.address.is_some() {
+                writes.push(Self::still_named(hash));
+            }
             if refused(self.platform.table.transact(writes).await)?.is_none() {
-                return Ok((suppression, revision == 0));
+                let became = if revision == 0 { Became::New } else { Became::Updated };
+                return Ok((suppression, became));
             }
         }
         Err(StoreError::Contended { what: WHAT })
     }
 
-    /// Removes an address; says whether it was there.
+    /// Removes an address, and what was counted of its bounces; says whether it was there.
     ///
     /// # Errors
     /// As the engine's; [`StoreError::Contended`] where it keeps changing.
     pub async fn remove(&self, channel: Channel, address: &str) -> Result<bool, StoreError> {
-        let at = item_key(self.key().await?, channel, address);
+        self.remove_hashed(self.hash(channel, address).await?).await
+    }
+
+    /// Removes an address by its hash, as [`Self::remove`] does.
+    ///
+    /// # Errors
+    /// As [`Self::remove`]'s.
+    pub async fn remove_hashed(&self, hash: AddressHash) -> Result<bool, StoreError> {
+        let at = item_key(hash);
         for _ in 0..TRIES {
             let Some((found, revision)) = self.read(&at).await? else { return Ok(false) };
-            let row = row_key(&found, &at);
             let writes = vec![
                 Write::delete(AUDIENCE, at.clone()).when(at_revision(revision)),
-                Write::delete(AUDIENCE, row),
+                Write::delete(AUDIENCE, row_key(hash, &found)),
+                Write::delete(AUDIENCE, bounces_key(hash)),
             ];
             if refused(self.platform.table.transact(writes).await)?.is_none() {
                 return Ok(true);
@@ -178,9 +201,17 @@ impl Suppressions {
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn find(&self, channel: Channel, address: &str) -> Result<Option<Suppression>, StoreError> {
-        let at = item_key(self.key().await?, channel, address);
-        Ok(self.read(&at).await?.map(|(found, _)| found))
+    pub async fn find(&self, channel: Channel, address: &str) -> Result<Option<Entry>, StoreError> {
+        self.find_hashed(self.hash(channel, address).await?).await
+    }
+
+    /// The entry that is found by this hash.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn find_hashed(&self, hash: AddressHash) -> Result<Option<Entry>, StoreError> {
+        let found = self.read(&item_key(hash)).await?;
+        Ok(found.map(|(suppression, _)| Entry { hash, suppression }))
     }
 
     /// A page of the addresses suppressed over a channel, the newest first.
@@ -192,11 +223,10 @@ impl Suppressions {
         channel: Channel,
         after: Option<String>,
         limit: usize,
-    ) -> Result<(Vec<Suppression>, Option<String>), StoreError> {
+    ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
         let query = Query { descending: true, ..Query::of(rows(channel), limit).after(after) };
         let page = self.platform.table.query(AUDIENCE, query).await?;
-        let found = page.items.iter().map(|item| document::decode(WHAT, item)).collect::<Result<_, _>>()?;
-        Ok((found, page.next))
+        Ok((page.items.iter().map(entry_of_row).collect::<Result<_, _>>()?, page.next))
     }
 
     /// The suppressed domains of email, by name.
@@ -212,7 +242,10 @@ impl Suppressions {
     ///
     /// # Errors
     /// [`StoreError::Invalid`] where they are more than [`MOST_DOMAINS`]; else as the engine's.
-    pub async fn change_domains(&self, change: impl Fn(&mut Domains) -> bool) -> Result<bool, StoreError> {
+    pub async fn change_domains(
+        &self,
+        mut change: impl FnMut(&mut Domains) -> bool,
+    ) -> Result<bool, StoreError> {
         let at = domains_key();
         for _ in 0..TRIES {
             let item = self.platform.table.get(AUDIENCE, &at, Consistency::Strong).await?;
@@ -224,7 +257,7 @@ impl Suppressions {
             }
             if domains.len() > MOST_DOMAINS {
                 let message = format!("there are {MOST_DOMAINS} domains already, which is the most");
-                return Err(StoreError::Invalid { field: "domain".to_owned(), message });
+                return Err(StoreError::invalid("domain", message));
             }
             let write = document::put(AUDIENCE, WHAT, at.clone(), &domains, revision)?;
             if refused(self.platform.table.transact(vec![write]).await)?.is_none() {
@@ -251,7 +284,7 @@ impl Suppressions {
             return Ok(HashSet::new());
         }
         let key = self.key().await?;
-        let keys: Vec<_> = addresses.iter().map(|address| item_key(key, channel, address)).collect();
+        let keys: Vec<_> = addresses.iter().map(|address| item_key(key.hash(channel, address))).collect();
         let mut domains =
             if channel == Channel::Email { self.remembered_domains() } else { Some(Arc::default()) };
         let mut wanted = keys.clone();
@@ -304,9 +337,19 @@ impl Suppressions {
     }
 }
 
-fn item_key(key: &HashKey, channel: Channel, address: &str) -> Key {
-    let text = format!("{}:{}", channel.name(), address.to_lowercase());
-    Key::new(format!("sup#{}", keyed_hash(key, text.as_bytes())), "S")
+fn item_key(hash: AddressHash) -> Key {
+    Key::new(partition(hash), "S")
+}
+
+/// The partition of what is kept of one address.
+fn partition(hash: AddressHash) -> String {
+    format!("sup#{hash}")
+}
+
+/// The two writes that store an entry over the one at `revision` (0: there is none), for deliveries and as a row.
+fn put_writes(hash: AddressHash, entry: &Suppression, revision: i64) -> Result<[Write; 2], StoreError> {
+    let row = Item::new(row_key(hash, entry)).with(DOCUMENT, document::encode(WHAT, entry)?);
+    Ok([document::put(AUDIENCE, WHAT, item_key(hash), entry, revision)?, Write::put(AUDIENCE, row)])
 }
 
 /// One item holds all the suppressed domains: there are few, and each chunk of email looks at them.
@@ -319,9 +362,14 @@ fn rows(channel: Channel) -> String {
     format!("supl#{}", channel.name())
 }
 
-fn row_key(of: &Suppression, at: &Key) -> Key {
-    let hash = at.pk.trim_start_matches("sup#");
+fn row_key(hash: AddressHash, of: &Suppression) -> Key {
     Key::new(rows(of.channel), format!("{:015}#{hash}", of.at.as_millisecond()))
+}
+
+fn entry_of_row(row: &Item) -> Result<Entry, StoreError> {
+    let hash = row.key.sk.rsplit_once('#').and_then(|(_, hash)| hash.parse().ok());
+    let hash = hash.ok_or(StoreError::Corrupt { what: WHAT, source: None })?;
+    Ok(Entry { hash, suppression: document::decode(WHAT, row)? })
 }
 
 #[cfg(test)]

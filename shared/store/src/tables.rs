@@ -39,6 +39,9 @@ pub const JOBS: QueueName = QueueName("jobs");
 /// Callers' own addresses to be told what became of messages.
 pub const NOTIFY: QueueName = QueueName("notify");
 
+/// What providers tell of messages they were handed.
+pub const FEEDBACK: QueueName = QueueName("feedback");
+
 /// How many partitions a list's members are hashed into.
 pub const LIST_PARTITIONS: u32 = 16;
 
@@ -51,8 +54,14 @@ pub(crate) const CALL_SCHEDULES: &str = "calls";
 pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const CONFIGURATIONS: &str = "configurations";
 pub(crate) const KEYS: &str = "keys";
+/// The partition of what is decided about marketing as a whole.
+pub(crate) const RULES: &str = "rules";
+/// The partition of the topics.
+pub(crate) const TOPICS: &str = "topics";
 /// The partition of all jobs.
 pub(crate) const JOB: &str = "jobs";
+/// The partition of the people who were erased, by their ids: which job did it.
+pub(crate) const ERASURES: &str = "erasures";
 /// The partition of the addresses that are told what became of messages.
 pub(crate) const ENDPOINTS: &str = "endpoints";
 /// Begins the partition of a secret; its purpose follows.
@@ -128,12 +137,17 @@ pub(crate) fn shard(execution: ExecutionId, shard: u16) -> String {
     if shard == CALL_SHARD { format!("x#{execution}") } else { format!("x#{execution}#{shard:02}") }
 }
 
+/// The partition of what a person was sent lately, for frequency caps.
+pub(crate) fn frequency(profile: ProfileId) -> String {
+    format!("cap#{profile}")
+}
+
 pub(crate) fn counters(execution: ExecutionId, shard: u16) -> String {
     format!("s#{execution}#{shard:02}")
 }
 
-pub(crate) fn call_counters(campaign: CampaignId, version: u32, day: i64, part: u8) -> String {
-    format!("c#{campaign}#{version:08}#{day:06}#{part:02}")
+pub(crate) fn call_counters(campaign: CampaignId, version: u32, period: i64, part: u8) -> String {
+    format!("c#{campaign}#{version:08}#{period:06}#{part:02}")
 }
 
 /// The due bucket of something with this id: spread by its random last byte.

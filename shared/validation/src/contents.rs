@@ -83,6 +83,9 @@ pub(crate) fn check_renders(
     findings: &mut Vec<Finding>,
 ) {
     let field = |name: &str| format!("actions[{index}].content.{name}");
+    for warning in &lowered.warnings {
+        findings.push(Finding::warning(warning.code, field(&warning.path()), warning.message.clone()));
+    }
     let template = match AnyTemplate::from_lowered(&lowered.content) {
         Ok(template) => template,
         Err(error) => {
@@ -182,7 +185,14 @@ mod tests {
         let lowered = |count| {
             let html = "x".repeat(370_000);
             let email = LoweredEmail { html, ..LoweredEmail::default() };
-            vec![Ok(Lowered { content: LoweredContent::Email(email), variables: Vec::new() }); count]
+            vec![
+                Ok(Lowered {
+                    content: LoweredContent::Email(email),
+                    variables: Vec::new(),
+                    warnings: Vec::new(),
+                });
+                count
+            ]
         };
         let mut contents = lowered(9);
         limit(&mut contents);

@@ -5,10 +5,12 @@
 mod audience;
 mod calls;
 mod contents;
+mod links;
 mod lowering;
 mod rate;
 mod schedule;
 mod sms;
+mod topic;
 mod waves;
 mod webhook;
 
@@ -65,7 +67,12 @@ pub struct Validation {
 /// | `missing_value` | warning | a sample profile would be left out for a missing value |
 /// | `templated_host` | error | data chooses a webhook's host, and the configuration has no allowed hosts |
 /// | `host_not_allowed` | error | a webhook's host is not one of the configuration's allowed hosts |
+/// | `no_unsubscribe_link` | error | an email for marketing has no `{{links.unsubscribe}}` in its HTML, or in a text of its own |
+/// | `view_link_not_available` | error | an email that calls start has `{{links.view}}`: what a call brings is not kept |
+/// | `link_without_scheme` | warning | a link of an email begins with `www.` and so leads nowhere |
 /// | `undefined_variable` | warning | a variable has no value in any sample profile |
+/// | `topic_missing` | error | there is no such topic |
+/// | `topic_category` | error | a transactional campaign names a topic |
 /// | `schedule_not_used`, `waves_not_used` | error | calls start it, and it is planned otherwise |
 /// | `lowered_too_large` | error | with MJML and CSS worked in, the content is too large to be stored |
 /// | `not_lowered` | error | the activation was asked for by a program that did not lower the content |
@@ -93,6 +100,7 @@ pub async fn validate(
     if version.actions.is_empty() {
         findings.push(Finding::error("no_actions", "actions", "there is nothing to send: add an action"));
     }
+    topic::check(store, campaign, version, &mut findings).await?;
     for (index, (action, content)) in version.actions.iter().zip(&lowering.contents).enumerate() {
         let configuration = configuration(store, campaign, action, index, &mut findings).await?;
         if let Some(rate) = configuration.as_ref().and_then(|found| found.rate_per_second) {
@@ -103,6 +111,7 @@ pub async fn validate(
                 if let Some(configuration) = &configuration {
                     webhook::check(&lowered.content, configuration, index, &mut findings);
                 }
+                links::check(&lowered.content, campaign, index, &mut findings);
                 contents::check_renders(lowered, index, version.on_missing, &audience.samples, &mut findings);
                 sms::check(
                     &lowered.content,

@@ -31,7 +31,7 @@ impl Lowering {
     }
 
     /// What came of it when the version's activation was asked for ([`ask_activation`]). Which variables the contents
-    /// mention is not known of it.
+    /// mention is not known of it, nor what they were warned of.
     ///
     /// # Errors
     /// Where the store can't be read.
@@ -39,7 +39,9 @@ impl Lowering {
         let mut contents = Vec::with_capacity(version.actions.len());
         for (index, action) in (0..u8::MAX).zip(&version.actions) {
             contents.push(match store.campaigns.lowering(id, version.number, index).await {
-                Ok(content) => content.map(|content| Lowered { content, variables: Vec::new() }),
+                Ok(content) => {
+                    content.map(|content| Lowered { content, variables: Vec::new(), warnings: Vec::new() })
+                }
                 // An earlier program asked for the activation.
                 Err(StoreError::NotFound { .. }) => Err(vec![Finding::error(
                     "not_lowered",
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     fn email(subject: &str) -> Content {
-        let body = EmailBody::Html("<style>p{color:red}</style><p>Hi {{profile.email}}</p>".to_owned());
+        let body = EmailBody::Html("<style>p{color:red}</style><p>Hi {{profile.email}}</p><a href=\"{{links.unsubscribe}}\">no more</a>".to_owned());
         Content::Email(EmailContent { subject: subject.to_owned(), body, ..EmailContent::default() })
     }
 

@@ -189,7 +189,7 @@ impl Deployment {
     }
 
     async fn rule(&self, action: &str) -> anyhow::Result<()> {
-        let rule = self.stack.only("AWS::Events::Rule")?;
+        let rule = self.stack.id("Sweep")?;
         self.calls.json("events", action, &json!({ "Name": rule })).await?;
         Ok(())
     }

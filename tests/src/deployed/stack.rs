@@ -136,14 +136,6 @@ impl Stack {
         self.resources.values().filter(|found| found.kind == kind).map(|found| &*found.id).collect()
     }
 
-    /// The physical id of the one resource of a type.
-    pub(super) fn only(&self, kind: &str) -> anyhow::Result<&str> {
-        match *self.all(kind) {
-            [id] => Ok(id),
-            ref found => bail!("the stack has {} {kind}", found.len()),
-        }
-    }
-
     fn named(&self) -> Vec<(String, String)> {
         vec![("StackName".to_owned(), self.name.clone())]
     }

@@ -6,12 +6,22 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, anyhow, ensure};
 
-/// What is built.
-const PROGRAMS: [&str; 8] =
-    ["envoi", "smtp-sink", "activate", "api", "deliver-email", "fanout", "jobs", "notify"];
-/// The packages they belong to.
-const PACKAGES: [&str; 8] =
-    ["envoi-local", "envoi-tests", "activate", "api", "deliver-email", "fanout", "jobs", "notify"];
+/// What is built, and the packages it belongs to.
+const PROGRAMS: [(&str, &str); 13] = [
+    ("envoi", "envoi-local"),
+    ("smtp-sink", "envoi-tests"),
+    ("activate", "activate"),
+    ("api", "api"),
+    ("deliver-email", "deliver-email"),
+    ("deliver-push", "deliver-push"),
+    ("deliver-sms", "deliver-sms"),
+    ("deliver-webhook", "deliver-webhook"),
+    ("fanout", "fanout"),
+    ("feedback", "feedback"),
+    ("jobs", "jobs"),
+    ("notify", "notify"),
+    ("track", "track"),
+];
 /// What cargo tells the program it runs about its package. Passed on to another cargo, these make build scripts that
 /// watch them run again.
 const ABOUT_THE_PACKAGE: [&str; 5] =
@@ -58,11 +68,8 @@ fn build(cargo: &Path, folder: &Path) -> anyhow::Result<()> {
         .arg("--target-dir")
         .arg(target);
     // Together, so that all are built with the features that this program was built with.
-    for package in PACKAGES {
-        command.args(["--package", package]);
-    }
-    for program in PROGRAMS {
-        command.args(["--bin", program]);
+    for (program, package) in PROGRAMS {
+        command.args(["--package", package, "--bin", program]);
     }
     let about_the_package = |name: &str| ABOUT_THE_PACKAGE.iter().any(|prefix| name.starts_with(prefix));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(about_the_package)) {

@@ -108,34 +108,7 @@ impl Child {
     /// # Errors
     /// Where the system does not say: the process is gone, or there is no `/proc`.
     pub fn usage(&self) -> anyhow::Result<Usage> {
-        let file = |name: &str| {
-            fs::read_to_string(format!("/proc/{}/{name}", self.process.id()))
-                .with_context(|| format!("no {name}"))
-        };
-        let (stat, status) = (file("stat")?, file("status")?);
-        // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field behind it.
-        let (_, fields) = stat.rsplit_once(')').context("stat has another form")?;
-        let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-        let mut seconds = || -> anyhow::Result<f64> {
-            let ticks = times.next().context("stat is short")??;
-            Ok(ticks as f64 / clock_ticks_per_second() as f64)
-        };
-        let (user, system) = (seconds()?, seconds()?);
-        let kib = |name: &str| -> anyhow::Result<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).context("status is short")?;
-            Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
-        };
-        let written = file("io").ok().and_then(|io| {
-            io.lines()
-                .find_map(|line| line.strip_prefix("write_bytes: ").and_then(|bytes| bytes.parse().ok()))
-        });
-        Ok(Usage {
-            user_seconds: user,
-            system_seconds: system,
-            peak_kib: kib("VmHWM")?,
-            resident_kib: kib("VmRSS")?,
-            written_bytes: written.unwrap_or(0),
-        })
+        Usage::of(self.process.id())
     }
 }
 
@@ -163,6 +136,40 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What a process has used so far, by its id.
+    ///
+    /// # Errors
+    /// Where the system does not say: the process is gone, or there is no `/proc`.
+    pub fn of(process: u32) -> anyhow::Result<Self> {
+        let file = |name: &str| {
+            fs::read_to_string(format!("/proc/{process}/{name}")).with_context(|| format!("no {name}"))
+        };
+        let (stat, status) = (file("stat")?, file("status")?);
+        // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field behind it.
+        let (_, fields) = stat.rsplit_once(')').context("stat has another form")?;
+        let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        let mut seconds = || -> anyhow::Result<f64> {
+            let ticks = times.next().context("stat is short")??;
+            Ok(ticks as f64 / clock_ticks_per_second() as f64)
+        };
+        let (user, system) = (seconds()?, seconds()?);
+        let kib = |name: &str| -> anyhow::Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).context("status is short")?;
+            Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+        };
+        let written = file("io").ok().and_then(|io| {
+            io.lines()
+                .find_map(|line| line.strip_prefix("write_bytes: ").and_then(|bytes| bytes.parse().ok()))
+        });
+        Ok(Self {
+            user_seconds: user,
+            system_seconds: system,
+            peak_kib: kib("VmHWM")?,
+            resident_kib: kib("VmRSS")?,
+            written_bytes: written.unwrap_or(0),
+        })
+    }
+
     /// All processor time.
     pub fn seconds(&self) -> f64 {
         self.user_seconds + self.system_seconds

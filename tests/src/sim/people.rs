@@ -24,6 +24,12 @@ pub enum Fate {
     Panicking,
     /// Rendering ends the process, each time.
     Deadly,
+    /// A value that the content needs is missing.
+    Incomplete,
+    /// Has an address that is none.
+    Misspelt,
+    /// Is in the list, but their profile is gone.
+    Gone,
 }
 
 impl Fate {
@@ -37,6 +43,9 @@ impl Fate {
             Self::Suppressed => Code::Suppressed,
             Self::Unrenderable | Self::Panicking => Code::RenderFailed,
             Self::Deadly => Code::Crashed,
+            Self::Incomplete => Code::MissingValue,
+            Self::Misspelt => Code::InvalidAddress,
+            Self::Gone => Code::ProfileGone,
         }
     }
 
@@ -51,6 +60,9 @@ impl Fate {
             Self::Unrenderable => "unrenderable",
             Self::Panicking => "panicking",
             Self::Deadly => "deadly",
+            Self::Incomplete => "incomplete",
+            Self::Misspelt => "misspelt",
+            Self::Gone => "gone",
         }
     }
 
@@ -66,6 +78,9 @@ impl Fate {
             Self::Unrenderable,
             Self::Panicking,
             Self::Deadly,
+            Self::Incomplete,
+            Self::Misspelt,
+            Self::Gone,
         ]
         .into_iter()
         .find(|known| known.name() == fate)

@@ -183,7 +183,10 @@ impl<L: Line> Sender for Postman<L> {
     }
 
     fn address<'p>(&self, _: &Configuration, profile: &'p Profile) -> Result<Option<&'p str>, Code> {
-        profile.text("email").map(Some).ok_or(Code::NoAddress)
+        match Fate::of(profile) {
+            Fate::Misspelt => Err(Code::InvalidAddress),
+            _ => profile.text("email").map(Some).ok_or(Code::NoAddress),
+        }
     }
 
     fn prepare(&self, job: &Job<'_, ()>, profile: Profile) -> Result<Letter, (Code, String)> {
@@ -198,6 +201,7 @@ impl<L: Line> Sender for Postman<L> {
             fate,
         };
         match fate {
+            Fate::Incomplete => Err((Code::MissingValue, String::new())),
             Fate::Unrenderable => Err((Code::RenderFailed, "no such helper".to_owned())),
             // Without the hook, which would print a trace for each of thousands of runs.
             Fate::Panicking => std::panic::resume_unwind(Box::new("as the simulation wants it")),

@@ -184,11 +184,14 @@ impl World {
     async fn furnish(&self) {
         let now = self.clock.now();
         for person in &self.people {
+            if person.fate == super::Fate::Gone {
+                continue;
+            }
             self.store.profiles.put(&person.profile(), None).await.unwrap();
             if person.fate == super::Fate::Suppressed {
                 let suppression = Suppression {
                     channel: Channel::Email,
-                    address: person.address(),
+                    address: Some(person.address()),
                     reason: SuppressionReason::Manual,
                     source: None,
                     at: now,
@@ -197,6 +200,13 @@ impl World {
             }
         }
         create_campaign(&self.store, self.campaign, &self.people, &self.options).await;
+    }
+
+    /// Makes another campaign to the same people, ready to be activated.
+    pub async fn another(&self, options: &Options) -> CampaignId {
+        let campaign = CampaignId::random();
+        create_campaign(&self.store, campaign, &self.people, options).await;
+        campaign
     }
 
     /// The provider of a channel; that of email for one that has no action.
@@ -467,6 +477,8 @@ fn sender_of(channel: Channel) -> Sender {
             from: EmailAddress::parse("us@example.org").unwrap(),
             from_name: None,
             reply_to: None,
+            unsubscribe_mailto: None,
+            tracking: campaign::configuration::Tracking::default(),
         }),
         Channel::Sms => Sender::Sms(SmsSender {
             provider: SmsProvider::Aws(AwsSms::default()),
@@ -484,7 +496,7 @@ fn content_of(channel: Channel) -> Content {
     match channel {
         Channel::Email => Content::Email(EmailContent {
             subject: hello(),
-            body: EmailBody::Html("<p>Hello</p>".to_owned()),
+            body: EmailBody::Html("<p>Hello</p><a href=\"{{links.unsubscribe}}\">No more</a>".to_owned()),
             ..EmailContent::default()
         }),
         Channel::Sms => Content::Sms(SmsContent { text: hello(), ..SmsContent::default() }),

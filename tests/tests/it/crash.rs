@@ -20,7 +20,8 @@ const WINDOW: usize = 10;
 
 const SUBJECT: &str = "{{profile.person.name.firstName}}, here is your number";
 const HTML: &str = "<html><body><p>Dear {{profile.person.name.firstName}} {{profile.person.name.lastName}},</p>\
-    <p>your number is {{profile.number}}.</p></body></html>";
+    <p>your number is {{profile.number}}.</p>\
+    <p><a href=\"{{links.unsubscribe}}\">No more of this</a></p></body></html>";
 
 /// When the process is killed.
 #[derive(Debug, Clone, Copy)]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod crash;
+mod erasing;
 mod groups;
 mod opening;
 mod waiting;

@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use campaign::Fact;
 use envoi_tests::process::{Api, Envoi, GUARD};
 use envoi_tests::sink::{Keep, Sink, SinkOptions};
 use outbound::standard_webhooks::{Secret, TOLERANCE};
@@ -115,7 +116,8 @@ struct World {
 impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let sink = Sink::start(SinkOptions { keep: Keep::Nothing, ..SinkOptions::default() }).await.unwrap();
+        let sink =
+            Sink::start(SinkOptions { keep: Keep::Envelopes, ..SinkOptions::default() }).await.unwrap();
         let arguments = ["--outbound-allow", "http://127.0.0.1"];
         let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &arguments);
         envoi.start().await.unwrap();
@@ -261,6 +263,112 @@ async fn callers_are_told_and_what_they_did_not_take_can_be_had_again() {
     assert!(api.get(&path).await.is_err());
     world.envoi.terminate(GUARD).await.unwrap();
     assert!(world.envoi.logged().is_empty(), "{:?}", world.envoi.logged());
+}
+
+/// A report that a message could not be delivered, as a mail server sends it to the sender.
+fn undelivered(to: &str, message_id: &str) -> String {
+    [
+        "From: MAILER-DAEMON@mx.example.com",
+        "To: post@example.org",
+        "Auto-Submitted: auto-replied",
+        "MIME-Version: 1.0",
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"",
+        "",
+        "--b",
+        "Content-Type: text/plain",
+        "",
+        "It could not be delivered.",
+        "--b",
+        "Content-Type: message/delivery-status",
+        "",
+        "Reporting-MTA: dns; mx.example.com",
+        "",
+        &format!("Final-Recipient: rfc822; {to}"),
+        "Action: failed",
+        "Status: 5.1.1",
+        "",
+        "--b",
+        "Content-Type: text/rfc822-headers",
+        "",
+        &format!("Message-ID: <{message_id}>"),
+        "",
+        "--b--",
+        "",
+    ]
+    .join("\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_becomes_of_a_message_after_it_was_sent_reaches_the_ledger_the_list_and_the_caller() {
+    let mut world = World::new().await;
+    let addresses = ["ann@example.com", "ben@example.com", "cleo@example.com"];
+    let execution = world.call("order-1", &addresses).await;
+    until("all are sent to", || async { world.receiver.posts() >= 3 }).await;
+    // Messages go by the names that they were sent with.
+    let ids: BTreeMap<_, _> =
+        world.sink.messages().into_iter().map(|message| (message.to, message.message_id)).collect();
+    let (ann, ben, cleo) = (&ids[addresses[0]], &ids[addresses[1]], &ids[addresses[2]]);
+    let api = world.api();
+    let events = json!({ "events": [
+        { "message_id": ann, "type": "delivered", "address": addresses[0] },
+        { "message_id": cleo, "type": "complained", "address": addresses[2] },
+        { "message_id": cleo, "type": "delivered", "address": addresses[2] },
+    ] });
+    let client = reqwest::Client::new();
+    for _ in 0..3 {
+        assert_eq!(api.post("/feedback/events", &events).await.unwrap()["accepted"], 3);
+        let posted = client
+            .post(format!("{}/feedback/bounces", api.base()))
+            .header("x-api-key", api.key())
+            .header("content-type", "message/rfc822")
+            .body(undelivered(addresses[1], ben))
+            .send();
+        assert_eq!(posted.await.unwrap().status(), 202);
+    }
+    let without_key = client.post(format!("{}/feedback/events", api.base())).json(&events).send();
+    assert_eq!(without_key.await.unwrap().status(), 401);
+    assert!(api.post("/feedback/sns", &events).await.is_err(), "no topic is listened to");
+    let told = || -> BTreeMap<(u64, String), String> {
+        let events = world.receiver.events(&world.secret).into_values();
+        events
+            .map(|(event, _)| {
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                let index = event["data"]["recipient"]["index"].as_u64().unwrap();
+                ((index, text(&event["type"])), text(&event["data"]["reason"]))
+            })
+            .collect()
+    };
+    until("the caller is told", || async { told().len() >= 6 }).await;
+    let known = |index: u64, kind: &str| told().get(&(index, kind.to_owned())).cloned();
+    assert_eq!(known(0, "message.delivered").as_deref(), Some("delivered"));
+    assert_eq!(known(1, "message.bounced").as_deref(), Some("hard_bounced"));
+    assert_eq!(known(2, "message.delivered").as_deref(), Some("delivered"));
+    // Who bounced gets nothing more, who complained no marketing.
+    let again = world.call("order-2", &addresses).await;
+    until("those who may are sent to", || async { world.receiver.posts() >= 9 }).await;
+    let reasons: BTreeMap<_, _> = world
+        .receiver
+        .events(&world.secret)
+        .into_values()
+        .filter(|(event, _)| event["data"]["executionId"] == again.as_str())
+        .map(|(event, _)| {
+            (event["data"]["recipient"]["index"].as_u64().unwrap(), event["data"]["reason"].clone())
+        })
+        .collect();
+    assert_eq!(reasons, [(0, json!("sent")), (1, json!("suppressed")), (2, json!("sent"))].into());
+
+    world.envoi.terminate(GUARD).await.unwrap();
+    assert!(world.envoi.logged().is_empty(), "{:?}", world.envoi.logged());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let engine = platform::embedded::Embedded::open(world.envoi.data(), clock).unwrap();
+    let ledger = store::Ledger::new(engine.platform());
+    let head = ledger.head(execution.parse().unwrap()).await.unwrap().unwrap();
+    let facts = ledger.facts(head.call_chunk(0)).await.unwrap();
+    assert_eq!(facts.of(0).fate(), Some(Fact::Delivered));
+    assert_eq!(facts.of(1).fate(), Some(Fact::HardBounced));
+    assert_eq!(facts.of(2).fate(), Some(Fact::Delivered));
+    assert!(facts.of(2).has(Fact::Complained));
+    engine.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

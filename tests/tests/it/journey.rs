@@ -47,7 +47,8 @@ async fn campaign(api: &Api, segment: &str) -> String {
                 "subject": "{{profile.person.name.firstName}}, gęślą jaźń",
                 "preheader": "For {{profile.city}}",
                 "body": { "mjml": "<mjml><mj-body><mj-section><mj-column><mj-text>Dear {{profile.person.name.firstName}}, \
-                    <a href=\"https://example.org/?a=1&amp;b=2\">look</a></mj-text></mj-column></mj-section></mj-body></mjml>" },
+                    <a href=\"https://example.org/?a=1&amp;b=2\">look</a>, or \
+                    <a href=\"{{links.unsubscribe}}\">no more</a></mj-text></mj-column></mj-section></mj-body></mjml>" },
             },
         }],
     });
@@ -73,7 +74,7 @@ async fn everybody_gets_their_own_mail_or_a_reason() {
     let suppressions = &node.store().suppressions;
     let entry = store::suppression::Suppression {
         channel: campaign::Channel::Email,
-        address: "Suppressed@Example.org".to_owned(),
+        address: Some("Suppressed@Example.org".to_owned()),
         reason: campaign::suppression::SuppressionReason::Complaint,
         source: None,
         at,
@@ -104,11 +105,54 @@ async fn everybody_gets_their_own_mail_or_a_reason() {
         assert_eq!(mail.reply_to().unwrap().first().unwrap().address(), Some("answers@example.org"));
         let html = mail.body_html(0).unwrap();
         assert!(html.contains(&format!("Dear {}", name.replace('"', "&quot;"))), "{html}");
-        assert!(html.contains("https://example.org/?a=1&amp;b=2") && html.contains(city));
+        let (_, click) = html.split_once("/t/c/").unwrap();
+        let target = click.split('"').next().and_then(|click| click.split('/').nth(1)).unwrap();
+        assert_eq!(links::target_of(target).as_deref(), Some("https://example.org/?a=1&b=2"));
+        assert!(html.contains(city));
         assert!(mail.body_text(0).unwrap().contains(&format!("Dear {name}")));
         assert!(mail.message_id().unwrap().ends_with("@example.org"));
     }
     node.stop().await.unwrap();
+}
+
+/// Row E3, for those of whom nothing is stored: their link names the hash under which their address would be suppressed.
+#[tokio::test]
+async fn who_has_no_profile_unsubscribes_by_their_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, api) = node(folder.path()).await;
+    let sender =
+        json!({ "channel": "email", "from": "news@example.org", "unsubscribe_mailto": "u@example.org" });
+    let configuration = json!({ "name": "News", "category": "marketing", "sender": sender });
+    let configuration = api.create("/configurations", &configuration).await.unwrap();
+    let content =
+        json!({ "subject": "News", "body": { "html": "<a href=\"{{links.unsubscribe}}\">No more</a>" } });
+    let campaign = json!({
+        "name": "Calls", "type": "api_triggered", "category": "marketing",
+        "actions": [{ "channel": "email", "configuration_id": configuration, "content": content }],
+    });
+    let campaign = api.create("/campaigns", &campaign).await.unwrap();
+    api.activate(&campaign).await.unwrap();
+    while api.get(&format!("/campaigns/{campaign}")).await.unwrap()["status"] != "live" {
+        tokio::time::sleep(POLL).await;
+    }
+    let recipient = json!({ "type": "external", "userId": "Zoe@example.org", "namespace": "email" });
+    let call = json!({ "requestId": "r1", "campaignId": campaign, "recipients": [recipient] });
+    api.post("/im/executions/unitary", &call).await.unwrap();
+    while fs::read_dir(folder.path().join("outbox")).unwrap().next().is_none() {
+        tokio::time::sleep(POLL).await;
+    }
+    let today = links::day_of(platform::Clock::now(&platform::SystemClock).as_second());
+    let keys = node.store().links.keys().await.unwrap();
+    let hash = node.store().suppressions.hash(campaign::Channel::Email, "zoe@example.org").await.unwrap();
+    node.stop().await.unwrap();
+    let raw = String::from_utf8(mails(folder.path()).remove(0)).unwrap();
+    let (_, header) = raw.split_once("\r\nList-Unsubscribe:\r\n <http://").unwrap();
+    let (_, header) = header.split_once("/t/u/").unwrap();
+    let (token, rest) = header.split_once(">,\r\n <mailto:u@example.org?subject=unsubscribe%20").unwrap();
+    assert!(rest.starts_with(&format!("{token}>\r\n")), "{raw}");
+    let link = links::Link::read(links::Kind::Unsubscribe, token, "", &keys, today).unwrap();
+    let recipient = campaign::link::Recipient::Address(*hash.as_bytes());
+    assert_eq!(link.about, links::About::Unsubscribe(recipient));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ impl Functions {
         let (key, _) = store.keys.create("tester", Role::Admin).await.unwrap();
         let suppression = Suppression {
             channel: campaign::Channel::Email,
-            address: "suppressed-zqaddress@example.org".to_owned(),
+            address: Some("suppressed-zqaddress@example.org".to_owned()),
             reason: SuppressionReason::Complaint,
             source: None,
             at: SystemClock.now(),
@@ -195,7 +195,7 @@ async fn furnish(functions: &mut Functions) -> String {
     let segment = functions.create("/segments", &segment).await;
     let content = json!({
         "subject": "Dear {{profile.person.name.firstName}}",
-        "body": { "html": "<p>zqbody, {{profile.note}}</p>" },
+        "body": { "html": "<p>zqbody, {{profile.note}}</p><a href='{{links.unsubscribe}}'>No more</a>" },
     });
     let campaign = json!({
         "name": "Spring", "type": "scheduled", "category": "marketing", "segment_id": segment,
@@ -336,7 +336,8 @@ async fn envoi_logs_nothing_about_anybody_and_prints_no_metrics() {
     let (mut child, api) = serve(&folder.path().join("data"), &sink, &log).await;
     api.import(PEOPLE).await.unwrap();
     let segment = api.rule("has(profile.external_id)").await.unwrap();
-    let content = "<p>zqbody, {{profile.person.name.firstName}}</p>";
+    let content =
+        "<p>zqbody, {{profile.person.name.firstName}}</p><a href='{{links.unsubscribe}}'>No more</a>";
     let campaign = api.campaign(&segment, "Dear {{profile.person.name.firstName}}", content).await.unwrap();
     api.get("/profiles?email=ann-zqaddress@example.org").await.unwrap();
     api.activate(&campaign).await.unwrap();

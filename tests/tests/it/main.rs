@@ -4,10 +4,13 @@
 
 mod calls;
 mod channels;
+mod consent;
 mod contract;
 mod crash;
+mod delivery_rules;
 mod deployed;
 mod embedded;
+mod erasure;
 mod feedback;
 mod jobs;
 mod journey;
@@ -21,10 +24,12 @@ mod promises;
 mod push;
 mod rates;
 mod recurring;
+mod reports;
 mod schemathesis;
 mod simulation;
 mod sms;
 mod smtp;
+mod tracking;
 mod triggered;
 mod vault;
 mod waves;

@@ -105,7 +105,7 @@ async fn doubt_that_is_to_be_resent_waits_for_the_resume() {
         .await;
     let options = Options { on_unknown: OnUnknown::Resend, ..Options::default() };
     let mut doubted = 0;
-    for call in before..before + 12 {
+    for call in before..before + 24 {
         let story = format!("the answer of call {call} is lost");
         let world = activated(people(20), options, Faults::new(Some((call, Fault::FailAfter)))).await;
         world.run_until(|world| world.provider.total() >= 20).await;

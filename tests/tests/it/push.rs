@@ -187,3 +187,35 @@ async fn everybody_with_a_device_gets_it_once_and_the_ledger_balances() {
     }
     node.stop().await.unwrap();
 }
+
+/// Where the allowed list is on, a person gets it on those devices alone that are on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_allowed_list_is_on_the_devices_on_it_get_it_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let google = google().await;
+    let (node, api) = node(folder.path(), &google).await;
+    let people = import(&api).await;
+    let configuration = configuration(&api, &google).await;
+    // Of those with one device, of those with two, and one of another app.
+    let entries = json!({ "entries": ["ok-1", "ok-31", "ok-49"] });
+    api.post("/allowed/push/entries", &entries).await.unwrap();
+    api.put("/allowed/push", &json!({ "enabled": true })).await.unwrap();
+    let segment = api.rule("has(profile.external_id)").await.unwrap();
+    let campaign = json!({
+        "name": "News", "type": "scheduled", "category": "marketing", "segment_id": segment,
+        "actions": [{
+            "channel": "push", "configuration_id": configuration,
+            "content": { "title": "Hello {{profile.name}}" },
+        }],
+    });
+    let campaign = api.create("/campaigns", &campaign).await.unwrap();
+    api.activate(&campaign).await.unwrap();
+    let total = api.finished(&campaign, POLL).await.unwrap()["total"].clone();
+    let (mut asked, count) = (google.asked(), people - 2 - 12);
+    asked.sort_by(|one, other| one.token().cmp(other.token()));
+    assert_eq!(asked.iter().map(Asked::token).collect::<Vec<_>>(), ["ok-1", "ok-31"]);
+    assert_eq!((&total["sent"], &total["balances"]), (&json!(2), &json!(true)), "{total}");
+    assert_eq!(total["excluded"]["reasons"], json!({ "not_allowed": count, "no_address": 12 }), "{total}");
+    assert_eq!(tokens_left(&api, "two").await, 20, "the profiles keep theirs");
+    node.stop().await.unwrap();
+}

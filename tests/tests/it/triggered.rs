@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 const POLL: Duration = Duration::from_millis(20);
 const PEOPLE: usize = 1200;
+const NEWS: &str =
+    "<p>Dear {{profile.person.name.firstName}}</p><a href=\"{{links.unsubscribe}}\">No more</a>";
 const UNITARY: &str = "/im/executions/unitary";
 
 /// A configuration with this rate.
@@ -75,7 +77,7 @@ async fn bulk(api: &Api, sink: &Sink, category: &str, configuration: &str) {
         "name": "News", "type": "scheduled", "category": category, "segment_id": segment,
         "actions": [{
             "channel": "email", "configuration_id": configuration,
-            "content": { "subject": "News", "body": { "html": "<p>Dear {{profile.person.name.firstName}}</p>" } },
+            "content": { "subject": "News", "body": { "html": NEWS } },
         }],
     });
     let campaign = api.create("/campaigns", &campaign).await.unwrap();

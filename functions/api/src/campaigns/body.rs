@@ -4,7 +4,7 @@ use campaign::content::{Content, OnMissing};
 use campaign::model::{Campaign, MAX_NAME, MAX_TAGS};
 use campaign::outcome::OnUnknown;
 use campaign::version::{MAX_ACTIONS, default_misfire_grace};
-use campaign::{SegmentId, Version};
+use campaign::{SegmentId, TopicId, Version};
 
 use super::action::{self, ActionBody};
 use super::schedule::{EndBody, ScheduleBody};
@@ -30,6 +30,7 @@ pub(super) struct VersionPatch {
     pub(super) on_missing: Option<Option<OnMissing>>,
     pub(super) misfire_grace_seconds: Option<Option<u32>>,
     pub(super) create_profiles: Option<Option<bool>>,
+    pub(super) topic: Option<Option<TopicId>>,
 }
 
 impl VersionPatch {
@@ -43,6 +44,7 @@ impl VersionPatch {
             && self.on_missing.is_none()
             && self.misfire_grace_seconds.is_none()
             && self.create_profiles.is_none()
+            && self.topic.is_none()
     }
 
     /// Changes the version, and its contents where the actions change.
@@ -74,6 +76,9 @@ impl VersionPatch {
         }
         if let Some(on_missing) = self.on_missing {
             version.on_missing = on_missing.unwrap_or_default();
+        }
+        if let Some(topic) = self.topic {
+            version.topic = topic;
         }
         if let Some(create) = self.create_profiles {
             version.create_profiles = create.unwrap_or_default();

@@ -2,7 +2,7 @@ use axum::extract::State;
 use campaign::content::OnMissing;
 use campaign::model::CampaignType;
 use campaign::outcome::OnUnknown;
-use campaign::{Campaign, Category, SegmentId, Version};
+use campaign::{Campaign, Category, SegmentId, TopicId, Version};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -56,6 +56,9 @@ pub(crate) struct CampaignIn {
     misfire_grace_seconds: Option<u32>,
     /// Whether a profile is made of a recipient whom a call names and nobody knows; not where absent.
     create_profiles: Option<bool>,
+    /// What its marketing is about: one of the topics. Who has said no to it gets nothing of it.
+    #[schema(value_type = Option<schema::TopicId>)]
+    topic: Option<TopicId>,
 }
 
 const fn scheduled() -> CampaignType {
@@ -98,6 +101,7 @@ pub(crate) async fn create_campaign(
         on_missing: Some(body.on_missing),
         misfire_grace_seconds: Some(body.misfire_grace_seconds),
         create_profiles: Some(body.create_profiles),
+        topic: Some(body.topic),
     };
     fields.apply(&mut version, &mut contents)?;
     campaign.channels = version.channels();

@@ -5,7 +5,7 @@ use campaign::model::{Actor, CampaignType, Finding};
 use campaign::outcome::OnUnknown;
 use campaign::schedule::{CampaignEnd, Schedule};
 use campaign::waves::Waves;
-use campaign::{Campaign, CampaignId, CampaignRow, Category, Channel, Command, SegmentId, Status};
+use campaign::{Campaign, CampaignId, CampaignRow, Category, Channel, Command, SegmentId, Status, TopicId};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::StoreError;
@@ -141,6 +141,9 @@ pub(crate) struct VersionOut {
     misfire_grace_seconds: u32,
     /// Whether a profile is made of a recipient whom a call names and nobody knows.
     create_profiles: bool,
+    /// What its marketing is about; `null`: nothing that people could say no to but all of it.
+    #[schema(value_type = schema::TopicId, nullable)]
+    topic: Option<TopicId>,
     /// How to call it; `null` where its schedule starts it.
     #[schema(nullable)]
     trigger: Option<TriggerOut>,
@@ -199,6 +202,7 @@ async fn version(context: &Context, campaign: &Campaign, number: Option<u32>) ->
         on_missing: version.on_missing,
         misfire_grace_seconds: version.misfire_grace_seconds,
         create_profiles: version.create_profiles,
+        topic: version.topic,
         trigger,
     }))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use campaign::content::{Content, OnMissing};
 use campaign::outcome::OnUnknown;
 use campaign::status::Command;
-use campaign::{Campaign, CampaignId, Category, SegmentId, Version};
+use campaign::{Campaign, CampaignId, Category, SegmentId, TopicId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::StoreError;
@@ -65,6 +65,10 @@ pub(crate) struct CampaignPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     create_profiles: Option<Option<bool>>,
+    /// What its marketing is about: one of the topics.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<schema::TopicId>)]
+    topic: Option<Option<TopicId>>,
 }
 
 /// Change a campaign
@@ -118,6 +122,7 @@ pub(crate) async fn patch_campaign(
             on_missing: patch.on_missing,
             misfire_grace_seconds: patch.misfire_grace_seconds,
             create_profiles: patch.create_profiles,
+            topic: patch.topic,
         };
         if !fields.is_empty() || patch.category.is_some() {
             before.after(Command::Edit).map_err(StoreError::from)?;

@@ -15,7 +15,7 @@ use super::preview::{lower, render};
 use super::{content, current};
 use crate::error::{FieldError, Kind, Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id};
-use crate::{Context, schema};
+use crate::{Context, allowed, schema};
 
 /// The most addresses of a proof.
 const MAX_ADDRESSES: usize = 10;
@@ -88,6 +88,7 @@ pub(crate) async fn proof_campaign(
         return Err(Problem::field("action", "has a configuration_id of another channel"));
     }
     let addresses = addresses(&found.sender, &body.addresses)?;
+    allowed::check(&context, found.sender.channel(), &addresses).await?;
     let profile = match body.profile_id {
         Some(id) => context.store.profiles.get(id).await?.value,
         None => Profile::from_stored(ProfileId::from_bytes([0; 16]), Map::new()),

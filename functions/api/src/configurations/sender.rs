@@ -87,6 +87,17 @@ fn check_email(email: &EmailSender, errors: &mut Vec<FieldError>) {
         let message = format!("has at most {MAX_NAME} characters, none of them a control character");
         errors.push(FieldError::new("sender.from_name", message));
     }
+    if email.tracking.domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
+        let message = "is the name of a host, such as links.example.org: no scheme, no port, no path, and with letters other \
+                       than a to z as xn--...";
+        errors.push(FieldError::new("sender.tracking.domain", message));
+    }
+}
+
+/// Whether something names a host that a certificate may be for: a name in a domain, no address.
+fn is_domain(name: &str) -> bool {
+    let is_bare = !name.starts_with('*') && !name.ends_with('.') && name.contains('.');
+    is_bare && hosts::is_pattern(name) && name.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 fn check_webhook(webhook: &WebhookSender, errors: &mut Vec<FieldError>) {

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::campaigns::addresses;
 use crate::error::{Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id};
-use crate::{Context, schema};
+use crate::{Context, allowed, schema};
 
 const TITLE: &str = "A test";
 const TEXT: &str =
@@ -61,6 +61,7 @@ pub(crate) async fn test_configuration(
 ) -> Result<(StatusCode, Json<TestOut>)> {
     let configuration = context.store.configurations.get(id).await?.value;
     let addresses = addresses(&configuration.sender, &body.addresses)?;
+    allowed::check(&context, configuration.sender.channel(), &addresses).await?;
     if let (Sender::Webhook(webhook), Some(url)) = (&configuration.sender, &body.url) {
         check_url(&context, &webhook.allowed_hosts, url)?;
     }

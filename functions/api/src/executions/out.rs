@@ -36,14 +36,14 @@ pub(crate) struct CountsOut {
 /// How many, and why.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Reasons {
-    total: u64,
+    pub(crate) total: u64,
     /// By reason.
     #[schema(value_type = std::collections::HashMap<String, u64>)]
-    reasons: BTreeMap<&'static str, u64>,
+    pub(crate) reasons: BTreeMap<&'static str, u64>,
 }
 
 impl Reasons {
-    fn of(counts: &Counts, outcome: Outcome) -> Self {
+    pub(crate) fn of(counts: &Counts, outcome: Outcome) -> Self {
         let reasons =
             counts.reasons(outcome).into_iter().map(|(code, count)| (code.reason(), count)).collect();
         Self { total: counts.outcome(outcome), reasons }

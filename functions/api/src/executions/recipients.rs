@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use campaign::chunk::Members;
-use campaign::{Code, ExecutionId, Outcome, ProfileId};
+use campaign::fact::{ChunkFacts, Facts};
+use campaign::{Code, ExecutionId, Fact, Outcome, ProfileId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::Ledger;
 use store::ledger::{Head, Part};
@@ -60,6 +62,28 @@ pub(crate) struct RecipientOut {
     /// What the provider said, where something failed.
     #[schema(required)]
     detail: Option<String>,
+    /// What became known of it after that, the first of each kind. Of `delayed`, `soft_bounced`, `delivered` and `hard_bounced`
+    /// there is one at most, the last of them in this order.
+    events: Vec<EventOut>,
+}
+
+/// What became known of a message.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventOut {
+    /// What.
+    #[schema(value_type = schema::Fact)]
+    event: Fact,
+    /// When it came about, to the minute.
+    #[schema(value_type = schema::Instant)]
+    at: Timestamp,
+}
+
+fn events(facts: Facts) -> Vec<EventOut> {
+    let event = |(event, minute): (Fact, i64)| {
+        let at = Timestamp::from_second(minute * 60).ok()?;
+        Some(EventOut { event, at })
+    };
+    facts.iter().filter_map(event).collect()
 }
 
 /// Where the reading stands: at this member of this chunk, which is still to be looked at.
@@ -187,6 +211,7 @@ impl Walk<'_> {
             return Ok(None);
         }
         let mut details: Option<BTreeMap<usize, String>> = None;
+        let mut facts: Option<ChunkFacts> = None;
         for (member, (profile, code)) in members.profiles.iter().zip(&members.codes).enumerate().skip(from) {
             if !self.wants(*code) {
                 continue;
@@ -194,6 +219,11 @@ impl Walk<'_> {
             if self.items.len() >= self.limit {
                 return Ok(stop(member));
             }
+            let may_have_events = !matches!(code.outcome(), Outcome::Pending | Outcome::Excluded);
+            if may_have_events && facts.is_none() {
+                facts = Some(self.ledger.facts(*key).await?);
+            }
+            let known = facts.as_ref().filter(|_| may_have_events).map(|facts| facts.of(member));
             let may_have_detail = matches!(code.outcome(), Outcome::Failed | Outcome::Unknown);
             if may_have_detail && details.is_none() {
                 details = Some(self.ledger.details(*key).await?);
@@ -207,6 +237,7 @@ impl Walk<'_> {
                 outcome: code.outcome(),
                 reason: code.reason(),
                 detail,
+                events: known.map(events).unwrap_or_default(),
             });
         }
         Ok(None)

@@ -1,8 +1,11 @@
-//! Jobs: what takes longer than a call. Imports of files that are too large for one, and counts over everybody.
+//! Jobs: what takes longer than a call. Imports of files that are too large for one, counts over everybody, exports and
+//! erasures of people.
 
 mod count;
 mod create;
+mod download;
 mod errors;
+mod export;
 mod get;
 mod list;
 mod out;
@@ -10,6 +13,7 @@ mod start;
 mod upload;
 
 use campaign::JobId;
+pub(crate) use out::JobOut;
 use store::jobs::{Import, Job};
 
 use crate::Context;
@@ -26,6 +30,7 @@ pub(crate) fn routes<C: Collect>(into: C) -> C {
         list::list_jobs,
         get::get_job,
         errors::get_job_errors,
+        export::get_job_export,
     )
 }
 

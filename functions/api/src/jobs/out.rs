@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{JobId, SegmentId};
+use campaign::{JobId, ProfileId, SegmentId};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::import::ImportCounts;
 use store::jobs::{Job, JobState, Task};
+use store::people::Erased;
 use utoipa::ToSchema;
 
 use super::errors_of;
+use super::export::has_exported;
 use crate::schema;
 use crate::segments::CountOut;
 
@@ -20,6 +22,8 @@ pub(crate) enum JobKind {
     ImportProfiles,
     ImportMembers,
     CountSegment,
+    ExportProfile,
+    EraseProfile,
 }
 
 /// A job.
@@ -34,6 +38,9 @@ pub(crate) struct JobOut {
     /// The list that is imported to, or the segment that is counted.
     #[schema(value_type = schema::Id, nullable)]
     segment_id: Option<SegmentId>,
+    /// Whose profile is exported or erased.
+    #[schema(value_type = schema::Id, nullable)]
+    profile_id: Option<ProfileId>,
     #[schema(value_type = schema::Instant)]
     created_at: Timestamp,
     #[schema(value_type = schema::Instant, nullable)]
@@ -46,6 +53,9 @@ pub(crate) struct JobOut {
     /// Where all rows that were left out are listed, once the job is over and where there are any.
     #[schema(required)]
     errors_url: Option<String>,
+    /// Where what is held of a person is, once an export is completed and until the person is erased.
+    #[schema(required)]
+    export_url: Option<String>,
     /// Why it failed. What was done before stays done.
     #[schema(required)]
     failure: Option<FailureOut>,
@@ -56,7 +66,7 @@ pub(crate) struct JobOut {
 pub(crate) struct Progress {
     /// How much is done.
     done: u64,
-    /// How much there is to do, where that is known; of profiles it is an estimate.
+    /// How much there is to do, where that is known; of profiles and records it is an estimate.
     #[schema(required)]
     total: Option<u64>,
     unit: Unit,
@@ -70,6 +80,8 @@ pub(crate) enum Unit {
     Bytes,
     /// Profiles or members that were looked at.
     Profiles,
+    /// Records of what was sent, each of up to 50 messages, that were looked at.
+    Records,
 }
 
 /// What became of what a job works on.
@@ -79,6 +91,41 @@ pub(crate) enum JobResult {
     Profiles(ProfilesResult),
     Members(MembersResult),
     Count(CountOut),
+    Export(ExportResult),
+    Erasure(ErasureResult),
+}
+
+/// What was found of a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExportResult {
+    /// Messages that were sent to them or kept from them.
+    messages: u64,
+}
+
+/// What was erased of a person, beside what the list of suppressed addresses said of theirs. What a process did that died is
+/// done, but may not be counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErasureResult {
+    /// The profile with its identities: 1, or 0 where it was deleted before.
+    profiles: u64,
+    /// Places on lists.
+    lists: u64,
+    /// What calls that are not through had brought along.
+    calls: u64,
+    /// The provider's words about messages.
+    error_texts: u64,
+    /// Answers kept for repeated calls.
+    answers: u64,
+    /// Events that webhook endpoints were still to be told, or could not be told.
+    events: u64,
+    /// Files of exports.
+    exports: u64,
+}
+
+impl From<Erased> for ErasureResult {
+    fn from(Erased { profiles, exports, calls, error_texts, answers, events, lists }: Erased) -> Self {
+        Self { profiles, lists, calls, error_texts, answers, events, exports }
+    }
 }
 
 /// What became of the rows of a file of profiles. `rows = created + updated + duplicates + invalid`. Where a part of the
@@ -114,7 +161,7 @@ pub(crate) struct MembersResult {
 /// Why a job failed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FailureOut {
-    /// What it is, for programs: `invalid_csv`, `not_a_list`, `not_found`, `file_replaced`, `invalid_rule`, `gave_up`.
+    /// What it is, for programs: `invalid_csv`, `not_a_list`, `not_found`, `file_replaced`, `invalid_rule`, `profile_gone`, `gave_up`.
     code: String,
     /// What it is, for people.
     message: String,
@@ -155,6 +202,14 @@ impl JobResult {
     }
 }
 
+impl Progress {
+    fn of_records(done: u64, about: Option<u64>, job: &Job) -> Self {
+        let total =
+            if job.state == JobState::Completed { Some(done) } else { about.map(|about| about.max(done)) };
+        Self { done, total, unit: Unit::Records }
+    }
+}
+
 impl From<&Job> for Progress {
     fn from(job: &Job) -> Self {
         let is_completed = job.state == JobState::Completed;
@@ -172,6 +227,8 @@ impl From<&Job> for Progress {
                 };
                 Self { done: count.scanned, total, unit: Unit::Profiles }
             }
+            Task::ExportProfile { export, .. } => Self::of_records(export.scanned, export.about, job),
+            Task::EraseProfile { erasure, .. } => Self::of_records(erasure.scanned, erasure.about, job),
         }
     }
 }
@@ -188,18 +245,31 @@ impl From<Job> for JobOut {
             Task::CountSegment { segment, count } => {
                 (JobKind::CountSegment, Some(*segment), JobResult::Count(count.into()))
             }
+            Task::ExportProfile { export, .. } => {
+                let result = ExportResult { messages: export.messages };
+                (JobKind::ExportProfile, None, JobResult::Export(result))
+            }
+            Task::EraseProfile { erasure, .. } => {
+                (JobKind::EraseProfile, None, JobResult::Erasure(erasure.erased.into()))
+            }
+        };
+        let profile_id = match &job.task {
+            Task::ExportProfile { profile, .. } | Task::EraseProfile { profile, .. } => Some(*profile),
+            _ => None,
         };
         Self {
             id: job.id,
             kind,
             state: job.state,
             segment_id,
+            profile_id,
             created_at: job.created_at,
             started_at: job.started_at,
             ended_at: job.ended_at,
             progress: Progress::from(&job),
             result,
             errors_url: errors_of(&job).map(|_| format!("/jobs/{}/errors", job.id)),
+            export_url: has_exported(&job).then(|| format!("/jobs/{}/export", job.id)),
             failure: job.failure.map(|failure| FailureOut { code: failure.code, message: failure.message }),
         }
     }

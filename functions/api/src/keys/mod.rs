@@ -20,7 +20,7 @@ const LIST: &str = "keys";
 const MAX_NAME: usize = 200;
 
 pub(crate) fn routes<C: Collect>(into: C) -> C {
-    routes!(into, create_key, list_keys, delete_key,)
+    routes!(into, create_key, list_keys, delete_key, create_link_key,)
 }
 
 /// Whether this may be a key's id: a SHA-256 in hexadecimal.
@@ -128,4 +128,25 @@ pub(crate) async fn delete_key(State(context): State<Context>, Path(id): Path<St
         context.store.keys.delete(&id).await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A key for links that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkKeyOut {
+    /// Its number: one more than the last.
+    number: u32,
+}
+
+/// Make a new key for links
+///
+/// It signs the links of messages from two minutes later on. Those before it stay known, the last seven of them: rotate more often
+/// than your oldest mail is read, and its links are refused. The key itself is shown to nobody.
+#[utoipa::path(
+    post, path = "/link-keys", tag = "keys",
+    responses((status = 201, description = "Made", body = LinkKeyOut)),
+    security(("bearer" = ["admin"])),
+)]
+pub(crate) async fn create_link_key(State(context): State<Context>) -> Result<Response> {
+    let number = context.store.links.rotate().await?;
+    Ok((StatusCode::CREATED, Json(LinkKeyOut { number })).into_response())
 }

@@ -33,6 +33,9 @@ pub(crate) struct ReservedFields {
     /// What the person said of each channel. A channel that nothing was said of counts as not opted out.
     #[schema(required = false)]
     consent: Consent,
+    /// What the person said of topics, by their ids. A topic that nothing was said of counts as not opted out.
+    #[schema(required = false)]
+    topics: crate::schema::Topics,
 }
 
 /// A profile. `null` stands for an absent field; in a batch it removes the field.
@@ -65,6 +68,9 @@ pub(crate) struct ProfileInSchema {
     /// What the person said of each channel. A channel that nothing was said of counts as not opted out.
     #[schema(nullable, required = false)]
     consent: Consent,
+    /// What the person said of topics, by their ids. A topic that nothing was said of counts as not opted out.
+    #[schema(nullable, required = false)]
+    topics: crate::schema::Topics,
     /// Anything else, nested as it may be; none of the names of the fields beside it.
     #[schema(nullable, required = false)]
     attributes: Map<String, Value>,

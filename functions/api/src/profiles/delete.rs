@@ -12,7 +12,8 @@ const TRIES: usize = 3;
 
 /// Delete a profile
 ///
-/// For good, its identities too. Reports keep a pseudonym.
+/// For good, its identities too. Reports and lists keep a pseudonym, and its addresses stay on the suppression list where
+/// they are on it. To erase the person, use `POST /profiles/{id}/erase` instead.
 #[utoipa::path(
     delete, path = "/profiles/{id}", tag = "profiles",
     params(("id" = schema::Id, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read")),

@@ -80,10 +80,11 @@ impl From<ProfileReport> for ImportOut {
 /// The body is read as it comes. On AWS it has at most 6 MB: import a file of more than 5 MB by a job (`POST /imports`),
 /// which also lists every bad row. UTF-8 with or without a byte order mark; comma, semicolon or tab;
 /// any line ends. Columns are named by the fields: `external_id`, `email`, `phone` (one of these is needed), `language`,
-/// `time_zone`, `consent.email`, `consent.sms` and so on; anything else is an attribute, with dots for nested ones
-/// (`person.name.firstName`). Cells are strings, unless the name has a type: `age:number`, `vip:bool`, `tags:list`
-/// (separated by `;` or `|`), `address:json`; and `phone:FR` reads numbers without a country code as French ones. An empty
-/// cell leaves the field as it is. A bad row is reported and stops nothing. The same file may be imported again.
+/// `time_zone`, `consent.email`, `consent.sms` and so on, `topics.newsletter` and so on; anything else is an attribute, with
+/// dots for nested ones (`person.name.firstName`). Cells are strings, unless the name has a type: `age:number`, `vip:bool`,
+/// `tags:list` (separated by `;` or `|`), `address:json`; and `phone:FR` reads numbers without a country code as French
+/// ones. An empty cell leaves the field as it is. A bad row is reported and stops nothing. The same file may be imported
+/// again.
 #[utoipa::path(
     post, path = "/profiles/import", tag = "profiles",
     params(ImportParams),

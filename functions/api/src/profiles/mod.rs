@@ -4,6 +4,8 @@ mod batch;
 mod body;
 mod create;
 mod delete;
+mod erase;
+mod export;
 mod find;
 mod get;
 mod import;
@@ -31,6 +33,8 @@ pub(crate) fn routes<C: Collect>(into: C) -> C {
         get::get_profile,
         put::put_profile,
         delete::delete_profile,
+        export::export_profile,
+        erase::erase_profile,
     )
 }
 

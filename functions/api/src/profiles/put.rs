@@ -3,7 +3,7 @@ use campaign::{Profile, ProfileId};
 use store::StoreError;
 
 use super::{Identity, ProfileIn, ProfileInSchema, ProfileOut, problem};
-use crate::error::{Problem, ProblemSchema, Result};
+use crate::error::{Kind, Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id, IfMatch, Tagged};
 use crate::{Context, schema};
 
@@ -12,7 +12,8 @@ const TRIES: usize = 3;
 
 /// Put a profile
 ///
-/// Replaces the whole profile, or creates it under the id the caller chose. What the body leaves out is gone afterwards.
+/// Replaces the whole profile, or creates it under the id the caller chose. What the body leaves out is gone afterwards. The
+/// id of a person who was erased is not taken for 120 days: messages to them are known by it.
 #[utoipa::path(
     put, path = "/profiles/{id}", tag = "profiles",
     params(("id" = schema::Id, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read")),
@@ -23,6 +24,7 @@ const TRIES: usize = 3;
         (status = 400, description = "A field is not valid", body = ProblemSchema),
         (status = 404, description = "The path's id is none", body = ProblemSchema),
         (status = 409, description = "Another profile has one of its identities, or it kept changing", body = ProblemSchema),
+        (status = 410, description = "The person of this id was erased", body = ProblemSchema),
         (status = 412, description = "It is not what If-Match says", body = ProblemSchema),
     ),
     security(("bearer" = ["manager"])),
@@ -44,6 +46,9 @@ pub(crate) async fn put_profile(
         };
         let revision = before.as_ref().map_or(0, |before| before.revision);
         if_match.check(revision)?;
+        if before.is_none() && context.store.jobs.erasure(id).await?.is_some() {
+            return Err(Problem::new(Kind::ProfileErased, format!("the person of profile {id} was erased")));
+        }
         tries -= 1;
         match context.store.profiles.put(&profile, before.as_ref()).await {
             Ok(()) => {

@@ -2,11 +2,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use campaign::Channel;
-use campaign::suppression::SuppressionReason;
+use campaign::suppression::{AddressHash, SuppressionReason};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::suppression::Suppression;
+use store::suppression::{Entry, Suppression};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{canonical, check_source};
@@ -44,8 +44,13 @@ pub(super) const fn manual() -> SuppressionReason {
 pub(crate) struct SuppressionOut {
     #[schema(value_type = schema::Channel)]
     channel: Channel,
-    address: String,
-    /// Why. A `complaint` is about marketing alone, the others stop everything.
+    /// The address; `null` where nothing but its hash is known.
+    #[schema(required)]
+    address: Option<String>,
+    /// What it is found by beside its address.
+    #[schema(value_type = schema::AddressHash)]
+    hash: String,
+    /// Why. `complaint` and `unsubscribed` are about marketing alone, the others stop everything.
     reason: SuppressionReason,
     #[schema(required)]
     source: Option<String>,
@@ -54,9 +59,10 @@ pub(crate) struct SuppressionOut {
     at: Timestamp,
 }
 
-impl From<Suppression> for SuppressionOut {
-    fn from(Suppression { channel, address, reason, source, at }: Suppression) -> Self {
-        Self { channel, address, reason, source, at }
+impl From<Entry> for SuppressionOut {
+    fn from(Entry { hash, suppression }: Entry) -> Self {
+        let Suppression { channel, address, reason, source, at } = suppression;
+        Self { channel, address, hash: hash.to_string(), reason, source, at }
     }
 }
 
@@ -77,22 +83,25 @@ pub(crate) struct Wanted {
     cursor: Option<String>,
 }
 
-/// Which address.
+/// Which address: by `channel` and `address`, or by `hash`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct One {
     /// Over which channel.
-    #[param(value_type = schema::Channel)]
-    channel: Channel,
+    #[param(value_type = Option<schema::Channel>)]
+    channel: Option<Channel>,
     #[param(example = "ann@example.org")]
-    address: String,
+    address: Option<String>,
+    /// What a list says of it.
+    #[param(value_type = Option<schema::AddressHash>)]
+    hash: Option<String>,
 }
 
 /// Suppress an address
 ///
 /// Nothing is sent to it any more from the next 50 recipients on: it is `excluded`, by the reason `suppressed`. One that is
-/// suppressed already keeps its time and the graver of the two reasons.
+/// suppressed already keeps its time and the graver of the two reasons; one of which nothing but the hash is known stays so.
 #[utoipa::path(
     post, path = "/suppressions", tag = "suppressions",
     request_body = SuppressionIn,
@@ -110,7 +119,7 @@ pub(crate) async fn add_suppression(
     check_source(body.source.as_deref())?;
     let suppression = Suppression {
         channel: body.channel,
-        address: canonical(body.channel, &body.address)?,
+        address: Some(canonical(body.channel, &body.address)?),
         reason: body.reason,
         source: body.source,
         at: context.now(),
@@ -164,10 +173,25 @@ pub(crate) async fn list_suppressions(
 )]
 pub(crate) async fn delete_suppression(
     State(context): State<Context>,
-    Params(One { channel, address }): Params<One>,
+    Params(one): Params<One>,
 ) -> Result<StatusCode> {
-    let address = parameter(channel, &address)?;
-    if context.store.suppressions.remove(channel, &address).await? {
+    let list = &context.store.suppressions;
+    let was_there = match one {
+        One { channel: Some(channel), address: Some(address), hash: None } => {
+            list.remove(channel, &parameter(channel, &address)?).await?
+        }
+        One { channel: None, address: None, hash: Some(hash) } => {
+            let hash = hash
+                .parse::<AddressHash>()
+                .map_err(|error| Problem::new(Kind::InvalidParameter, format!("hash: {error}")))?;
+            list.remove_hashed(hash).await?
+        }
+        One { .. } => {
+            let detail = "name the address by channel and address, or by hash";
+            return Err(Problem::new(Kind::InvalidParameter, detail));
+        }
+    };
+    if was_there {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(Kind::NotFound, "the address is not suppressed"))

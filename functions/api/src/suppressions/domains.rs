@@ -32,7 +32,7 @@ pub(crate) struct DomainIn {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DomainOut {
     domain: String,
-    /// Why. A `complaint` is about marketing alone, the others stop everything.
+    /// Why. `complaint` and `unsubscribed` are about marketing alone, the others stop everything.
     reason: SuppressionReason,
     #[schema(required)]
     source: Option<String>,

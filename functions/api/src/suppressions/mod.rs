@@ -2,15 +2,14 @@
 
 mod addresses;
 mod domains;
+mod export;
+mod import;
 
 use campaign::Channel;
-use campaign::address::{EmailAddress, PhoneNumber};
+use store::import::{MAX_SOURCE, canonical_address};
 
 use crate::error::{Problem, Result};
 use crate::operations::{Collect, routes};
-
-/// The longest source, in characters.
-const MAX_SOURCE: usize = 200;
 
 pub(crate) fn routes<C: Collect>(into: C) -> C {
     routes!(
@@ -21,22 +20,14 @@ pub(crate) fn routes<C: Collect>(into: C) -> C {
         domains::list_domains,
         domains::put_domain,
         domains::delete_domain,
+        import::import_suppressions,
+        export::export_suppressions,
     )
 }
 
 /// The address in the form that deliveries have it in.
 fn canonical(channel: Channel, address: &str) -> Result<String> {
-    let parsed = match channel {
-        Channel::Email => EmailAddress::parse(address).map(|address| address.as_str().to_owned()),
-        Channel::Sms => PhoneNumber::parse(address).map(|number| number.as_str().to_owned()),
-        Channel::Push | Channel::Webhook => {
-            return Err(Problem::field(
-                "channel",
-                "has no addresses that could be suppressed: email and sms have",
-            ));
-        }
-    };
-    parsed.map_err(|error| Problem::field("address", error.to_string()))
+    canonical_address(channel, address).map_err(|(field, message)| Problem::field(field, message))
 }
 
 fn check_source(source: Option<&str>) -> Result<()> {

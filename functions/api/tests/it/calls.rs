@@ -458,7 +458,7 @@ async fn the_recipients_of_a_call_are_listed_in_its_order_before_anything_is_kno
     let of = |action: u8, index: u8, profile: Value| {
         json!({
             "profile_id": profile, "index": index, "action": action,
-            "outcome": "pending", "reason": "pending", "detail": null,
+            "outcome": "pending", "reason": "pending", "detail": null, "events": [],
         })
     };
     let expected: Vec<_> = (0..2)

@@ -31,7 +31,9 @@ async fn configuration(app: &TestApp, channel: &str) -> String {
 
 fn content(channel: &str) -> Value {
     match channel {
-        "email" => json!({ "subject": "Hello", "body": { "html": "<p>Hello</p>" } }),
+        "email" => {
+            json!({ "subject": "Hello", "body": { "html": "<p>Hello</p><a href='{{links.unsubscribe}}'>no more</a>" } })
+        }
         "sms" => json!({ "text": "Hello {{profile.name}}", "transliterate": true }),
         "push" => json!({
             "title": "Hello", "body": "{{profile.name}}", "data": { "order": "{{context.id}}" },

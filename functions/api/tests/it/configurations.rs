@@ -58,6 +58,13 @@ async fn bad_fields_are_named() {
         ("/sender/from", json!("a@b"), "sender.from"),
         ("/sender/channel", json!("fax"), "sender.channel"),
         ("/sender/from_name", json!("a\nb"), "sender.from_name"),
+        ("/sender/unsubscribe_mailto", json!("a@b"), "sender.unsubscribe_mailto"),
+        ("/sender/tracking", json!({ "clicks": 1 }), "sender.tracking.clicks"),
+        ("/sender/tracking", json!({ "pixels": true }), "sender.tracking.pixels"),
+        ("/sender/tracking", json!({ "domain": "https://links.example.org" }), "sender.tracking.domain"),
+        ("/sender/tracking", json!({ "domain": "*.example.org" }), "sender.tracking.domain"),
+        ("/sender/tracking", json!({ "domain": "localhost" }), "sender.tracking.domain"),
+        ("/sender/tracking", json!({ "domain": "10.0.0.1" }), "sender.tracking.domain"),
         ("/category", json!("spam"), "category"),
     ] {
         let mut body = good.clone();
@@ -94,4 +101,23 @@ async fn a_configuration_in_use_stays() {
         .await
         .unwrap();
     app.delete(&path).send().await.expect(204);
+}
+
+#[tokio::test]
+async fn an_email_configuration_says_what_is_tracked_and_who_reads_what_unsubscribes() {
+    let app = TestApp::new().await;
+    let sender = json!({ "channel": "email", "from": "a@x.io" });
+    let body = json!({ "name": "n", "category": "marketing", "sender": sender });
+    let made = app.post("/configurations").json(&body).send().await.expect(201);
+    assert_eq!(made["sender"]["tracking"], json!({ "opens": true, "clicks": true }));
+    let path = format!("/configurations/{}", made["id"].as_str().unwrap());
+    let sender = json!({
+        "channel": "email",
+        "from": "a@x.io",
+        "unsubscribe_mailto": "u@x.io",
+        "tracking": { "opens": false, "clicks": true, "domain": "links.example.org" },
+    });
+    let changed = app.patch(&path).json(&json!({ "sender": sender })).send().await.expect(200);
+    assert_eq!(changed["sender"], sender);
+    assert_eq!(app.get(&path).send().await.expect(200), changed);
 }

@@ -418,6 +418,7 @@ async fn a_missed_occurrence_is_listed() {
         paused_at: None,
         ended_at: Some(occurrence),
         counts: vec![Counts::default()],
+        shards: 0,
     };
     let campaign = run.campaign().await;
     assert!(run.app.store.ledger.miss(&campaign, &summary).await.unwrap());

@@ -1,6 +1,7 @@
 //! The API over the embedded engine in memory, from the outside: requests in, answers out.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod allowed;
 mod app;
 mod auth;
 mod calls;
@@ -9,6 +10,7 @@ mod campaigns;
 mod channels;
 mod configurations;
 mod credentials;
+mod delivery_rules;
 mod endpoints;
 mod executions;
 mod idempotency;
@@ -18,11 +20,14 @@ mod life;
 mod openapi;
 mod outage;
 mod pauses;
+mod people;
 mod problems;
 mod profiles;
 mod push;
+mod reports;
 mod schedules;
 mod segments;
 mod sms;
 mod suppressions;
+mod topics;
 mod waves;

@@ -101,6 +101,7 @@ async fn ids_without_an_execution_are_answered_as_by_a_resend() {
         paused_at: None,
         ended_at: None,
         counts: vec![Counts::default()],
+        shards: 0,
     };
     assert!(run.app.store.ledger.miss(&run.campaign().await, &missed).await.unwrap());
     for id in [missed.id.to_string(), ExecutionId::random().to_string(), "x".to_owned(), "%ff".to_owned()] {

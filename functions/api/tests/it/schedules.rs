@@ -20,7 +20,7 @@ fn recurring(fields: &Value) -> Value {
 }
 
 fn body(schedule: &Value, ends: &Value) -> Value {
-    let action = json!({ "channel": "email", "content": { "subject": "s", "body": { "html": "<p>x</p>" } } });
+    let action = json!({ "channel": "email", "content": { "subject": "s", "body": { "html": "<p>x</p><a href='{{links.unsubscribe}}'>no more</a>" } } });
     json!({
         "name": "c", "category": "marketing", "actions": [action], "schedule": schedule, "ends": ends,
     })
@@ -292,6 +292,7 @@ async fn an_occurrence_that_was_missed_can_be_read() {
         paused_at: None,
         ended_at: Some("2026-11-25T09:00:00Z".parse().unwrap()),
         counts: Vec::new(),
+        shards: 0,
     };
     assert!(app.store.ledger.miss(&live, &summary).await.unwrap());
     let shown = app.get(&format!("/executions/{}", summary.id)).send().await.expect(200);

@@ -16,7 +16,7 @@ use crate::app::TestApp;
 use crate::executions::Run;
 
 fn body(change: &Value) -> Value {
-    let action = json!({ "channel": "email", "content": { "subject": "s", "body": { "html": "<p>x</p>" } } });
+    let action = json!({ "channel": "email", "content": { "subject": "s", "body": { "html": "<p>x</p><a href='{{links.unsubscribe}}'>no more</a>" } } });
     let mut body = json!({ "name": "c", "category": "marketing", "actions": [action] });
     body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     body
@@ -294,7 +294,7 @@ async fn configuration(app: &TestApp, rate: Option<u32>) -> Value {
 /// A campaign to so many, whose actions are sent by these configurations.
 async fn rated(app: &TestApp, members: u64, configurations: &[&Value], change: Value) -> String {
     let action = |configuration: &&Value| {
-        let content = json!({ "subject": "s", "body": { "html": "<p>x</p>" } });
+        let content = json!({ "subject": "s", "body": { "html": "<p>x</p><a href='{{links.unsubscribe}}'>no more</a>" } });
         json!({ "channel": "email", "configuration_id": configuration, "content": content })
     };
     let mut campaign = body(&change);

@@ -146,6 +146,7 @@ impl World {
             on_missing: OnMissing::Skip,
             id,
             to,
+            links: None,
             now_seconds: NOW,
         };
         self.sender.prepare(&job, profile)

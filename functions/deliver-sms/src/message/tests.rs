@@ -59,6 +59,7 @@ fn prepared(case: &Case, profile: Value) -> Result<Text, (Code, String)> {
         on_missing: OnMissing::Skip,
         id: case.id.clone(),
         to: case.to,
+        links: None,
         now_seconds: 0,
     };
     prepare(&job, Profile::from_stored(ProfileId::from_bytes([2; 16]), document))

@@ -78,6 +78,7 @@ impl Sms {
             on_missing: OnMissing::Blank,
             id: name,
             to: None,
+            links: None,
             now_seconds: 0,
         };
         let document = json!({ "phone": TO }).as_object().unwrap().clone();

@@ -76,6 +76,7 @@ impl World {
             on_missing: OnMissing::Skip,
             id,
             to: None,
+            links: None,
             now_seconds: 0,
         };
         let Value::Object(document) = profile else { panic!("a profile is an object") };

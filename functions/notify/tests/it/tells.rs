@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use campaign::feedback::EventType;
-use campaign::{Category, Code};
+use campaign::{Category, Code, Fact};
 use outbound::Policy;
 use outbound::standard_webhooks::TOLERANCE;
 use platform::Clock;
 use serde_json::json;
+use store::messages::{Known, Notify};
 
 use crate::receiver::{Answer, Receiver};
 use crate::world::World;
@@ -84,6 +85,44 @@ async fn a_message_that_comes_twice_tells_the_same_under_the_same_id() {
     let posts = receiver.posts();
     assert_eq!(posts.len(), 2);
     assert_eq!(posts[0].id(), posts[1].id());
+}
+
+#[tokio::test]
+async fn what_becomes_known_later_is_posted_under_ids_of_its_own() {
+    let world = World::new();
+    let (all, bounces) = (Receiver::start(YES).await, Receiver::start(YES).await);
+    world.register(&all.url(), &[]).await;
+    world.register(&bounces.url(), &[EventType::Bounced]).await;
+    let head = world.settled(&[Code::Sent, Code::Sent, Code::Sent]).await;
+    world.work().await;
+    let sent: BTreeSet<_> = all.posts().iter().map(|post| post.id().to_owned()).collect();
+    let at_ms = world.clock.now().as_millisecond() - 3_600_000;
+    let fates = [Fact::Delivered, Fact::SoftBounced, Fact::HardBounced, Fact::Complained];
+    let facts = (0..).zip(fates).map(|(member, fact)| (member, fact as u8, at_ms)).collect();
+    let known = Known { chunk: head.call_chunk(0), facts };
+    for _ in 0..2 {
+        world.store.platform.queue.send(vec![Notify::Known(known.clone()).message()]).await.unwrap();
+        world.work().await;
+    }
+    let mut posts: Vec<_> = all.posts().into_iter().skip(3).collect();
+    assert_eq!(posts.len(), 6, "a complaint is nobody's event");
+    posts.sort_by_key(|post| post.json()["data"]["recipient"]["index"].as_u64());
+    let told: Vec<_> = posts.iter().step_by(2).map(crate::receiver::Post::json).collect();
+    let expected = [
+        ("message.delivered", "delivered"),
+        ("message.bounced", "soft_bounced"),
+        ("message.bounced", "hard_bounced"),
+    ];
+    for (event, (kind, reason)) in told.iter().zip(expected) {
+        assert_eq!((&event["type"], &event["data"]["reason"]), (&json!(kind), &json!(reason)));
+        assert_eq!(
+            (&event["data"]["outcome"], &event["timestamp"]),
+            (&json!("sent"), &json!("2027-01-15T07:00:00Z"))
+        );
+    }
+    let ids: BTreeSet<_> = posts.iter().map(|post| post.id().to_owned()).collect();
+    assert_eq!((ids.len(), ids.is_disjoint(&sent)), (3, true), "the same is told under the same id");
+    assert_eq!(bounces.posts().len(), 4);
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ impl Demo {
             let report = json!({ "import": import, "execution": execution, "mail": mail, "seconds": took.as_secs_f64() });
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
-            println!("{}", report::execution(&execution));
+            let report = client.get(&format!("/executions/{}/report", text(&execution, "id")?)).await?;
+            println!("{}", report::total(&report));
             println!("One of the mails: {}", mail.display());
             println!("All of them:      {}", outbox.display());
         }

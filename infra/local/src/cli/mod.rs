@@ -19,7 +19,7 @@ pub(crate) struct Envoi {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the API and everything behind it in this process, until it is told to stop.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Sends a campaign to ten thousand invented people, into a folder, and shows the report.
     Demo(demo::Demo),
 }

@@ -21,9 +21,9 @@ pub(crate) fn import(import: &Value) -> String {
     text
 }
 
-/// An execution: every outcome with its reasons, and the check that they add up.
-pub(crate) fn execution(execution: &Value) -> String {
-    let total = &execution["total"];
+/// The total of a report: every outcome with its reasons, what became known after that, and the check that they add up.
+pub(crate) fn total(report: &Value) -> String {
+    let total = &report["total"];
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["Outcome", "Reason", "Recipients"]);
@@ -39,6 +39,20 @@ pub(crate) fn execution(execution: &Value) -> String {
         table.add_row([outcome.to_owned(), String::new(), all.to_string()]);
         for (reason, number) in of["reasons"].as_object().into_iter().flatten() {
             table.add_row([String::new(), reason.clone(), count(number).to_string()]);
+        }
+    }
+    for (name, path) in [
+        ("delivered", "/delivered"),
+        ("bounced hard", "/bounced/hard"),
+        ("bounced soft", "/bounced/soft"),
+        ("opened by people", "/opens/human/unique"),
+        ("clicked by people", "/clicks/human/unique"),
+        ("unsubscribed", "/unsubscribed"),
+        ("complained", "/complained"),
+    ] {
+        let known = total.pointer(path).map_or(0, count);
+        if known > 0 {
+            table.add_row([name.to_owned(), String::new(), known.to_string()]);
         }
     }
     let balances = total["balances"] == Value::Bool(true);

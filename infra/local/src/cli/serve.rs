@@ -18,6 +18,10 @@ pub(crate) struct Serve {
     /// Where the API listens.
     #[arg(long, env = "ENVOI_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where recipients reach the links in their mail: scheme and host, such as `https://links.example.org`, which leads here.
+    /// Without it they are where the API listens, which is for trying only.
+    #[arg(long, env = "ENVOI_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// Writes email into this folder, one .eml file a message; without it and without an SMTP host, into `outbox` in the
     /// data folder.
     #[arg(long, env = "ENVOI_OUTBOX", conflicts_with = "smtp_host")]
@@ -47,6 +51,12 @@ pub(crate) struct Serve {
     /// What push notifications go to in place of Firebase Cloud Messaging, such as an emulator of it.
     #[arg(long, env = "ENVOI_FCM_URL")]
     fcm_url: Option<String>,
+    /// The topics of Amazon SNS that may post to /feedback/sns what a provider tells, by their ARNs, separated by commas.
+    #[arg(long, env = "ENVOI_SNS_TOPICS", value_name = "LIST", default_value = "")]
+    sns_topics: String,
+    /// What stands in place of Amazon SNS, such as an emulator of it.
+    #[arg(long, env = "ENVOI_SNS_URL", value_name = "URL")]
+    sns_url: Option<String>,
     /// How many chunks of 50 are delivered at once.
     #[arg(long, env = "ENVOI_CONCURRENCY", default_value = "16")]
     concurrency: NonZeroU32,
@@ -90,7 +100,14 @@ impl Serve {
         };
         let mut config = Config::new(&self.data, email);
         config.listen = self.listen;
+        config.public_url = self.public_url.clone().filter(|url| !url.is_empty());
+        anyhow::ensure!(
+            config.public_url.as_deref().is_none_or(store::links::is_base),
+            "--public-url must be such as https://links.example.org"
+        );
         config.fcm_url = self.fcm_url.clone().filter(|url| !url.is_empty());
+        config.sns_topics.clone_from(&self.sns_topics);
+        config.sns_url = self.sns_url.clone().filter(|url| !url.is_empty());
         config.outbound = outbound::Policy::allowing(&self.outbound_allow).context("--outbound-allow")?;
         config.concurrency = usize::try_from(self.concurrency.get())?;
         Ok(config)

@@ -1,10 +1,11 @@
 //! Time zones of the IANA database. Any name of one is accepted; what is kept and shown is its canonical name.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, AmbiguousTimestamp, Offset, TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ScheduleError;
@@ -13,6 +14,8 @@ use super::aliases::ALIASES;
 /// What a database may have beside zones: the machine's own setting, markers of "not set", and, in folders, copies of
 /// itself, of which `right` counts leap seconds.
 const NO_ZONES: [&str; 6] = ["Etc/Unknown", "Factory", "localtime", "posix", "posixrules", "right"];
+
+const NANOSECOND: Duration = Duration::from_nanos(1);
 
 /// A time zone, under its canonical name. Cheap to clone.
 #[derive(Clone)]
@@ -70,6 +73,38 @@ impl Zone {
     pub fn instant(&self, local: DateTime) -> Result<Timestamp, ScheduleError> {
         let ambiguous = self.0.to_ambiguous_timestamp(local);
         ambiguous.compatible().map_err(|_| ScheduleError::OutOfRange(local))
+    }
+
+    /// The first instant at which clocks there show a local time, or a later one where a clock change skips it.
+    pub(crate) fn first(&self, local: DateTime) -> Timestamp {
+        self.edge(local, AmbiguousTimestamp::earlier).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The instant from which on clocks there show nothing before a local time any more: where they show it twice, the
+    /// second.
+    pub(crate) fn last(&self, local: DateTime) -> Timestamp {
+        let instant = || {
+            let before = local.checked_sub(NANOSECOND).ok()?;
+            let is_skipped =
+                matches!(self.0.to_ambiguous_timestamp(before).offset(), AmbiguousOffset::Gap { .. });
+            let edge = self.edge(before, AmbiguousTimestamp::later)?;
+            if is_skipped { Some(edge) } else { edge.checked_add(NANOSECOND).ok() }
+        };
+        instant().unwrap_or(Timestamp::MAX)
+    }
+
+    /// The instant of a local time: of the change that skips it, or the one that `choose` gives where it comes twice.
+    fn edge(
+        &self,
+        local: DateTime,
+        choose: impl Fn(AmbiguousTimestamp) -> Result<Timestamp, jiff::Error>,
+    ) -> Option<Timestamp> {
+        let ambiguous = self.0.to_ambiguous_timestamp(local);
+        if let AmbiguousOffset::Gap { .. } = ambiguous.offset() {
+            let behind = ambiguous.later().ok()?.checked_add(NANOSECOND).ok()?;
+            return self.0.preceding(behind).next().map(|change| change.timestamp());
+        }
+        choose(ambiguous).ok()
     }
 
     /// All zones this machine's database has, once each, by name.

@@ -1,17 +1,18 @@
 //! From the body as it was written to the two templates that are rendered: HTML and text.
 //!
 //! Everything here happens once a version. The order is: limits, template tags out ([`protect`]), MJML to HTML, CSS
-//! inlined, the text part derived, the preheader put in, template tags back. What rewrites the HTML as a whole belongs
-//! between inlining and the tags' return, where the document is plain HTML.
+//! inlined, the text part derived, the preheader put in, template tags back, links numbered.
 
 mod inline;
 mod limits;
+mod links;
 mod mjml;
 mod protect;
 mod text;
 mod tokens;
 
 use campaign::content::EmailBody;
+use campaign::lowered::LoweredLink;
 
 use self::limits::Markup;
 use crate::error::ContentError;
@@ -24,6 +25,10 @@ pub(crate) struct Prepared {
     pub(crate) html: String,
     /// The text template derived from it.
     pub(crate) text: String,
+    /// The links of the HTML, by their numbers.
+    pub(crate) links: Vec<LoweredLink>,
+    /// What looks like a link and lacks its scheme.
+    pub(crate) without_scheme: Vec<String>,
 }
 
 pub(crate) fn field(body: &EmailBody) -> &'static str {
@@ -59,7 +64,10 @@ pub(crate) fn prepare(
         insert_preheader(&mut html, preheader, &mut protected);
     }
     let html = protected.restore(&html, source, field)?;
-    Ok(Prepared { html, text })
+    // Where a tag has been torn apart on the way, the compiler is told of it and not this.
+    let tags = lex::tags(&html, usize::MAX).unwrap_or_default();
+    let links::Marked { html, links, without_scheme } = links::mark(&html, &tags);
+    Ok(Prepared { html, text, links, without_scheme })
 }
 
 /// Puts the preheader where mail readers look for it and people do not: hidden, before everything else in the body.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::limits::Markup;
+use super::links;
 use super::tokens::{Attribute, Open, Token, is_one_of};
 use crate::error::ContentError;
 use crate::position::line_column;
@@ -54,6 +55,7 @@ pub(super) struct Protected {
 struct Protecting<'s> {
     source: &'s str,
     tags: &'s [Tag],
+    markup: Markup,
     out: Protected,
 }
 
@@ -66,7 +68,7 @@ pub(super) fn protect(source: &str, tags: &[Tag], tokens: &[Token], markup: Mark
     }
     let html = String::with_capacity(source.len() + tags.len() * 8);
     let out = Protected { html, inline_css: String::new(), prefix, kept: Vec::new(), map: Vec::new() };
-    let mut protecting = Protecting { source, tags, out };
+    let mut protecting = Protecting { source, tags, markup, out };
     let frame = if markup == Markup::Html { Frame::of(source, tokens) } else { Frame::Whole };
     if frame == Frame::Missing {
         protecting.out.html.push_str(
@@ -194,6 +196,12 @@ impl Protecting<'_> {
         } else {
             let mut at = open.range.start;
             for attribute in &open.attributes {
+                if self.is_of_mjml(open) && self.text(&attribute.name) == "href" {
+                    self.words(at..attribute.value.end, Form::Word);
+                    at = attribute.value.end;
+                    self.notes(open);
+                    continue;
+                }
                 if !self.style_to_keep(attribute) {
                     continue;
                 }
@@ -214,6 +222,24 @@ impl Protecting<'_> {
         if name.eq_ignore_ascii_case("style") && self.blocks_follow(following) {
             let at = self.out.html.rfind('>').unwrap_or(self.out.html.len());
             self.out.html.insert_str(at, IGNORE);
+        }
+    }
+
+    fn is_of_mjml(&self, open: &Open) -> bool {
+        self.markup == Markup::Mjml && self.text(&open.name).starts_with("mj-")
+    }
+
+    /// What is said of a link by attributes that MJML's own elements lose: it goes with the target, which they keep.
+    fn notes(&mut self, open: &Open) {
+        let value = |name: &str| {
+            let found = open.attributes.iter().find(|attribute| self.text(&attribute.name) == name)?;
+            Some(self.text(&found.value).trim())
+        };
+        let track = value(links::TRACK).map(|value| links::note(links::TRACK, value));
+        let label = value(links::LABEL).map(|value| links::note(links::LABEL, value));
+        for note in [track, label].into_iter().flatten().flatten() {
+            let word = self.out.keep(note, Form::Word, None);
+            self.out.html.push_str(&word);
         }
     }
 
@@ -392,6 +418,9 @@ impl Protected {
                 (before, after) = both;
             }
             push_literal(&mut out, before);
+            if kept.form != Form::CssWord {
+                part_from_tag(&mut out);
+            }
             out.push_str(&kept.original);
             saw(number, kept.form);
             rest = after;
@@ -410,4 +439,18 @@ fn push_literal(out: &mut String, text: &str) {
         rest = &rest[at + 2..];
     }
     out.push_str(rest);
+}
+
+/// Sees to it that a tag behind `out` stays the tag that it is: a backslash before it would turn it into text, a brace into
+/// another. Neither comes from the source as it is, where they would have done so before.
+fn part_from_tag(out: &mut String) {
+    let entity = if out.ends_with('{') && !out.ends_with("\\{{") {
+        "&#123;"
+    } else if out.ends_with('\\') && !out.ends_with("\\\\") {
+        "&#92;"
+    } else {
+        return;
+    };
+    out.pop();
+    out.push_str(entity);
 }

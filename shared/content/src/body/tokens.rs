@@ -78,17 +78,24 @@ struct Tokenizer<'s> {
 }
 
 pub(super) fn tokenize(source: &str, tags: &[Tag]) -> Vec<Token> {
+    tokenize_part(source, 0..source.len(), tags)
+}
+
+/// The tokens of a part of a source, in the source's own offsets.
+pub(super) fn tokenize_part(source: &str, part: Range<usize>, tags: &[Tag]) -> Vec<Token> {
+    let source = &source[..part.end];
     let mut tokenizer =
-        Tokenizer { source, bytes: source.as_bytes(), tags, next: 0, at: 0, tokens: Vec::new() };
+        Tokenizer { source, bytes: source.as_bytes(), tags, next: 0, at: part.start, tokens: Vec::new() };
     tokenizer.run();
     tokenizer.tokens
 }
 
 impl Tokenizer<'_> {
     fn run(&mut self) {
-        let mut text_start = 0;
+        let mut text_start = self.at;
         while self.at < self.bytes.len() {
             let start = self.at;
+            let next = self.next;
             if let Some(end) = self.tag_end() {
                 self.text(text_start, start);
                 self.tokens.push(Token::Template(self.next));
@@ -107,7 +114,8 @@ impl Tokenizer<'_> {
                     }
                     text_start = self.at;
                 } else {
-                    self.at = start + 1;
+                    // What was passed over is looked at again, tags too.
+                    (self.at, self.next) = (start + 1, next);
                 }
             } else {
                 self.at += 1;
@@ -297,6 +305,18 @@ mod tests {
                     Token::Text(_)
                 ]
             ),
+            "{tokens:?}"
+        );
+    }
+
+    #[test]
+    fn template_tags_behind_cut_off_markup_are_found() {
+        let source = "<a href=\"{{x}}>{{y}}";
+        let tags = lex::tags(source, 64).expect("fine");
+        let tokens = tokenize(source, &tags);
+        assert_eq!(
+            tokens,
+            [Token::Text(0..9), Token::Template(0), Token::Text(14..15), Token::Template(1)],
             "{tokens:?}"
         );
     }

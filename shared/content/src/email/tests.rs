@@ -1,4 +1,7 @@
+mod links;
+
 use campaign::content::{EmailBody, EmailContent};
+use campaign::lowered::EMAIL_FORMAT;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -23,8 +26,9 @@ fn compile(content: &EmailContent) -> EmailTemplate {
 fn text_alone_is_a_body() {
     let mut content = email("Hello", "");
     content.text = Some("Dear {{profile.name}} & co".into());
-    let rendered =
-        compile(&content).render(&json!({"name": "A&B"}), &json!({}), OnMissing::Blank).expect("renders");
+    let rendered = compile(&content)
+        .render(&json!({"name": "A&B"}), &json!({}), OnMissing::Blank, None)
+        .expect("renders");
     assert_eq!((rendered.html.as_str(), rendered.text.as_str()), ("", "Dear A&B & co"));
 }
 
@@ -40,7 +44,8 @@ fn every_field_renders() {
         text: None,
     };
     let profile = json!({"name": "O'Neil & <Sons>", "shop": "Q&A"});
-    let rendered = compile(&content).render(&profile, &json!({"id": 17}), OnMissing::Skip).expect("renders");
+    let rendered =
+        compile(&content).render(&profile, &json!({"id": 17}), OnMissing::Skip, None).expect("renders");
     assert_eq!(rendered.subject, "Order 17 for O'Neil & <Sons>");
     assert_eq!(rendered.from_name.as_deref(), Some("Q&A & co"));
     assert_eq!(rendered.reply_to.as_deref(), Some("help+17@x.example"));
@@ -48,7 +53,10 @@ fn every_field_renders() {
     assert!(rendered.html.contains("<p>Dear O&#39;Neil &amp; &lt;Sons&gt;</p>"), "{}", rendered.html);
     assert_eq!(rendered.text, "Dear O'Neil & <Sons>");
     let constant = compile(&email("Hello", "x"));
-    assert_eq!(constant.render(&json!({}), &json!({}), OnMissing::Skip).expect("renders").subject, "Hello");
+    assert_eq!(
+        constant.render(&json!({}), &json!({}), OnMissing::Skip, None).expect("renders").subject,
+        "Hello"
+    );
 }
 
 #[test]
@@ -57,9 +65,9 @@ fn an_optional_field_that_renders_blank_is_absent() {
     content.from_name = Some(" {{profile.none}}".into());
     content.reply_to = Some("{{profile.none}}".into());
     let template = compile(&content);
-    let rendered = template.render(&json!({}), &json!({}), OnMissing::Blank).expect("renders");
+    let rendered = template.render(&json!({}), &json!({}), OnMissing::Blank, None).expect("renders");
     assert_eq!((rendered.from_name, rendered.reply_to), (None, None));
-    let skipped = template.render(&json!({}), &json!({}), OnMissing::Skip);
+    let skipped = template.render(&json!({}), &json!({}), OnMissing::Skip, None);
     assert_eq!(skipped, Err(RenderError::MissingValue { variable: "profile.none".into() }));
 }
 
@@ -68,9 +76,9 @@ fn an_optional_field_that_renders_blank_is_absent() {
 fn a_value_missing_inside_a_helper_is_missing() {
     let template = compile(&email("s", "<a href=\"https://x/{{url_encode profile.missing}}\">x</a>"));
     let profile = json!({});
-    let shown = template.render(&profile, &json!({}), OnMissing::Blank).expect("renders");
+    let shown = template.render(&profile, &json!({}), OnMissing::Blank, None).expect("renders");
     assert!(shown.html.contains("href=\"https://x/\""), "{}", shown.html);
-    let skipped = template.render(&profile, &json!({}), OnMissing::Skip);
+    let skipped = template.render(&profile, &json!({}), OnMissing::Skip, None);
     assert_eq!(skipped, Err(RenderError::MissingValue { variable: "profile.missing".into() }));
 }
 
@@ -81,8 +89,8 @@ fn buffers_can_be_used_again() {
     let template = compile(&content);
     let mut rendered = RenderedEmail::default();
     for profile in [json!({"a": 1, "b": "x"}), json!({"a": "two"}), json!({"b": "y"})] {
-        template.render_into(&profile, &json!({}), OnMissing::Blank, &mut rendered).expect("renders");
-        assert_eq!(rendered, template.render(&profile, &json!({}), OnMissing::Blank).expect("renders"));
+        template.render_into(&profile, &json!({}), OnMissing::Blank, None, &mut rendered).expect("renders");
+        assert_eq!(rendered, template.render(&profile, &json!({}), OnMissing::Blank, None).expect("renders"));
     }
 }
 
@@ -93,7 +101,7 @@ fn branches_not_taken_leave_no_holes_in_the_text() {
         "<p>A</p><p>{{#if profile.x}}B{{/if}}</p><p>{{profile.y}}</p>{{#if profile.z}}<p>C</p>{{/if}}<p>D</p><p>{{profile.y}}</p>",
     ));
     let text =
-        |profile: &Value| template.render(profile, &json!({}), OnMissing::Blank).expect("renders").text;
+        |profile: &Value| template.render(profile, &json!({}), OnMissing::Blank, None).expect("renders").text;
     assert_eq!(text(&json!({})), "A\n\nD");
     assert_eq!(text(&json!({"x": 1, "y": "Y", "z": 1})), "A\n\nB\n\nY\n\nC\n\nD\n\nY");
 }
@@ -102,7 +110,12 @@ fn branches_not_taken_leave_no_holes_in_the_text() {
 fn what_was_not_made_by_lowering_is_refused() {
     let good = lowered(&email("s", "<p>x</p>"));
     let later = LoweredEmail { format: EMAIL_FORMAT + 1, ..good.clone() };
-    assert_eq!(EmailTemplate::from_lowered(&later).expect_err("later"), LoweredError::Format(2));
+    assert_eq!(EmailTemplate::from_lowered(&later).expect_err("later"), LoweredError::Format(3));
+    let first =
+        LoweredEmail { format: 1, html: "<a href=\"https://x\">x</a>".into(), ..LoweredEmail::default() };
+    let first = EmailTemplate::from_lowered(&first).expect("the first form is known");
+    let rendered = first.render(&json!({}), &json!({}), OnMissing::Skip, None).expect("renders");
+    assert_eq!(rendered.html, "<a href=\"https://x\">x</a>");
     for (html, code) in [
         ("{{#if profile.a}}", "syntax"),
         ("{{shout profile.a}}", "unknown_helper"),
@@ -131,7 +144,7 @@ proptest! {
             let content = EmailContent { subject: "s".into(), body, preheader: Some("p".into()), ..EmailContent::default() };
             if let Ok(lowered) = lower_email(&content, &CompileOptions::default()) {
                 let template = EmailTemplate::from_lowered(&lowered.content).expect("lowering checks what it makes");
-                template.render(&json!({"a": "A", "l": ["B", "C"]}), &json!({}), OnMissing::Skip).expect("all there");
+                template.render(&json!({"a": "A", "l": ["B", "C"]}), &json!({}), OnMissing::Skip, None).expect("all there");
             }
         }
     }

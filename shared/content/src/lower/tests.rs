@@ -1,4 +1,5 @@
 use campaign::content::{EmailBody, EmailContent};
+use campaign::lowered::LoweredLink;
 use serde_json::json;
 
 use super::*;
@@ -114,12 +115,12 @@ fn everything_that_can_be_done_once_has_been_done() {
         from_name: Some("{{profile.shop}}".into()),
         reply_to: None,
         body: EmailBody::Mjml(
-            "<mjml><mj-body><mj-section><mj-column><mj-text>Dear {{profile.name}}</mj-text></mj-column></mj-section></mj-body></mjml>"
+            "<mjml><mj-body><mj-section><mj-column><mj-text>Dear {{profile.name}}</mj-text><mj-button href=\"https://x\">x</mj-button></mj-column></mj-section></mj-body></mjml>"
                 .into(),
         ),
         text: None,
     };
-    let LoweredEmail { format, subject, from_name, reply_to, html, text, text_is_derived } =
+    let LoweredEmail { format, subject, from_name, reply_to, html, text, text_is_derived, links } =
         lowered(&content).content;
     assert_eq!(
         (format, subject.as_str(), from_name.as_deref(), reply_to),
@@ -127,7 +128,8 @@ fn everything_that_can_be_done_once_has_been_done() {
     );
     assert!(html.contains("Hi {{profile.name}}</div>") && html.contains("Dear {{profile.name}}"), "{html}");
     assert!(!html.contains("<mj-"), "{html}");
-    assert_eq!((text.as_str(), text_is_derived), ("Dear {{profile.name}}", true));
+    assert_eq!((text.as_str(), text_is_derived), ("Dear {{profile.name}}\n\nx (https://x)", true));
+    assert_eq!(links, [LoweredLink { url: "https://x".into(), label: None }]);
     let given = lowered(&EmailContent { text: Some("Hello".into()), ..content });
     assert_eq!((given.content.text.as_str(), given.content.text_is_derived), ("Hello", false));
 }

@@ -106,20 +106,36 @@ pub(super) fn push_message_id(out: &mut String, id: &str) -> Result<(), MimeErro
     }
 }
 
-pub(super) fn push_list_unsubscribe(out: &mut String, url: &str) -> Result<(), MimeError> {
+/// The URLs as they are: neither encoded nor folded inside, each on a line of its own where it needs one (RFC 2369). One-click
+/// is only announced where the first is `https`, which it takes (RFC 8058).
+pub(super) fn push_list_unsubscribe(out: &mut String, urls: &[&str]) -> Result<(), MimeError> {
     const HEADER: &str = "List-Unsubscribe";
-    refuse_controls(HEADER, url)?;
-    let is_https = url.starts_with("https://");
-    let fits = url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'));
-    if !fits || url.len() + 3 > LONGEST || !(is_https || url.starts_with("mailto:")) {
-        return Err(invalid(HEADER, "an https or mailto URL"));
-    }
+    let Some(first) = urls.first() else { return Ok(()) };
     out.push_str(HEADER);
-    // A URL can't be folded, but may have a line to itself.
-    out.push_str(if HEADER.len() + 4 + url.len() > LINE { ":\r\n <" } else { ": <" });
-    out.push_str(url);
-    out.push_str(">\r\n");
-    if is_https {
+    out.push(':');
+    let mut column = HEADER.len() + 1;
+    for (index, url) in urls.iter().enumerate() {
+        refuse_controls(HEADER, url)?;
+        let is_known = ["https://", "http://", "mailto:"].iter().any(|scheme| url.starts_with(scheme));
+        let fits = url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'));
+        if !fits || url.len() + 4 > LONGEST || !is_known {
+            return Err(invalid(HEADER, "a list of https, http and mailto URLs"));
+        }
+        if index > 0 {
+            out.push(',');
+            column += 1;
+        }
+        let length = " <>".len() + url.len();
+        // A comma may follow.
+        if column + length + 1 > LINE {
+            out.push_str("\r\n");
+            column = 0;
+        }
+        out.extend([" <", url, ">"]);
+        column += length;
+    }
+    out.push_str("\r\n");
+    if first.starts_with("https://") {
         out.push_str("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
     }
     Ok(())

@@ -35,8 +35,9 @@ pub struct MessageHeaders<'a> {
     pub message_id: &'a str,
     /// Seconds since the Unix epoch.
     pub date_unix_seconds: i64,
-    /// The URL to unsubscribe by. An `https` one is announced as one-click (RFC 8058).
-    pub list_unsubscribe: Option<&'a str>,
+    /// The URLs to unsubscribe by, the best first: `https`, `http`, `mailto`. Where that is an `https` one, it is announced as
+    /// one-click (RFC 8058). None: no such header.
+    pub list_unsubscribe: &'a [&'a str],
     /// More headers, in this order, after all others. Values may be any text without control characters.
     pub extra: Vec<(&'a str, &'a str)>,
 }
@@ -133,9 +134,7 @@ fn write_headers(
     })?;
     out.push_str("\r\n");
     header::push_message_id(out, headers.message_id)?;
-    if let Some(url) = headers.list_unsubscribe {
-        header::push_list_unsubscribe(out, url)?;
-    }
+    header::push_list_unsubscribe(out, headers.list_unsubscribe)?;
     for (name, value) in &headers.extra {
         header::check_name(name)?;
         header::push_text(out, name, value)?;

@@ -64,6 +64,45 @@ pub(crate) fn push_url(out: &mut String, text: &str) {
     }
 }
 
+/// What must not stand as it is in the text of an attribute that is part of a template: what ends it, begins an entity or a
+/// tag, or turns the tag behind it into text.
+const LITERALS: [(char, &str); 7] = [
+    ('&', "&amp;"),
+    ('<', "&lt;"),
+    ('>', "&gt;"),
+    ('"', "&quot;"),
+    ('\'', "&#39;"),
+    ('{', "&#123;"),
+    ('\\', "&#92;"),
+];
+
+/// Appends `text` as the literal part of a link's target; [`read_literal`] reads it back.
+#[cfg(feature = "lower")]
+pub(crate) fn push_literal(out: &mut String, text: &str) {
+    for next in text.chars() {
+        match LITERALS.iter().find(|(character, _)| *character == next) {
+            Some((_, entity)) => out.push_str(entity),
+            None => out.push(next),
+        }
+    }
+}
+
+/// What [`push_literal`] wrote.
+pub(super) fn read_literal(text: &str) -> Box<str> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let known = LITERALS.iter().find(|(_, entity)| rest.starts_with(entity));
+        let (character, length) = known.map_or(('&', 1), |(character, entity)| (*character, entity.len()));
+        out.push(character);
+        rest = &rest[length..];
+    }
+    out.push_str(rest);
+    out.into()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -130,6 +169,15 @@ mod tests {
             prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
             let separators = written.contains(['\u{2028}', '\u{2029}']);
             prop_assert!(!separators);
+        }
+
+        #[test]
+        #[cfg(feature = "lower")]
+        fn any_text_is_read_back_from_a_links_target_as_it_was(text in text()) {
+            let written = with(push_literal, &text);
+            prop_assert_eq!(&*read_literal(&written), &*text);
+            let free = written.contains(['"', '\'', '<', '>', '{', '\\']);
+            prop_assert!(!free);
         }
 
         #[test]

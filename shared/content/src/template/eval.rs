@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use campaign::content::OnMissing;
+use links::Issuer;
 use serde_json::{Number, Value};
 
 use super::escape::{push_html, push_json_text, push_url};
 use super::helpers;
 use super::path::{Origin, Path, Segment};
-use super::program::{Expr, Form, Node};
+use super::program::{Expr, Form, Node, Ours};
 use crate::error::RenderError;
+use crate::url;
 
 /// The longest rendered field.
 const MAX_RENDERED_BYTES: usize = 2 * 1024 * 1024;
@@ -49,13 +51,21 @@ pub(super) struct Machine<'r> {
     profile: &'r Value,
     context: &'r Value,
     on_missing: OnMissing,
+    links: Option<&'r Issuer<'r>>,
     frames: Vec<Frame<'r>>,
     turns: usize,
+    /// Where links' targets are written before it is known what becomes of them.
+    target: String,
 }
 
 impl<'r> Machine<'r> {
-    pub(super) fn new(profile: &'r Value, context: &'r Value, on_missing: OnMissing) -> Self {
-        Self { profile, context, on_missing, frames: Vec::new(), turns: 0 }
+    pub(super) fn new(
+        profile: &'r Value,
+        context: &'r Value,
+        on_missing: OnMissing,
+        links: Option<&'r Issuer<'r>>,
+    ) -> Self {
+        Self { profile, context, on_missing, links, frames: Vec::new(), turns: 0, target: String::new() }
     }
 
     pub(super) fn run(&mut self, nodes: &'r [Node], out: &mut String) -> Result<(), RenderError> {
@@ -78,9 +88,51 @@ impl<'r> Machine<'r> {
                         self.run(otherwise, out)?;
                     }
                 }
+                Node::Ours(link) => self.push_ours(*link, out),
+                Node::Link { number, body } => self.link(*number, body, out)?,
+                Node::Open => self.open(out),
             }
         }
         Ok(())
+    }
+
+    /// Writes where a link leads: past us, where clicks are counted and it leads into the web, else as it is.
+    fn link(&mut self, number: u16, body: &'r [Node], out: &mut String) -> Result<(), RenderError> {
+        let mut buffer = std::mem::take(&mut self.target);
+        buffer.clear();
+        let target = match body {
+            [Node::Text(text)] => url::as_browsers_read(text, &mut buffer),
+            body => {
+                self.run(body, &mut buffer)?;
+                url::tidy(&mut buffer)
+            }
+        };
+        match self.links {
+            Some(links) if links.clicks && url::is_web(target) && !is_ours(links, target) => {
+                links.push_click(number, target, out);
+            }
+            _ => push_html(out, target),
+        }
+        self.target = buffer;
+        Ok(())
+    }
+
+    fn open(&self, out: &mut String) {
+        let Some(links) = self.links.filter(|links| links.opens) else { return };
+        out.push_str("<img src=\"");
+        links.push_open(out);
+        out.push_str(
+            "\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0;width:1px;height:1px\">",
+        );
+    }
+
+    /// Writes a link of ours, or what stands for it where nothing is known that it could be about.
+    fn push_ours(&self, link: Ours, out: &mut String) {
+        match (self.links, link) {
+            (Some(links), Ours::Unsubscribe) if links.recipient.is_some() => links.push_unsubscribe(out),
+            (Some(links), Ours::View) => links.push_view(out),
+            _ => out.push_str(link.placeholder()),
+        }
     }
 
     fn each(
@@ -190,6 +242,11 @@ impl<'r> Machine<'r> {
                 let key = frame(up).and_then(|frame| frame.key).map(Value::from);
                 return key.or_else(|| number(up)).map_or(Val::Missing(&path.label), Val::Own);
             }
+            Origin::Ours(link) => {
+                let mut url = String::new();
+                self.push_ours(link, &mut url);
+                return Val::Own(Value::String(url));
+            }
             Origin::First(up) => {
                 return Val::Own(Value::Bool(frame(up).is_some_and(|frame| frame.index == 0)));
             }
@@ -200,6 +257,12 @@ impl<'r> Machine<'r> {
             Some(value) => Val::Ref(value),
         }
     }
+}
+
+/// Whether a target is a link of ours already.
+fn is_ours(links: &Issuer<'_>, target: &str) -> bool {
+    target.strip_prefix(links.base).is_some_and(|rest| rest.starts_with("/t/"))
+        || [Ours::Unsubscribe, Ours::View].iter().any(|ours| ours.placeholder() == target)
 }
 
 fn walk<'r>(mut value: &'r Value, segments: &[Segment]) -> Option<&'r Value> {

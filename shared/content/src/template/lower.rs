@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, Template, TemplateElement};
 
 use super::Compiled;
+use super::escape::read_literal;
 use super::helpers::{self, Helper, Spec};
-use super::path::{self, Scope, ScopeKind};
-use super::program::{Call, Expr, Form, Node, Program};
+use super::path::{self, Origin, Scope, ScopeKind};
+use super::program::{Call, Expr, Form, Node, Ours, Program};
 use crate::error::ContentError;
 
 /// How printed values are written.
@@ -35,13 +36,47 @@ impl Escaping {
     }
 }
 
+/// What a field has to do with links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// Ours have no place in it.
+    None,
+    /// It may mention ours.
+    Ours,
+    /// It is HTML that lowering wrote, so it may also hold [`LINK`] and [`OPEN`], which no author can write.
+    Lowered,
+}
+
+/// What kind of text a field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Language {
+    pub(crate) escaping: Escaping,
+    pub(crate) links: Links,
+}
+
+impl From<Escaping> for Language {
+    fn from(escaping: Escaping) -> Self {
+        Self { escaping, links: Links::None }
+    }
+}
+
+/// The block around a link's target: `{{#_link 3}}...{{/_link}}`. The text in it is that of an attribute, in which only the
+/// entities of [`escape::push_literal`](super::escape::push_literal) stand.
+pub(crate) const LINK: &str = "_link";
+/// The picture that tells that a message is opened: `{{_open}}`.
+pub(crate) const OPEN: &str = "_open";
+
 type Position = (usize, usize);
 
 struct Lowering {
     field: &'static str,
     escaping: Escaping,
+    links: Links,
+    /// Whether it is inside of a link's target.
+    in_link: bool,
     scopes: Vec<Scope>,
     variables: Vec<String>,
+    ours: Vec<Ours>,
     errors: Vec<ContentError>,
     text_bytes: usize,
 }
@@ -49,19 +84,22 @@ struct Lowering {
 pub(super) fn lower(
     template: &Template,
     field: &'static str,
-    escaping: Escaping,
+    language: Language,
 ) -> Result<Compiled, Vec<ContentError>> {
     let mut lowering = Lowering {
         field,
-        escaping,
+        escaping: language.escaping,
+        links: language.links,
+        in_link: false,
         scopes: Vec::new(),
         variables: Vec::new(),
+        ours: Vec::new(),
         errors: Vec::new(),
         text_bytes: 0,
     };
     let nodes = lowering.nodes(template, (1, 1));
     if lowering.errors.is_empty() {
-        let program = Program { nodes, text_bytes: lowering.text_bytes };
+        let program = Program { nodes, text_bytes: lowering.text_bytes, ours: lowering.ours };
         Ok(Compiled { program, variables: lowering.variables })
     } else {
         Err(lowering.errors)
@@ -82,7 +120,8 @@ impl Lowering {
                 TemplateElement::RawString(text) if text.is_empty() => {}
                 TemplateElement::RawString(text) => {
                     self.text_bytes += text.len();
-                    nodes.push(Node::Text(text.as_str().into()));
+                    let text = if self.in_link { read_literal(text) } else { text.as_str().into() };
+                    nodes.push(Node::Text(text));
                 }
                 TemplateElement::Comment(_) => {}
                 TemplateElement::Expression(helper) => {
@@ -100,10 +139,19 @@ impl Lowering {
 
     /// What a helper has written in the form of its place is not put into that form again.
     fn print(&mut self, helper: &HelperTemplate, form: Form, position: Position) -> Option<Node> {
+        if self.links == Links::Lowered && helper.name.as_name() == Some(OPEN) {
+            return Some(Node::Open);
+        }
         let mut value = self.expression(helper, position)?;
         let written = match &value {
             Expr::Call(call) => Some(call.helper),
-            _ => None,
+            Expr::Path(path) => {
+                if let Origin::Ours(link) = path.origin {
+                    return Some(Node::Ours(link));
+                }
+                None
+            }
+            Expr::Literal(_) => None,
         };
         let form = match (self.escaping, written) {
             (Escaping::Json, Some(Helper::Json)) => {
@@ -163,6 +211,16 @@ impl Lowering {
     fn path(&mut self, raw: &str, position: Position) -> Option<Expr> {
         match path::resolve(raw, &self.scopes) {
             Ok(path) => {
+                if let Origin::Ours(link) = path.origin {
+                    if self.links == Links::None {
+                        let message = format!("{raw} is for the body and the text of emails");
+                        self.error("unknown_variable", position, message);
+                        return None;
+                    }
+                    if !self.ours.contains(&link) {
+                        self.ours.push(link);
+                    }
+                }
                 if path.from_root && !self.variables.iter().any(|known| **known == *path.label) {
                     self.variables.push(path.label.to_string());
                 }
@@ -229,6 +287,9 @@ impl Lowering {
 
     fn block(&mut self, helper: &HelperTemplate, position: Position) -> Option<Node> {
         let name = helper.name.as_name().unwrap_or_default();
+        if name == LINK && self.links == Links::Lowered && !self.in_link {
+            return self.link(helper, position);
+        }
         if !matches!(name, "if" | "unless" | "each" | "with") {
             let message = format!("there is no block \"{name}\": the blocks are if, unless, each, with");
             self.error("unknown_helper", position, message);
@@ -261,6 +322,24 @@ impl Lowering {
             "each" => Node::Each { over: value, body, otherwise },
             _ => Node::With { value, body, otherwise },
         })
+    }
+
+    /// The target of a link: a plain URL, whatever stands around it.
+    fn link(&mut self, helper: &HelperTemplate, position: Position) -> Option<Node> {
+        let number = match &helper.params[..] {
+            [Parameter::Literal(number)] => number.as_u64().and_then(|number| u16::try_from(number).ok()),
+            _ => None,
+        };
+        let Some(number) = number else {
+            self.error("wrong_arguments", position, "a link has a number");
+            return None;
+        };
+        let around = std::mem::replace(&mut self.escaping, Escaping::None);
+        self.in_link = true;
+        let body = helper.template.as_ref().map(|body| self.nodes(body, position)).unwrap_or_default();
+        self.in_link = false;
+        self.escaping = around;
+        Some(Node::Link { number, body })
     }
 
     fn scope(&self, kind: ScopeKind, value: Option<&Expr>, names: Option<&BlockParam>) -> Scope {

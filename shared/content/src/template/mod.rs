@@ -17,10 +17,16 @@ mod program;
 use campaign::content::OnMissing;
 use handlebars::template::Template;
 use handlebars::{TemplateError, TemplateErrorReason};
+use links::Issuer;
 use serde_json::Value;
 
+#[cfg(feature = "lower")]
+pub(crate) use escape::push_literal;
 pub(crate) use escape::{push_json_text, push_url};
-pub(crate) use lower::Escaping;
+pub(crate) use lower::{Escaping, Language, Links};
+#[cfg(feature = "lower")]
+pub(crate) use lower::{LINK, OPEN};
+pub use program::Ours;
 pub(crate) use program::Program;
 
 use crate::error::{ContentError, RenderError};
@@ -42,10 +48,13 @@ pub(crate) const MAX_NESTING: usize = 64;
 pub(crate) fn compile_checked(
     source: &str,
     field: &'static str,
-    escaping: Escaping,
+    language: impl Into<Language>,
 ) -> Result<Program, ContentError> {
-    lex::tags(source, MAX_NESTING).map_err(|refused| refused.in_field(field, source))?;
-    compile(source, field, escaping).map(|compiled| compiled.program).map_err(|errors| {
+    let language = language.into();
+    // What lowering wrote around the author's blocks is one more.
+    let most = MAX_NESTING + usize::from(language.links == Links::Lowered);
+    lex::tags(source, most).map_err(|refused| refused.in_field(field, source))?;
+    compile(source, field, language).map(|compiled| compiled.program).map_err(|errors| {
         let unknown = || ContentError::new("syntax", field, "the template is not valid");
         errors.into_iter().next().unwrap_or_else(unknown)
     })
@@ -55,10 +64,10 @@ pub(crate) fn compile_checked(
 pub(crate) fn compile(
     source: &str,
     field: &'static str,
-    escaping: Escaping,
+    language: impl Into<Language>,
 ) -> Result<Compiled, Vec<ContentError>> {
     let parsed = Template::compile(source).map_err(|error| vec![syntax_error(&error, source, field)])?;
-    lower::lower(&parsed, field, escaping)
+    lower::lower(&parsed, field, language.into())
 }
 
 /// Whether the path (without its root) leads to a value.
@@ -76,8 +85,20 @@ impl Program {
         on_missing: OnMissing,
         out: &mut String,
     ) -> Result<(), RenderError> {
+        self.render_with(profile, context, on_missing, None, out)
+    }
+
+    /// As [`Self::render`], with links that `links` makes.
+    pub(crate) fn render_with(
+        &self,
+        profile: &Value,
+        context: &Value,
+        on_missing: OnMissing,
+        links: Option<&Issuer<'_>>,
+        out: &mut String,
+    ) -> Result<(), RenderError> {
         out.reserve(self.text_bytes + self.text_bytes / 8);
-        eval::Machine::new(profile, context, on_missing).run(&self.nodes, out)
+        eval::Machine::new(profile, context, on_missing, links).run(&self.nodes, out)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::program::Ours;
+
 /// Where a path starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -17,6 +19,8 @@ pub(super) enum Origin {
     First(usize),
     /// `@last`.
     Last(usize),
+    /// A link of ours.
+    Ours(Ours),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +59,7 @@ pub(super) enum ScopeKind {
 
 /// Resolves `raw` inside `scopes` (outermost first).
 ///
-/// A path that begins with `profile` or `context` means the root everywhere, unless it says `this.profile` or a block
+/// A path that begins with `profile`, `context` or `links` means the root everywhere, unless it says `this.profile` or a block
 /// parameter has that name: inside `{{#each}}` people write `{{profile.name}}` and mean the person.
 pub(super) fn resolve(raw: &str, scopes: &[Scope]) -> Result<Path, String> {
     let mut rest = raw;
@@ -92,7 +96,7 @@ pub(super) fn resolve(raw: &str, scopes: &[Scope]) -> Result<Path, String> {
         if let Some(path) = first.and_then(|name| block_parameter(name, &names[1..], scopes)) {
             return Ok(path);
         }
-        if matches!(first, Some("profile" | "context")) {
+        if matches!(first, Some("profile" | "context" | "links")) {
             return root(&names);
         }
     }
@@ -141,6 +145,7 @@ fn root(names: &[&str]) -> Result<Path, String> {
     let origin = match names.first() {
         Some(&"profile") => Origin::Profile,
         Some(&"context") => Origin::Context,
+        Some(&"links") => return ours(&names[1..]),
         Some(name) => {
             return Err(format!(
                 "{name} is unknown: variables begin with \"profile.\" or \"context.\", and no helper has this name"
@@ -149,6 +154,16 @@ fn root(names: &[&str]) -> Result<Path, String> {
         None => return Err("the whole data can't be used as one value".to_owned()),
     };
     Ok(build(origin, Some(names[0]), &names[1..], ""))
+}
+
+/// `links.unsubscribe` or `links.view`: no variables, so they have no path from a root.
+fn ours(names: &[&str]) -> Result<Path, String> {
+    let link = match names {
+        ["unsubscribe"] => Ours::Unsubscribe,
+        ["view"] => Ours::View,
+        _ => return Err("links has links.unsubscribe and links.view, and nothing else".to_owned()),
+    };
+    Ok(build(Origin::Ours(link), None, &[], link.name()))
 }
 
 fn build(origin: Origin, base: Option<&str>, names: &[&str], raw: &str) -> Path {
@@ -211,6 +226,9 @@ mod tests {
         assert_eq!(resolved("order.lines.0"), Ok((Origin::This(1), "profile.orders[].lines.0".into())));
         assert_eq!(resolved("n"), Ok((Origin::Key(1), "n".into())));
         assert_eq!(resolved("@index"), Ok((Origin::Index(1), "@index".into())));
+        assert_eq!(resolved("links.view"), Ok((Origin::Ours(Ours::View), "links.view".into())));
+        assert_eq!(resolved("this.links"), Ok((Origin::This(0), "this.links".into())));
+        assert!(resolved("links").is_err() && resolved("links.view.x").is_err());
         assert!(resolved("../../../x").is_err());
         assert!(resolve("firstName", &[]).is_err());
         assert!(resolve("@index", &[]).is_err());

@@ -10,6 +10,42 @@ pub(crate) struct Program {
     pub(super) nodes: Vec<Node>,
     /// Bytes of literal text, to size the output.
     pub(super) text_bytes: usize,
+    /// Which links of ours it mentions.
+    pub(super) ours: Vec<Ours>,
+}
+
+impl Program {
+    /// Whether it mentions a link of ours, in whatever branch.
+    pub(crate) fn mentions(&self, link: Ours) -> bool {
+        self.ours.contains(&link)
+    }
+}
+
+/// A link of ours that contents mention by name. None leads anywhere but to us, so none is ever counted as a click.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ours {
+    /// `{{links.unsubscribe}}`: where the recipient can say that they want no more.
+    Unsubscribe,
+    /// `{{links.view}}`: the message as a page.
+    View,
+}
+
+impl Ours {
+    /// How templates call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unsubscribe => "links.unsubscribe",
+            Self::View => "links.view",
+        }
+    }
+
+    /// What stands for it where there is no recipient, in previews: RFC 2606 keeps `.invalid` from ever leading anywhere.
+    pub const fn placeholder(self) -> &'static str {
+        match self {
+            Self::Unsubscribe => "https://links.invalid/unsubscribe",
+            Self::View => "https://links.invalid/view",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -37,6 +73,15 @@ pub(super) enum Node {
         body: Vec<Node>,
         otherwise: Vec<Node>,
     },
+    /// A link of ours, printed. It has no character that any form would escape.
+    Ours(Ours),
+    /// The target of the content's link of this number, which stands in an attribute: the body is a plain URL.
+    Link {
+        number: u16,
+        body: Vec<Node>,
+    },
+    /// The picture that tells that a message is opened.
+    Open,
 }
 
 /// How a value is written.

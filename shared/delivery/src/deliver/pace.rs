@@ -37,7 +37,12 @@ impl<S: Sender> Run<'_, S> {
         }
         let store = &self.delivery.store;
         if self.slots.left < count {
-            let behind = waiting.iter().flatten().filter(|profile| !self.has_opted_out(profile)).count();
+            let is_behind = |(index, profile): &(usize, &Option<Profile>)| {
+                let may_get_it =
+                    |profile| !self.has_opted_out(profile) && self.check_rules(*index, profile).is_ok();
+                profile.as_ref().is_some_and(may_get_it)
+            };
+            let behind = waiting.iter().enumerate().filter(is_behind).count();
             let wanted = (count + behind).min(rate::at_once(rate)).max(count) - self.slots.left;
             match store.rates.reserve(self.configuration.id, rate, wanted).await? {
                 Slot::Later { wait_us } => return Ok(Some(Duration::from_micros(wait_us.unsigned_abs()))),

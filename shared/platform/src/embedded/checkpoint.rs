@@ -65,6 +65,12 @@ pub(super) fn truncate(conn: &Connection) -> rusqlite::Result<()> {
     checkpoint(conn, "TRUNCATE").map(|_| ())
 }
 
+/// The same, while others write: they are not held up but for what they add meanwhile.
+pub(super) fn cut(conn: &Connection) -> rusqlite::Result<()> {
+    checkpoint(conn, "PASSIVE")?;
+    truncate(conn)
+}
+
 struct Log {
     frames: i32,
     copied: i32,

@@ -149,6 +149,21 @@ impl Embedded {
         Ok(checkpoint::truncate(&conn)?)
     }
 
+    /// Copies the write-ahead log into the database and cuts its file, which else holds what was changed or deleted since as
+    /// it was, until it happens to be written over. Where somebody reads or writes at this moment, the next time will do. In
+    /// memory it does nothing.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if the log can't be copied; nothing is lost then.
+    pub async fn cut_log(&self) -> Result<(), PlatformError> {
+        let Store::Files(files) = &self.inner.store else {
+            return Ok(());
+        };
+        let conn = files::open_checkpointer(&files.folder.database)?;
+        let cut = tokio::task::spawn_blocking(move || checkpoint::cut(&conn)).await;
+        Ok(cut.map_err(|error| PlatformError::Unavailable { what: "the database", source: error.into() })??)
+    }
+
     fn shared(&self) -> &Shared {
         &self.inner.shared
     }

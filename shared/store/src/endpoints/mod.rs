@@ -1,5 +1,6 @@
 //! Addresses that are told what became of messages, and the secrets that they know us by.
 
+mod erasing;
 mod parked;
 #[cfg(test)]
 mod tests;

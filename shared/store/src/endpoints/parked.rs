@@ -22,9 +22,9 @@ use crate::tables::{self, CONTROL};
 
 const WHAT: &str = "event";
 /// Begins the key of what waits; the instant and the event's id follow.
-const WAITS: &str = "P#";
+pub(super) const WAITS: &str = "P#";
 /// Begins the key of what was given up; the event's id follows.
-const DEAD: &str = "D#";
+pub(super) const DEAD: &str = "D#";
 /// The key of the one item that says when to look.
 const LOOK: &str = "LOOK";
 /// When to look next, in milliseconds since the Unix epoch.

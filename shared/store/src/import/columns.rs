@@ -107,6 +107,11 @@ fn column(name: &str) -> Result<Column, ColumnError> {
         ("consent", _) => {
             return Err(error(name, "must be written consent.email, consent.sms and so on"));
         }
+        ("topics", 1) if kind == Some(Type::Json) => Type::Json,
+        ("topics", 2) if matches!(kind, None | Some(Type::Text)) => Type::Text,
+        ("topics", _) => {
+            return Err(error(name, "must be written topics.newsletter and so on"));
+        }
         (_, 1) if is_reserved && !matches!(kind, None | Some(Type::Text | Type::Phone(_))) => {
             return Err(error(name, "is always a string"));
         }
@@ -228,6 +233,7 @@ mod tests {
         let names = [
             "email",
             "consent.email",
+            "topics.news",
             "person.name.firstName",
             "person.name.lastName",
             "age:number",
@@ -242,6 +248,7 @@ mod tests {
         let cells = [
             " a@x.io ",
             "in",
+            "out",
             "Ann",
             "Lee",
             "41",
@@ -256,6 +263,7 @@ mod tests {
         let expected = json!({
             "email": "a@x.io",
             "consent": { "email": "in" },
+            "topics": { "news": "out" },
             "person": { "name": { "firstName": "Ann", "lastName": "Lee" } },
             "age": 41,
             "spent": 12.5,
@@ -278,6 +286,8 @@ mod tests {
             "email.home",
             "consent",
             "consent.email.newsletter",
+            "topics",
+            "topics.news.weekly",
             "push_tokens",
         ] {
             assert!(row(&[name], &["x"]).is_err(), "{name}");

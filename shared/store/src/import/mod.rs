@@ -1,4 +1,4 @@
-//! Imports: a CSV file of any size becomes profiles, or members of a list, in memory that does not grow with it.
+//! Imports: a CSV file of any size becomes profiles, members of a list, or suppressed addresses, in memory that does not grow with it.
 //!
 //! The bytes are read as they come, rows are gathered into batches, and a few batches are written at once. Every data
 //! row is accounted for: `rows = created + updated + duplicates + invalid`.
@@ -8,6 +8,7 @@ mod members;
 mod profiles;
 mod rows;
 mod steps;
+mod suppressions;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use columns::ColumnError;
 pub use members::MemberName;
 pub use rows::Position;
 pub use steps::{ImportCounts, Step, Steps};
+pub use suppressions::{MAX_SOURCE, SuppressionReport, Unsaid, canonical as canonical_address};
 use thiserror::Error;
 
 use crate::StoreError;

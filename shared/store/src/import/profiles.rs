@@ -77,8 +77,8 @@ pub(super) struct Importing<'s> {
 
 impl Store {
     /// Imports a CSV file of profiles. The columns are named by the fields: the reserved ones (`external_id`, `email`,
-    /// `phone`, `language`, `time_zone`, `consent.email`, `consent.sms`...), and anything else is an attribute, with dots
-    /// for nested ones (`person.name.firstName`). A suffix says how the cells are read: `age:number`, `vip:bool`,
+    /// `phone`, `language`, `time_zone`, `consent.email`, `consent.sms`, `topics.newsletter`...), and anything else is an
+    /// attribute, with dots for nested ones (`person.name.firstName`). A suffix says how the cells are read: `age:number`, `vip:bool`,
     /// `tags:list` (separated by `;` or `|`), `address:json`; otherwise they are strings. An empty cell leaves the field as
     /// it is. Each row needs an `external_id`, an `email` or a `phone`, by the first of which the profile is found.
     ///

@@ -1,4 +1,4 @@
-//! Jobs: work on a file or on every profile, which takes longer than a call. A job is one item of the control table that
+//! Jobs: work on a file, on every profile or on all of the ledger, which takes longer than a call. A job is one item of the control table that
 //! says where it stands; it is worked on in slices, each under a lease, and every slice hands on by a message.
 //!
 //! Whoever works writes what it has done and where to go on in one conditional write. So a slice whose worker dies is
@@ -7,13 +7,15 @@
 mod count;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 pub mod environment;
+mod erasures;
 mod repository;
 
 #[cfg(test)]
 mod tests;
 
-use campaign::{JobId, SegmentId};
+use campaign::{JobId, ProfileId, SegmentId};
 pub use count::Counting;
+pub use erasures::{ERASED_SECONDS, Erasure};
 use jiff::Timestamp;
 use platform::BlobName;
 use platform::blob::Stat;
@@ -21,6 +23,7 @@ pub use repository::{Claim, Jobs};
 use serde::{Deserialize, Serialize};
 
 use crate::import::{ImportCounts, Position};
+use crate::people::{Erasing, Exporting};
 
 /// How long a job is kept once it has begun, and how long once it has ended, in seconds: 30 days.
 pub const KEEP_SECONDS: i64 = 30 * 24 * 3600;
@@ -93,6 +96,20 @@ pub enum Task {
         /// How far it is.
         count: Counting,
     },
+    /// What is held of a person becomes a file.
+    ExportProfile {
+        /// Who.
+        profile: ProfileId,
+        /// How far it is.
+        export: Exporting,
+    },
+    /// What is held of a person is erased.
+    EraseProfile {
+        /// Who.
+        profile: ProfileId,
+        /// How far it is.
+        erasure: Erasing,
+    },
 }
 
 /// How far an import is.
@@ -158,10 +175,12 @@ const fn awaiting() -> JobState {
 }
 
 impl Job {
-    /// A new job, made now: an import awaits its file, a count its turn.
+    /// A new job, made now: an import awaits its file, anything else its turn.
     pub fn new(task: Task, now: Timestamp) -> Self {
         let (state, started_at) = match task {
-            Task::CountSegment { .. } => (JobState::Queued, Some(now)),
+            Task::CountSegment { .. } | Task::ExportProfile { .. } | Task::EraseProfile { .. } => {
+                (JobState::Queued, Some(now))
+            }
             _ => (JobState::AwaitingUpload, None),
         };
         Self {
@@ -181,7 +200,7 @@ impl Job {
     pub const fn import(&self) -> Option<&Import> {
         match &self.task {
             Task::ImportProfiles { import, .. } | Task::ImportMembers { import, .. } => Some(import),
-            Task::CountSegment { .. } => None,
+            _ => None,
         }
     }
 
@@ -189,7 +208,7 @@ impl Job {
     pub const fn import_mut(&mut self) -> Option<&mut Import> {
         match &mut self.task {
             Task::ImportProfiles { import, .. } | Task::ImportMembers { import, .. } => Some(import),
-            Task::CountSegment { .. } => None,
+            _ => None,
         }
     }
 
@@ -224,7 +243,26 @@ impl Job {
         self.blob(&format!("seen-{part}"))
     }
 
+    /// What is held of a person, as JSON; there once the job is completed, until the person is erased.
+    pub fn export_file(&self) -> BlobName {
+        self.named("exports", "profile.json")
+    }
+
+    /// Some of the messages to a person.
+    pub fn export_part(&self, part: i64) -> BlobName {
+        self.named("exports", &format!("messages-{part}"))
+    }
+
+    /// Every part of its messages that there can be, those too that were written by whoever died then.
+    pub fn export_parts(&self) -> impl Iterator<Item = BlobName> + '_ {
+        (1..=self.revision).map(|part| self.export_part(part))
+    }
+
     fn blob(&self, name: &str) -> BlobName {
-        BlobName::new(format!("imports/{}/{name}", self.id)).expect("an id is of letters and digits")
+        self.named("imports", name)
+    }
+
+    fn named(&self, folder: &str, name: &str) -> BlobName {
+        BlobName::new(format!("{folder}/{}/{name}", self.id)).expect("an id is of letters and digits")
     }
 }

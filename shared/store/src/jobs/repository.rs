@@ -23,7 +23,7 @@ const PATIENCE_MS: i64 = 300_000;
 /// The repository of jobs.
 #[derive(Debug, Clone)]
 pub struct Jobs {
-    platform: Platform,
+    pub(super) platform: Platform,
 }
 
 /// What claiming a job gives.
@@ -48,6 +48,11 @@ impl Jobs {
     /// # Errors
     /// [`StoreError::Stale`] where its id is taken.
     pub async fn create(&self, job: &Job) -> Result<(), StoreError> {
+        self.create_with(job, Vec::new()).await
+    }
+
+    /// The same, with further writes. [`StoreError::Stale`] where one of them is refused, too.
+    pub(super) async fn create_with(&self, job: &Job, further: Vec<Write>) -> Result<(), StoreError> {
         let now = self.platform.clock.now();
         let mut item = Item::new(key(job.id))
             .with(DOCUMENT, document::encode(WHAT, job)?)
@@ -57,7 +62,8 @@ impl Jobs {
         item.due = is_queued.then(|| due(job.id, now.as_millisecond() + PATIENCE_MS));
         item.expires = Some(now.as_second() + if is_queued { KEEP_SECONDS } else { AWAIT_SECONDS });
         let messages = if is_queued { vec![GoOn { job: job.id }.message()] } else { Vec::new() };
-        let writes = vec![Write::put(CONTROL, item).when(Condition::NotExists)];
+        let mut writes = vec![Write::put(CONTROL, item).when(Condition::NotExists)];
+        writes.extend(further);
         match refused(self.platform.commit(writes, messages).await)? {
             None => Ok(()),
             Some(_) => Err(StoreError::Stale { what: WHAT }),

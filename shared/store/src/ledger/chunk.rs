@@ -26,16 +26,17 @@ use crate::tables::{self, LEDGER, LEDGER_TTL_SECONDS};
 const WHAT: &str = "chunk";
 
 // One- or two-letter names: a chunk of 50 must stay below 1,000 bytes, one write unit.
-const MEMBERS: &str = "b";
+pub(super) const MEMBERS: &str = "b";
 const REVISION: &str = "r";
 const ATTEMPT: &str = "a";
 const WINDOW: &str = "w";
+const RESTING: &str = "s";
 const STUCK: &str = "k";
 const TRIES: &str = "t";
 const FIRST_TRY: &str = "f";
 const NOT_BEFORE: &str = "n";
 const FOR_RATE: &str = "q";
-const HOUR: &str = "h";
+const MINUTE: &str = "h";
 const CLOSED: &str = "c";
 const DOUBT_SINCE: &str = "u";
 const ALONE: &str = "p";
@@ -55,8 +56,8 @@ pub struct Bookkeeping {
     pub stuck: u32,
     /// From which member on to go on: those before it had their turn last time.
     pub go_on: usize,
-    /// In which hour (since the Unix epoch) it was first counted.
-    pub hour: Option<i64>,
+    /// In which minute (since the Unix epoch) it was first counted.
+    pub minute: Option<i64>,
     /// Since when members are in doubt.
     pub doubt_since_ms: Option<i64>,
 }
@@ -86,6 +87,8 @@ pub struct ClaimedChunk {
     pub lease_until_ms: i64,
     /// Where its codes are counted.
     pub books: Books,
+    /// Which members wait for a time of their own, a bit each: they are in no window, wherever they stand.
+    resting: i64,
     attempt: i64,
     revision: i64,
     /// What its first write has to say besides, where none was made: see [`Ledger::presume`].
@@ -176,7 +179,8 @@ pub struct StoredChunk {
     pub awaits_rate: bool,
     /// Counts its changes.
     pub revision: i64,
-    hour: Option<i64>,
+    /// In which minute (since the Unix epoch) it was first counted.
+    pub minute: Option<i64>,
 }
 
 /// A chunk to be written.
@@ -203,7 +207,7 @@ pub enum Begins {
 
 /// The first writes of chunks, and what the counters are to be told of those that are closed.
 pub(super) fn first_writes(chunks: Vec<NewChunk>, now_seconds: i64) -> Vec<Write> {
-    let hour = now_seconds / 3600;
+    let minute = now_seconds.div_euclid(60);
     let mut writes = Vec::with_capacity(chunks.len());
     let mut closed: BTreeMap<u8, (ChunkKey, BTreeMap<Code, i64>, i64)> = BTreeMap::new();
     for NewChunk { key: chunk, members, begins } in chunks {
@@ -223,18 +227,17 @@ pub(super) fn first_writes(chunks: Vec<NewChunk>, now_seconds: i64) -> Vec<Write
                     *deltas.entry(code).or_insert(0) += delta;
                 }
                 *chunks += 1;
-                item = item.with(CLOSED, 1).with(HOUR, hour);
+                item = item.with(CLOSED, 1).with(MINUTE, minute);
             }
         }
         item = item.with(MEMBERS, members.pack());
         item.expires = Some(from_seconds + LEDGER_TTL_SECONDS);
         writes.push(Write::put(LEDGER, item).when(Condition::NotExists));
     }
-    let expires = now_seconds + LEDGER_TTL_SECONDS;
     // One write an action: a transaction has one for each item.
-    let booked = closed.into_values().map(|(chunk, deltas, chunks)| {
-        counters::book(Books::Execution, &chunk, hour, &deltas, chunks, expires)
-    });
+    let booked = closed
+        .into_values()
+        .map(|(chunk, deltas, chunks)| counters::book(Books::Execution, &chunk, minute, &deltas, chunks, 0));
     writes.extend(booked);
     writes
 }
@@ -243,6 +246,16 @@ impl ClaimedChunk {
     /// Whether nothing of it is written yet, so that it is nobody's as far as others know.
     pub const fn is_presumed(&self) -> bool {
         self.presumed.is_some()
+    }
+
+    /// A member waits for a time of its own: no window that is opened from now on means it.
+    pub fn rest(&mut self, member: usize) {
+        self.resting |= bit(member);
+    }
+
+    /// Which of the chunk's claims it is. A claim that is only presumed has any number.
+    pub const fn attempt(&self) -> i64 {
+        self.attempt
     }
 
     fn mine(&self) -> Condition {
@@ -365,6 +378,7 @@ impl Ledger {
             suspect: None,
             lease_until_ms: self.platform.clock.now().as_millisecond() + millis(lease),
             books: Books::Execution,
+            resting: 0,
             attempt: first_attempt(),
             revision: 0,
             presumed: Some(Presumed { worker: *worker, expires }),
@@ -383,6 +397,7 @@ impl Ledger {
     ) -> Result<Result<(), Lost>, StoreError> {
         let mut changes = chunk.member_changes();
         changes.push(Change::set(WINDOW, pack_pair(window.start, window.end)));
+        set_or_remove(&mut changes, RESTING, Some(chunk.resting).filter(|members| *members != 0));
         changes.push(Change::Remove(ALONE.to_owned()));
         changes.push(Change::Remove(STUCK.to_owned()));
         set_or_remove(&mut changes, DOUBT_SINCE, chunk.book.doubt_since_ms);
@@ -465,7 +480,7 @@ impl Ledger {
         let deltas = chunk.members.book();
         let mut changes = chunk.member_changes();
         changes.extend(lease::give_back());
-        for name in [WINDOW, ALONE, STUCK] {
+        for name in [WINDOW, RESTING, ALONE, STUCK] {
             changes.push(Change::Remove(name.to_owned()));
         }
         changes.push(Change::set(TRIES, i64::from(chunk.book.tries)));
@@ -482,9 +497,10 @@ impl Ledger {
         let closed = i64::from(next == Next::Close);
         let mut writes = Vec::with_capacity(3);
         if !deltas.is_empty() || closed != 0 {
-            let hour = *chunk.book.hour.get_or_insert(now.as_second() / 3600);
-            changes.push(Change::set(HOUR, hour));
-            writes.push(counters::book(chunk.books, &chunk.key, hour, &deltas, closed, expires));
+            let joining = if chunk.book.minute.is_none() { chunk.members.codes.len() } else { 0 };
+            let minute = *chunk.book.minute.get_or_insert(now.as_second().div_euclid(60));
+            changes.push(Change::set(MINUTE, minute));
+            writes.push(counters::book(chunk.books, &chunk.key, minute, &deltas, closed, joining));
         }
         if let (Next::Close, Books::Calls { actions, .. }) = (next, chunk.books) {
             writes.push(call::closed_write(chunk.key.execution, actions, now));
@@ -633,7 +649,7 @@ impl Ledger {
 
     /// Writes changed members of a chunk nobody holds, with the counters; where `reopen` is given, opens it as a
     /// part of that execution and sends its message. False where the chunk has changed, is held, or the execution may not be reopened.
-    async fn rewrite(
+    pub(super) async fn rewrite(
         &self,
         chunk: &mut StoredChunk,
         books: Books,
@@ -641,11 +657,12 @@ impl Ledger {
     ) -> Result<bool, StoreError> {
         let now = self.platform.clock.now();
         let deltas = chunk.members.book();
-        let hour = chunk.hour.unwrap_or(now.as_second() / 3600);
+        let joining = if chunk.minute.is_none() { chunk.members.codes.len() } else { 0 };
+        let minute = chunk.minute.unwrap_or(now.as_second().div_euclid(60));
         let mut changes = vec![
             Change::set(MEMBERS, chunk.members.pack()),
             Change::add(REVISION, 1),
-            Change::set(HOUR, hour),
+            Change::set(MINUTE, minute),
         ];
         let condition = Condition::All(vec![
             Condition::equals(REVISION, chunk.revision),
@@ -666,8 +683,7 @@ impl Ledger {
             messages.push(head.message(&chunk.key));
         }
         writes.push(Write::update(LEDGER, key(&chunk.key), changes).when(condition));
-        let expires = now.as_second() + LEDGER_TTL_SECONDS;
-        writes.push(counters::book(books, &chunk.key, hour, &deltas, closed, expires));
+        writes.push(counters::book(books, &chunk.key, minute, &deltas, closed, joining));
         Ok(refused(self.platform.commit(writes, messages).await)?.is_none())
     }
 
@@ -689,12 +705,12 @@ impl Ledger {
     }
 }
 
-fn key(chunk: &ChunkKey) -> Key {
+pub(super) fn key(chunk: &ChunkKey) -> Key {
     Key::new(tables::shard(chunk.execution, chunk.shard), sort_key(chunk.action, chunk.number))
 }
 
 /// Stands before the numbers of other lanes than the first, which have more digits and come after its.
-const LATER: char = 'r';
+pub(super) const LATER: char = 'r';
 
 fn sort_key(action: u8, number: u32) -> String {
     if number < NUMBERS {
@@ -704,11 +720,14 @@ fn sort_key(action: u8, number: u32) -> String {
     }
 }
 
-fn detail_key(chunk: &ChunkKey) -> Key {
-    Key::new(
-        tables::shard(chunk.execution, chunk.shard),
-        format!("D#{:02}#{:06}", chunk.action, chunk.number),
-    )
+pub(super) fn detail_key(chunk: &ChunkKey) -> Key {
+    beside(chunk, 'D', "")
+}
+
+/// The key of what lies beside a chunk, behind all chunks of its shard: of this kind, and more where there are several.
+pub(super) fn beside(chunk: &ChunkKey, kind: char, more: &str) -> Key {
+    let sort_key = format!("{kind}#{:02}#{:06}{more}", chunk.action, chunk.number);
+    Key::new(tables::shard(chunk.execution, chunk.shard), sort_key)
 }
 
 fn detail_write(chunk: &ChunkKey, details: &BTreeMap<usize, String>, expires: i64) -> Write {
@@ -741,6 +760,11 @@ fn members(item: &Item) -> Result<Members, StoreError> {
     item.bytes(MEMBERS).and_then(|bytes| Members::unpack(bytes).ok()).ok_or_else(corrupt)
 }
 
+/// A member's bit, of which there are more than members.
+fn bit(member: usize) -> i64 {
+    u32::try_from(member).ok().and_then(|member| 1_i64.checked_shl(member)).unwrap_or(0)
+}
+
 /// Two small numbers as one: a window's ends, or a member and a count.
 fn pack_pair(first: usize, second: usize) -> i64 {
     i64::try_from(first * 256 + second).unwrap_or(i64::MAX)
@@ -760,7 +784,11 @@ fn claimed(key: ChunkKey, item: &Item, lease_until_ms: i64) -> Result<ClaimedChu
     let mut members = members(item)?;
     let mut doubt_since_ms = item.number(DOUBT_SINCE);
     if let Some(packed) = item.number(WINDOW) {
-        members.doubt(unpack_window(packed, members.len()).ok_or_else(corrupt)?);
+        let resting = item.number(RESTING).unwrap_or(0);
+        let window = unpack_window(packed, members.len()).ok_or_else(corrupt)?;
+        for member in window.filter(|member| resting & bit(*member) == 0) {
+            members.doubt(member..member + 1);
+        }
         // New doubt has its whole wait before it.
         doubt_since_ms = None;
     }
@@ -775,19 +803,20 @@ fn claimed(key: ChunkKey, item: &Item, lease_until_ms: i64) -> Result<ClaimedChu
             tries: small(TRIES),
             first_try_ms: item.number(FIRST_TRY),
             stuck: small(STUCK),
-            hour: item.number(HOUR),
+            minute: item.number(MINUTE),
             doubt_since_ms,
             go_on: usize::try_from(small(GO_ON)).unwrap_or(0),
         },
         lease_until_ms,
         books: Books::Execution,
+        resting: 0,
         attempt: item.number(ATTEMPT).ok_or_else(corrupt)?,
         revision: item.number(REVISION).ok_or_else(corrupt)?,
         presumed: None,
     })
 }
 
-fn stored(key: ChunkKey, item: &Item) -> Result<StoredChunk, StoreError> {
+pub(super) fn stored(key: ChunkKey, item: &Item) -> Result<StoredChunk, StoreError> {
     Ok(StoredChunk {
         key,
         members: members(item)?,
@@ -796,6 +825,6 @@ fn stored(key: ChunkKey, item: &Item) -> Result<StoredChunk, StoreError> {
         not_before_ms: item.number(NOT_BEFORE),
         awaits_rate: item.number(FOR_RATE).is_some(),
         revision: item.number(REVISION).ok_or_else(corrupt)?,
-        hour: item.number(HOUR),
+        minute: item.number(MINUTE),
     })
 }

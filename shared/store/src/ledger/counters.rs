@@ -1,11 +1,14 @@
-//! Counters: how many members of an execution's action have which code, by the hour they were first counted in.
+//! Counters: how many members of an execution's action have which code, by the minute they were first counted in.
+//!
+//! They hold nothing about anybody, and are kept for good: chunks expire, reports do not. An item holds an hour, and its
+//! attributes the minutes.
 
 use std::collections::BTreeMap;
 
 use campaign::plan::{By, Plan};
-use campaign::report::Counts;
+use campaign::report::{Counted, Counts};
 use campaign::{CampaignId, Code};
-use platform::{Change, Key, Query, Write};
+use platform::{Change, Consistency, Key, Range, Write};
 
 use super::{Audience, Head, Ledger, Worker, Zones};
 use crate::StoreError;
@@ -13,17 +16,22 @@ use crate::messages::ChunkKey;
 use crate::tables::{self, LEDGER};
 
 const CLOSED: &str = "closed";
+/// How many members the chunks of calls have that were first counted in the hour. What counts how many an execution
+/// targets are its cursors; a call has none.
+pub(super) const TARGETED: &str = "t";
 
-/// Over how many items the counters of a version's calls of a day are spread: transactions on one item wait for each
+/// Over how many items the counters of a version's calls of an hour are spread: transactions on one item wait for each
 /// other.
 pub(super) const CALL_PARTS: u8 = 64;
+/// How many hours of a version's calls are counted in one partition: a year of them is read by a dozen queries a part.
+pub(super) const CALL_HOURS: i64 = 30 * 24;
 
 /// Where the codes of a chunk are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Books {
     /// With its execution's.
     Execution,
-    /// With those of all calls of a version on a day: an execution of a few people needs no counters of its own.
+    /// With those of all calls of a version: an execution of a few people needs no counters of its own.
     Calls {
         /// Of which campaign.
         campaign: CampaignId,
@@ -97,33 +105,43 @@ pub struct ActionCounts {
     pub closed: u64,
 }
 
-/// The write that tells the counters of a chunk's shard what has changed, in the hour it belongs to. `closed` is +1
-/// where the chunk closes, -1 where it opens again.
+/// The write that tells the counters of a chunk's shard what has changed, in the minute (since the Unix epoch) it belongs to.
+/// `closed` is +1 where the chunk closes, -1 where it opens again; `joining` are the chunk's members where it is counted for
+/// the first time, else none.
 pub(super) fn book(
     books: Books,
     chunk: &ChunkKey,
-    hour: i64,
+    minute: i64,
     deltas: &BTreeMap<Code, i64>,
     closed: i64,
-    expires: i64,
+    joining: usize,
 ) -> Write {
-    let mut changes: Vec<Change> =
-        deltas.iter().map(|(code, delta)| Change::add(&format!("c{}", *code as u8), *delta)).collect();
+    let (hour, minute) = (minute.div_euclid(60), minute.rem_euclid(60));
+    let mut changes: Vec<Change> = deltas
+        .iter()
+        .map(|(code, delta)| Change::add(&format!("c{}m{minute}", *code as u8), *delta))
+        .collect();
     if closed != 0 {
         changes.push(Change::add(CLOSED, closed));
     }
-    changes.push(Change::Expires(Some(expires)));
+    if joining != 0 && matches!(books, Books::Calls { .. }) {
+        changes.push(Change::add(TARGETED, i64::try_from(joining).unwrap_or(i64::MAX)));
+    }
     Write::update(LEDGER, key(books, chunk, hour), changes)
 }
 
 fn key(books: Books, chunk: &ChunkKey, hour: i64) -> Key {
-    let partition = match books {
+    Key::new(partition(books, chunk, hour), format!("{:02}#{hour:08}", chunk.action))
+}
+
+/// The partition that the counters of a chunk lie in.
+pub(super) fn partition(books: Books, chunk: &ChunkKey, hour: i64) -> String {
+    match books {
         Books::Execution => tables::counters(chunk.execution, chunk.shard),
         Books::Calls { campaign, version, part, .. } => {
-            tables::call_counters(campaign, version, hour.div_euclid(24), part)
+            tables::call_counters(campaign, version, hour.div_euclid(CALL_HOURS), part)
         }
-    };
-    Key::new(partition, format!("{:02}#{hour:08}", chunk.action))
+    }
 }
 
 impl Ledger {
@@ -159,24 +177,19 @@ impl Ledger {
                     }
                 }
             }
-            let mut query = Query::of(tables::counters(shard.execution, shard.shard), 1000);
-            loop {
-                let page = self.platform.table.query(LEDGER, query.clone()).await?;
-                for item in &page.items {
-                    let action = item.key.sk.get(..2).and_then(|action| action.parse::<usize>().ok());
-                    let Some(action) = action.filter(|action| *action < actions.len()) else { continue };
-                    closed[action] += item.number(CLOSED).unwrap_or(0);
-                    for code in Code::ALL {
-                        if let Some(count) = item.number(&format!("c{}", code as u8)) {
-                            *codes[action].entry(code).or_default() += count;
-                        }
+            // Behind the codes' items, which begin with a digit, lie those of facts.
+            let range = Range::Between("0".to_owned(), "9~".to_owned());
+            let partition = tables::counters(shard.execution, shard.shard);
+            self.walk(&partition, range, Consistency::Strong, |counter| {
+                let Some(codes) = codes.get_mut(counter.action) else { return };
+                closed[counter.action] += counter.number(CLOSED);
+                for (_, what, count) in counter.counts() {
+                    if let Counted::Code(code) = what {
+                        *codes.entry(code).or_default() += count;
                     }
                 }
-                if page.next.is_none() {
-                    break;
-                }
-                query.after = page.next;
-            }
+            })
+            .await?;
         }
         if zones.is_some() {
             // The zones of the world are many, those of an audience few.

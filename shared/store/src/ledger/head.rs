@@ -280,6 +280,14 @@ pub struct ExecutionSummary {
     /// The counts of each action, once it has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counts: Vec<Counts>,
+    /// Over how many shards its counters are spread; none where it was missed.
+    #[serde(default = "most_shards")]
+    pub shards: u16,
+}
+
+/// Those written before this was kept.
+const fn most_shards() -> u16 {
+    MOST_SHARDS as u16
 }
 
 impl ExecutionSummary {
@@ -294,6 +302,7 @@ impl ExecutionSummary {
             paused_at: head.paused_at.filter(|_| state == State::Paused),
             ended_at,
             counts,
+            shards: head.shards,
         }
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use campaign::profile::Namespace;
-use campaign::{Profile, ProfileId};
+use campaign::{Channel, Profile, ProfileId};
 use platform::SystemClock;
 use platform::embedded::Embedded;
 use serde_json::{Map, Value, json};
@@ -160,4 +160,31 @@ async fn tokens_that_are_removed_at_once_are_all_removed() {
         assert!(removed.unwrap());
     }
     assert!(!profiles.get(ada).await.unwrap().value.document().contains_key("push_tokens"));
+}
+
+/// Row B17's other half: whoever says no in the middle of a run is asked again by each delivery.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_no_is_written_down_once_however_often_it_is_said() {
+    let profiles = profiles();
+    let said = json!({ "email": "ann@x.io", "consent": { "sms": "in" }, "city": "Lyon" });
+    let id = created(&profiles, said).await;
+    let many = (0..20).map(|_| profiles.opt_out(id, Channel::Email, None));
+    let answers = futures::future::join_all(many).await;
+    let changed = answers.iter().filter(|answer| matches!(answer, Ok(true))).count();
+    assert_eq!(changed, 1, "{answers:?}");
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let news = "news".parse().unwrap();
+    assert!(profiles.opt_out(id, Channel::Email, Some(&news)).await.unwrap());
+    assert!(
+        !profiles.opt_out(id, Channel::Sms, Some(&news)).await.unwrap(),
+        "a topic is one over all channels"
+    );
+    let stored = profiles.get(id).await.unwrap();
+    assert_eq!(stored.revision, 3);
+    let document = stored.value.document();
+    assert_eq!(document["consent"], json!({ "sms": "in", "email": "out" }));
+    assert_eq!(document["topics"], json!({ "news": "out" }));
+    assert_eq!(document["city"], "Lyon");
+    let nobody = profiles.opt_out(ProfileId::from_bytes([9; 16]), Channel::Email, None).await;
+    assert!(matches!(nobody, Err(StoreError::NotFound { .. })), "{nobody:?}");
 }

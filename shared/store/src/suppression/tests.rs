@@ -1,3 +1,5 @@
+use futures::future::join_all;
+use jiff::SignedDuration;
 use platform::embedded::Embedded;
 use platform::{Clock, SystemClock};
 
@@ -10,7 +12,7 @@ fn store() -> Store {
 }
 
 fn entry(address: &str, reason: SuppressionReason) -> Suppression {
-    let (address, at) = (address.to_owned(), SystemClock.now());
+    let (address, at) = (Some(address.to_owned()), SystemClock.now());
     Suppression { channel: Channel::Email, address, reason, source: None, at }
 }
 
@@ -48,7 +50,8 @@ async fn who_is_added_again_keeps_the_graver_reason_and_one_row() {
         (SuppressionReason::SoftBounces, SuppressionReason::HardBounce),
     ] {
         let (again, is_new) = list.add(&entry("ann@example.org", reason)).await.unwrap();
-        assert_eq!((again.reason, again.at, is_new), (kept, first.at, false));
+        assert_eq!((again.hash, is_new), (first.hash, false));
+        assert_eq!((again.suppression.reason, again.suppression.at), (kept, first.suppression.at));
     }
     let (rows, next) = list.list(Channel::Email, None, 10).await.unwrap();
     assert_eq!((rows.len(), next), (1, None));
@@ -84,4 +87,109 @@ async fn domains_have_a_most() {
     };
     let refused = store.suppressions.change_domains(fill).await;
     assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
+}
+
+/// Row H2's sibling: who has unsubscribed still gets what they asked for themselves.
+#[tokio::test]
+async fn of_somebody_without_a_profile_the_hash_alone_is_kept() {
+    let store = store();
+    let list = &store.suppressions;
+    let hash = list.hash(Channel::Email, "Ann@Example.org").await.unwrap();
+    assert_eq!(hash, list.hash(Channel::Email, "ann@example.org").await.unwrap());
+    assert_ne!(hash, list.hash(Channel::Sms, "ann@example.org").await.unwrap());
+    let reason = SuppressionReason::Unsubscribed;
+    let source = Some("link".to_owned());
+    assert!(list.add_hashed(Channel::Email, hash, reason, source.clone()).await.unwrap());
+    assert!(!list.add_hashed(Channel::Email, hash, reason, None).await.unwrap());
+    assert_eq!(stopped(&store, Category::Marketing, &["ann@example.org"]).await, [0]);
+    assert_eq!(stopped(&store, Category::Transactional, &["ann@example.org"]).await, [] as [usize; 0]);
+
+    let found = list.find(Channel::Email, "ANN@example.org").await.unwrap().unwrap();
+    assert_eq!((found.hash, &found.suppression.address, &found.suppression.source), (hash, &None, &source));
+    assert_eq!(list.list(Channel::Email, None, 10).await.unwrap().0, [found]);
+    // A graver reason counts, and the address is not written down for it.
+    let (graver, is_new) = list.add(&entry("ann@example.org", SuppressionReason::Complaint)).await.unwrap();
+    assert_eq!((graver.suppression.reason, is_new), (SuppressionReason::Complaint, false));
+    assert_eq!(graver.suppression.address, None);
+    assert_eq!(list.find_hashed(hash).await.unwrap(), Some(graver));
+    assert!(list.remove_hashed(hash).await.unwrap() && !list.remove_hashed(hash).await.unwrap());
+    assert!(list.list(Channel::Email, None, 10).await.unwrap().0.is_empty());
+
+    list.add_hashed(Channel::Email, hash, reason, None).await.unwrap();
+    assert!(list.remove(Channel::Email, "ann@example.org").await.unwrap());
+    let nameless = Suppression { address: None, ..entry("", reason) };
+    assert!(matches!(list.add(&nameless).await, Err(StoreError::Invalid { .. })));
+}
+
+#[tokio::test]
+async fn who_is_forgotten_is_still_not_written_to() {
+    let store = store();
+    let list = &store.suppressions;
+    list.add(&entry("ann@example.org", SuppressionReason::HardBounce)).await.unwrap();
+    assert!(list.forget(Channel::Email, "Ann@example.org").await.unwrap());
+    assert!(!list.forget(Channel::Email, "ann@example.org").await.unwrap());
+    assert!(!list.forget(Channel::Email, "bob@example.org").await.unwrap());
+    let (rows, _) = list.list(Channel::Email, None, 10).await.unwrap();
+    assert_eq!((rows.len(), &rows[0].suppression.address), (1, &None));
+    assert_eq!(stopped(&store, Category::Transactional, &["ann@example.org"]).await, [0]);
+}
+
+/// Row H4.
+#[tokio::test]
+async fn five_soft_bounces_in_a_row_suppress_an_address() {
+    let store = store();
+    let list = &store.suppressions;
+    let now = SystemClock.now();
+    let bounce = async || list.soft_bounce(Channel::Email, "Ann@example.org", now).await.unwrap();
+    for count in 1..BOUNCES_IN_A_ROW {
+        assert_eq!(bounce().await, SoftBounces::Counted(count));
+    }
+    list.delivered(Channel::Email, "ann@example.org").await.unwrap();
+    list.delivered(Channel::Email, "ann@example.org").await.unwrap();
+    for count in 1..BOUNCES_IN_A_ROW {
+        assert_eq!(bounce().await, SoftBounces::Counted(count), "a delivery sets it back");
+    }
+    assert_eq!(list.find(Channel::Email, "ann@example.org").await.unwrap(), None);
+    assert_eq!(bounce().await, SoftBounces::Suppressed);
+    let found = list.find(Channel::Email, "ann@example.org").await.unwrap().unwrap().suppression;
+    assert_eq!(found.reason, SuppressionReason::SoftBounces);
+    assert_eq!(stopped(&store, Category::Transactional, &["ann@example.org"]).await, [0]);
+    list.delivered(Channel::Email, "ann@example.org").await.unwrap();
+    assert_eq!(stopped(&store, Category::Transactional, &["ann@example.org"]).await, [0]);
+    // Whoever is let off starts anew.
+    for _ in 1..BOUNCES_IN_A_ROW {
+        bounce().await;
+    }
+    assert!(list.remove(Channel::Email, "ann@example.org").await.unwrap());
+    assert_eq!(bounce().await, SoftBounces::Counted(1));
+}
+
+#[tokio::test]
+async fn bounces_that_are_long_past_are_forgotten() {
+    let store = store();
+    let list = &store.suppressions;
+    let then = SystemClock.now() - SignedDuration::from_hours(91 * 24);
+    for _ in 0..2 * BOUNCES_IN_A_ROW {
+        let counted = list.soft_bounce(Channel::Email, "ann@example.org", then).await.unwrap();
+        assert_eq!(counted, SoftBounces::Counted(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bounces_at_the_same_time_are_all_counted() {
+    let store = store();
+    let list = &store.suppressions;
+    let now = SystemClock.now();
+    let bounces = (0..20).map(|_| list.soft_bounce(Channel::Email, "ann@example.org", now));
+    let answers = join_all(bounces).await;
+    let mut counted: Vec<_> = answers
+        .into_iter()
+        .filter_map(|answer| match answer.unwrap() {
+            SoftBounces::Counted(count) => Some(count),
+            SoftBounces::Suppressed => None,
+        })
+        .collect();
+    counted.sort_unstable();
+    assert_eq!(counted, [1, 2, 3, 4]);
+    assert_eq!(list.list(Channel::Email, None, 10).await.unwrap().0.len(), 1);
 }

@@ -14,12 +14,11 @@ use envoi_tests::sink::{Keep, Received, Sink, SinkOptions};
 use platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::campaign::{HTML, SUBJECT};
+use crate::client::{Client, host, percentile};
 use crate::machine::busy_seconds;
 use crate::people;
 use crate::report::{Report, mib, per};
@@ -121,8 +120,8 @@ impl Bench {
         Ok(())
     }
 
-    async fn connect(&self) -> anyhow::Result<Client> {
-        Client::connect(self.envoi.api()?, &self.key, &self.campaign).await
+    async fn connect(&self) -> anyhow::Result<Caller> {
+        Caller::connect(self.envoi.api()?, &self.key, &self.campaign).await
     }
 
     /// Each client makes its next call when the one before is answered.
@@ -334,29 +333,20 @@ fn number_of(address: &str) -> Option<u64> {
     address.strip_prefix("call-")?.split_once('-')?.0.parse().ok()
 }
 
-fn percentile(values: &mut [f64], percent: f64) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let place = (values.len().saturating_sub(1) as f64 * percent / 100.0).round() as usize;
-    values.get(place).copied()
-}
-
-/// A client with one connection, as lean as can be: it shares the machine with what is measured.
-struct Client {
-    stream: TcpStream,
+/// Calls over one connection.
+struct Caller {
+    client: Client,
     head: String,
     campaign: String,
-    answer: Vec<u8>,
 }
 
-impl Client {
+impl Caller {
     async fn connect(api: &Api, key: &str, campaign: &str) -> anyhow::Result<Self> {
-        let host = api.base().strip_prefix("http://").context("it is called in the clear")?;
-        let stream = TcpStream::connect(host).await?;
-        stream.set_nodelay(true)?;
         let head = format!(
-            "POST /im/executions/unitary HTTP/1.1\r\nhost: {host}\r\nx-api-key: {key}\r\ncontent-type: application/json\r\n"
+            "POST /im/executions/unitary HTTP/1.1\r\nhost: {}\r\nx-api-key: {key}\r\ncontent-type: application/json\r\n",
+            host(api)?,
         );
-        Ok(Self { stream, head, campaign: campaign.to_owned(), answer: Vec::new() })
+        Ok(Self { client: Client::connect(api).await?, head, campaign: campaign.to_owned() })
     }
 
     async fn call(&mut self, number: u64, recipients: usize) -> anyhow::Result<Answered> {
@@ -376,33 +366,8 @@ impl Client {
         let body = body.to_string();
         let request = format!("{}content-length: {}\r\n\r\n{body}", self.head, body.len());
         let begun = Instant::now();
-        self.stream.write_all(request.as_bytes()).await?;
-        self.read_answer().await?;
+        self.client.ask(request.as_bytes(), 202).await?;
         let at = Instant::now();
         Ok(Answered { number, took: at - begun, at })
-    }
-
-    /// Reads an answer to its end.
-    async fn read_answer(&mut self) -> anyhow::Result<()> {
-        self.answer.clear();
-        let mut end = None;
-        loop {
-            ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the connection has ended");
-            if end.is_none()
-                && let Some(head) = memchr::memmem::find(&self.answer, b"\r\n\r\n")
-            {
-                let text = std::str::from_utf8(&self.answer[..head])?.to_ascii_lowercase();
-                let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-                end = Some(head + 4 + length.context("an answer has a length")?.parse::<usize>()?);
-            }
-            if end.is_some_and(|end| self.answer.len() >= end) {
-                ensure!(
-                    self.answer.starts_with(b"HTTP/1.1 202"),
-                    "it is answered: {}",
-                    String::from_utf8_lossy(&self.answer)
-                );
-                return Ok(());
-            }
-        }
     }
 }

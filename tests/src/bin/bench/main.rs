@@ -6,7 +6,10 @@
 
 mod calls;
 mod campaign;
+mod clicks;
+mod client;
 mod cost;
+mod feedback;
 mod local;
 mod machine;
 mod people;
@@ -38,8 +41,12 @@ enum What {
     All(local::Options),
     /// Calls to the execution API: how many a second, how soon they are answered, and how soon delivered.
     Calls(calls::Options),
+    /// Clicks on links of a campaign's messages, and opens: how many a second, and how soon they are answered.
+    Clicks(clicks::Options),
     /// What a campaign costs on AWS: requests and capacity, counted on the emulator.
     Cost(cost::Options),
+    /// Events of a provider, through the queue and the function into the ledger: how many a second, and with how much memory.
+    Feedback(feedback::Options),
     /// How quickly the functions start on Lambda, and how large they are.
     Start(start::Options),
 }
@@ -54,7 +61,9 @@ async fn main() -> anyhow::Result<()> {
         Some(What::Campaign(options)) => local::measure(local::What::Campaign, &options).await,
         Some(What::All(options)) => local::measure(local::What::All, &options).await,
         Some(What::Calls(options)) => calls::measure(&options).await,
+        Some(What::Clicks(options)) => clicks::measure(&options).await,
         Some(What::Cost(options)) => cost::measure(&options).await,
+        Some(What::Feedback(options)) => feedback::measure(&options).await,
         Some(What::Start(options)) => start::measure(&options).await,
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 const SUBJECT: &str = "{{profile.person.name.firstName}}, here is your number";
 const HTML: &str = "<html><body><p>Dear {{profile.person.name.firstName}},</p>\
-    <p>your number is {{profile.number}}.</p></body></html>";
+    <p>your number is {{profile.number}}.</p>\
+    <p><a href=\"{{links.unsubscribe}}\">No more of this</a></p></body></html>";
 
 /// So many people under one domain.
 pub(super) struct Audience {

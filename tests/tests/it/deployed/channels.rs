@@ -136,7 +136,7 @@ async fn campaign(envoi: &Deployment, url: &str) -> (String, Secret) {
             },
             {
                 "channel": "email", "configuration_id": email,
-                "content": { "subject": "Spring is here", "body": { "html": "<p>Hello</p>" } },
+                "content": { "subject": "Spring is here", "body": { "html": "<a href='{{links.unsubscribe}}'>No more</a>" } },
             },
         ],
     });

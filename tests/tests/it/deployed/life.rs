@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::audience::Audience;
 
+const HTML: &str = "<p>Hello</p><a href=\"{{links.unsubscribe}}\">No more</a>";
 /// What is nearer than 90 seconds does not go through the Scheduler; the rest is for the activation, on a busy machine.
 const AHEAD: Duration = Duration::from_secs(130);
 /// By how much it is moved.
@@ -82,7 +83,7 @@ async fn recurs_until_it_is_stopped(envoi: &Deployment) {
     let profile = json!({ "email": "ann@again.example", "attributes": { "again": true } });
     envoi.api.create("/profiles", &profile).await.unwrap();
     let segment = envoi.api.rule("has(profile.again)").await.unwrap();
-    let campaign = envoi.api.campaign(&segment, "Again", "<p>Hello</p>").await.unwrap();
+    let campaign = envoi.api.campaign(&segment, "Again", HTML).await.unwrap();
     let path = format!("/campaigns/{campaign}");
     let first = seconds_from_now(SOON);
     envoi.api.patch(&path, &json!({ "tags": ["spring"], "schedule": daily(first) })).await.unwrap();
@@ -154,7 +155,7 @@ pub(super) async fn a_campaign_lives_from_its_creation_to_the_archive() {
 
         let later = at + MOVED;
         let schedule = json!({ "kind": "at", "date_time": local(later), "time_zone": "UTC" });
-        let content = json!({ "subject": "Moved", "body": { "html": "<p>Hello</p>" } });
+        let content = json!({ "subject": "Moved", "body": { "html": HTML } });
         let configuration = &scheduled["live"]["actions"][0]["configuration_id"];
         let action = json!({ "channel": "email", "configuration_id": configuration, "content": content });
         let moved = replace(envoi, &path, &json!({ "schedule": schedule, "actions": [action] })).await;

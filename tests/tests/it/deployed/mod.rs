@@ -11,6 +11,7 @@ mod poison;
 mod roles;
 mod scheduled;
 mod stopped;
+mod told;
 mod uploaded;
 
 use std::panic::AssertUnwindSafe;
@@ -26,7 +27,7 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: [Scenario; 10] = scenarios![
+const SCENARIOS: [Scenario; 11] = scenarios![
     scheduled::a_scheduled_campaign_is_fired_by_the_scheduler_and_balances,
     called::calls_are_sent_once_and_planned_ones_can_be_taken_back,
     channels::one_campaign_goes_by_email_by_text_message_and_by_signed_call,
@@ -36,6 +37,7 @@ const SCENARIOS: [Scenario; 10] = scenarios![
     poison::a_poison_message_ends_among_the_dead_letters_and_the_rest_go_on,
     stopped::a_stop_in_mid_run_excludes_the_rest_and_balances,
     roles::a_function_reaches_what_it_needs_and_nothing_else,
+    told::what_recipients_and_providers_tell_is_in_the_report,
     uploaded::a_big_file_goes_by_the_bucket_and_a_job,
 ];
 

@@ -19,7 +19,7 @@ const PARTITIONS: [(&str, &str, bool); 14] = [
     ("deliver-email", "configurations", true),
     ("deliver-email", "secret#email", true),
     ("deliver-email", "keys", false),
-    ("deliver-email", "secret#links", false),
+    ("deliver-email", "secret#links", true),
     ("deliver-email", "secret#endpoint", false),
     ("deliver-email", "secret#sms", false),
 ];

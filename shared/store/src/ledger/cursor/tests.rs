@@ -140,7 +140,7 @@ fn closed_chunks_are_booked_once_an_action() {
         .collect();
     assert_eq!((writes.len(), updates.len()), (10, 2));
     for changes in updates {
-        assert!(changes.contains(&Change::add("c47", 200)) && changes.contains(&Change::add("closed", 4)));
+        assert!(changes.contains(&Change::add("c47m0", 200)) && changes.contains(&Change::add("closed", 4)));
     }
 }
 

@@ -119,11 +119,11 @@ mod tests {
         world.check(options.recipients).await.unwrap();
         let bill = world.recorder.account(|account| account.bill(120, 50, lasted, &options.model())).json;
         // Three chunks: each is written once, claimed and settled, and everybody's profile is read for it; with the suppressed
-        // addresses come the suppressed domains.
+        // addresses come the suppressed domains and the allowed list.
         assert_eq!(times(&bill, "fan-out", "TransactWriteItems", "chunk"), 3);
         assert_eq!(times(&bill, "deliver-email", "TransactWriteItems", "counters"), 3);
         assert_eq!(times(&bill, "deliver-email", "BatchGetItem", "profile"), 120);
-        assert_eq!(times(&bill, "deliver-email", "BatchGetItem", "suppression"), 120 + 3);
+        assert_eq!(times(&bill, "deliver-email", "BatchGetItem", "suppression"), 120 + 3 + 3);
         // One window each began with 10 at most: 5, 5 and 2 of them, after the claim.
         assert_eq!(times(&bill, "deliver-email", "UpdateItem", "chunk"), 3 + 5 + 5 + 2);
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use campaign::address::EmailAddress;
-use campaign::configuration::{EmailSender as From, Sender as SenderSettings, default_retry_period};
+use campaign::configuration::{
+    EmailSender as From, Sender as SenderSettings, Tracking, default_retry_period,
+};
 use campaign::content::{Content, EmailBody, EmailContent};
 use campaign::model::Actor;
 use campaign::segment::SegmentKind;
@@ -274,6 +276,8 @@ async fn furnish(store: &Store, options: &Options) -> anyhow::Result<CampaignId>
             from: EmailAddress::parse("news@example.com")?,
             from_name: Some("News".to_owned()),
             reply_to: None,
+            unsubscribe_mailto: None,
+            tracking: Tracking::default(),
         }),
     };
     store.configurations.put(&configuration, 0).await?;

@@ -17,24 +17,27 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 
-use crate::RequestId;
-
 /// What a path may be made of as it stands, beside letters and digits.
 const PATH: &[u8] = b"/-._~!$&'()*+,;=:@%";
 
-/// Answers what the gateway asks, for as long as the process lives.
+/// Answers what the gateway asks, for as long as the process lives. A request goes by Lambda's name for it, which stands in
+/// Lambda's own log lines, too: the router finds it as an extension that `named` makes of it.
 ///
 /// # Errors
 /// Where Lambda's runtime API can't be reached.
-pub async fn run(router: Router) -> Result<(), Error> {
-    let answer = |event: LambdaEvent<Call>| {
-        // A request goes by Lambda's name for it, which stands in Lambda's own log lines, too.
-        answer(router.clone(), event.payload, RequestId::from(event.context.request_id))
-    };
+pub async fn run<I>(router: Router, named: fn(String) -> I) -> Result<(), Error>
+where
+    I: Clone + Send + Sync + 'static,
+{
+    let answer =
+        |event: LambdaEvent<Call>| answer(router.clone(), event.payload, named(event.context.request_id));
     lambda_runtime::run(service_fn(answer)).await
 }
 
-async fn answer(router: Router, call: Call, id: RequestId) -> Result<Answer, Error> {
+async fn answer<I>(router: Router, call: Call, id: I) -> Result<Answer, Error>
+where
+    I: Clone + Send + Sync + 'static,
+{
     let mut request = call.into_request()?;
     request.extensions_mut().insert(id);
     Answer::of(router.oneshot(request).await?).await
@@ -161,7 +164,7 @@ mod tests {
         });
         let router = Router::new().route("/binary", binary).route("/several", several).fallback(any(echo));
         let call = serde_json::from_value(event).unwrap();
-        let answer = answer(router, call, RequestId::from("id".to_owned())).await.unwrap();
+        let answer = answer(router, call, ()).await.unwrap();
         serde_json::to_value(answer).unwrap()
     }
 
