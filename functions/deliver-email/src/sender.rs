@@ -118,7 +118,7 @@ impl Sender for EmailSender {
         let draft = Draft {
             template: job.template,
             from,
-            category: job.configuration.category,
+            category: job.category,
             to: &to,
             profile: profile.into_document(),
             context: job.context,
@@ -164,5 +164,70 @@ fn translate(answer: Answer) -> delivery::Answer {
             delivery::Answer::NotAccepted { cause, retry_after, detail }
         }
         Answer::Ambiguous { detail } => delivery::Answer::Ambiguous { detail },
+    }
+}
+
+#[cfg(all(test, feature = "outbox"))]
+mod tests {
+    use campaign::configuration::{EmailSender as Settings, Tracking};
+    use campaign::content::{EmailBody, EmailContent, OnMissing};
+    use campaign::{Category, ConfigurationId, ProfileId};
+    use content::CompileOptions;
+    use delivery::{JobLinks, MessageId};
+    use links::{LinkKey, LinkKeys};
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::outbox::Outbox;
+
+    /// What a configuration is for can change while a campaign that was activated with it goes on.
+    #[test]
+    fn whether_it_says_how_to_unsubscribe_is_the_campaign_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let sender = EmailSender::new(Provider::Outbox(Outbox::new(folder.path()).unwrap()));
+        let body = EmailBody::Html("<p>Hello</p>".to_owned());
+        let content = EmailContent { subject: "s".to_owned(), body, ..EmailContent::default() };
+        let template = EmailTemplate::compile(&content, &CompileOptions::default()).unwrap();
+        let keys = LinkKeys::new(&[LinkKey { id: 1, secret: [3; 32] }]).unwrap();
+        for (campaigns, configurations) in
+            [(Category::Marketing, Category::Transactional), (Category::Transactional, Category::Marketing)]
+        {
+            let settings = Settings {
+                from: "news@shop.example".parse().unwrap(),
+                from_name: None,
+                reply_to: None,
+                unsubscribe_mailto: None,
+                tracking: Tracking::default(),
+            };
+            let configuration = Configuration {
+                id: ConfigurationId::from_bytes([2; 16]),
+                name: "News".to_owned(),
+                category: configurations,
+                rate_per_second: None,
+                retry_period_seconds: 3600,
+                disabled: false,
+                ignores_suppression: false,
+                sender: SenderSettings::Email(settings),
+            };
+            let job = Job {
+                template: &template,
+                configuration: &configuration,
+                category: campaigns,
+                context: &Value::Null,
+                on_missing: OnMissing::Skip,
+                id: MessageId::Proof { proof: "p".to_owned(), index: 0 },
+                to: Some("jane@example.org"),
+                links: Some(JobLinks {
+                    keys: &keys,
+                    public_url: "https://envoi.example.org",
+                    recipient: None,
+                }),
+                now_seconds: 1_772_323_200,
+            };
+            let nobody = Profile::from_stored(ProfileId::from_bytes([0; 16]), Map::new());
+            let message = String::from_utf8(sender.prepare(&job, nobody).unwrap().message).unwrap();
+            let is_marketing = campaigns == Category::Marketing;
+            assert_eq!(message.contains("List-Unsubscribe:"), is_marketing, "{message}");
+        }
     }
 }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use campaign::feedback::{EventType, EventTypes};
-use campaign::{Category, Code, Fact};
+use campaign::{Category, Code, Fact, Outcome, ProfileId};
+use platform::batch;
 use store::StoreError;
+use store::frequency::{self, Returned};
 use store::ledger::{Lesson, SKEW, Told};
 use store::messages::{ChunkKey, Feedback, Known, Notify, Settled};
+use tracing::warn;
 
 use crate::context::Execution;
 use crate::event::ProviderEvent;
@@ -35,15 +38,23 @@ pub(crate) struct Group {
 pub(crate) async fn group(context: &Context, group: Group) -> Result<(), StoreError> {
     let Group { chunk, mut events, again } = group;
     let execution = settle(context, chunk, &mut events, again).await?;
+    suppress::hold_against_profiles(context, chunk, &mut events).await?;
+    if let Some(Execution { started_ms, .. }) = execution {
+        // The clocks of those who tell may be wrong: nothing came about before the message was, nor after now.
+        let now_ms = context.store.platform.clock.now().as_millisecond();
+        events.iter_mut().for_each(|(_, event)| event.at_ms = event.at_ms.max(started_ms).min(now_ms));
+    }
+    // The trouble with one address keeps nothing from the others; the first is told of in the end.
+    let mut done = Ok(());
     for (_, event) in &events {
-        suppress::at_once(context, event).await?;
+        done = done.and(suppress::at_once(context, event).await);
     }
     // What the ledger has forgotten is counted nowhere.
-    let Some(execution) = execution else { return Ok(()) };
+    let Some(execution) = execution else { return done };
     let facts: Vec<_> =
         events.iter().filter_map(|(member, event)| Some((*member, event.report.fact()?, event))).collect();
     if facts.is_empty() {
-        return Ok(());
+        return done;
     }
     let told: Vec<_> = facts
         .iter()
@@ -54,18 +65,40 @@ pub(crate) async fn group(context: &Context, group: Group) -> Result<(), StoreEr
         })
         .collect();
     let news = context.store.ledger.tell(chunk, &told).await?.facts;
-    let mut left = news.clone();
-    for (member, fact, event) in &facts {
-        // Of an event that is there twice, the first counts.
-        let Some(place) = left.iter().position(|new| new == &(*member, *fact)) else { continue };
-        left.swap_remove(place);
-        match fact {
-            Fact::SoftBounced => suppress::soft_bounced(context, event).await?,
-            Fact::Delivered => suppress::delivered(context, event).await?,
-            _ => {}
+    done = done.and(count(context, chunk, &facts, &news).await);
+    done.and(announce(context, execution, chunk, &facts, news, again).await)
+}
+
+/// Counts soft bounces in a row, and deliveries that end the row. What is no news is counted, too, as long as it holds:
+/// whoever brought it to the ledger may not have come to counting.
+async fn count(
+    context: &Context,
+    chunk: ChunkKey,
+    facts: &[(u8, Fact, &ProviderEvent)],
+    news: &[(u8, Fact)],
+) -> Result<(), StoreError> {
+    let counts = |fact| matches!(fact, Fact::SoftBounced | Fact::Delivered);
+    let facts: Vec<_> = facts.iter().filter(|(_, fact, _)| counts(*fact)).collect();
+    let holds_by_news = |member, fact| {
+        let mut fates = news.iter().filter(|(of, new)| *of == member && new.is_fate());
+        fates.next() == Some(&(member, fact)) && fates.next().is_none()
+    };
+    let are_new = facts.iter().all(|(member, fact, _)| holds_by_news(*member, *fact));
+    let known = if are_new { None } else { Some(context.store.ledger.facts(chunk).await?) };
+    let mut done = Ok(());
+    for (member, fact, event) in facts {
+        let place = usize::from(*member);
+        if known.as_ref().is_some_and(|known| !known.of(place).has(*fact)) {
+            continue;
         }
+        done = done.and(match fact {
+            Fact::SoftBounced => {
+                suppress::soft_bounced(context, frequency::message(&chunk, place), event).await
+            }
+            _ => suppress::delivered(context, event).await,
+        });
     }
-    announce(context, execution, chunk, &facts, news, again).await
+    done
 }
 
 /// Teaches the ledger what the events show of hand-overs. Takes those out that must come again, and puts them back on the
@@ -107,9 +140,43 @@ async fn settle(
         decided.sort_unstable();
         decided.dedup();
     }
-    let decided = decided.into_iter().filter_map(|member| Some((member, *learnt.codes.get(member)?)));
-    announce_settled(context, execution, chunk, decided.collect()).await?;
+    let decided: Vec<_> =
+        decided.into_iter().filter_map(|member| Some((member, *learnt.codes.get(member)?))).collect();
+    give_back_places(context, execution, chunk, &decided).await;
+    announce_settled(context, execution, chunk, decided).await?;
     Ok(Some(execution))
+}
+
+/// Gives back the places under frequency caps of those whose messages were not sent after all. Trouble with it costs
+/// nobody's outcome.
+async fn give_back_places(
+    context: &Context,
+    execution: Execution,
+    chunk: ChunkKey,
+    decided: &[(usize, Code)],
+) {
+    let failed = || decided.iter().filter(|(_, code)| code.outcome() == Outcome::Failed);
+    if execution.category != Category::Marketing || failed().next().is_none() {
+        return;
+    }
+    let given_back = async {
+        let Some(stored) = context.store.ledger.chunk(chunk).await? else { return Ok(()) };
+        let profiles = &stored.members.profiles;
+        let people: Vec<_> =
+            failed().filter_map(|(member, _)| Some((*member, *profiles.get(*member)?))).collect();
+        let ids: Vec<_> = people.iter().map(|(_, profile)| *profile).collect();
+        let counted = context.store.frequency.read(&ids).await?;
+        let place = |(member, profile): &(usize, ProfileId)| {
+            let message = frequency::message(&chunk, *member);
+            let claim = counted.get(profile)?.claim_of(message)?;
+            Some(Returned { profile: *profile, message, claims: vec![claim] })
+        };
+        context.store.frequency.give_back(people.iter().filter_map(place).collect()).await
+    };
+    if let Err(error) = given_back.await {
+        let error = batch::chain(&error);
+        warn!(execution = %chunk.execution, shard = chunk.shard, action = chunk.action, chunk = chunk.number, error, "places under a frequency cap stay taken");
+    }
 }
 
 /// Puts events back on the queue, for when the chunk is no longer held.

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use campaign::{Category, Code, ExecutionId, Outcome};
 use delivery::Listeners;
@@ -13,6 +14,8 @@ use crate::sns::Sns;
 
 /// The most executions and chunks that are remembered; beyond it all are forgotten.
 const MOST: usize = 20_000;
+/// How long a member is taken to be sent: one that was rejected may be sent again.
+const SENT_FOR: Duration = Duration::from_secs(60);
 
 /// What the function needs.
 #[derive(Debug)]
@@ -22,8 +25,9 @@ pub struct Context {
     pub(crate) sns: Sns,
     pub(crate) listeners: Listeners,
     executions: Mutex<HashMap<ExecutionId, Option<Execution>>>,
-    /// Members that are known to be sent, one bit each, so that nothing of them need be read any more.
-    sent: Mutex<HashMap<ChunkKey, u64>>,
+    /// Members that are known to be sent, one bit each, so that nothing of them need be read for a while; until when, on the
+    /// monotonic clock.
+    sent: Mutex<HashMap<ChunkKey, (u64, Duration)>>,
 }
 
 /// What is remembered of an execution; none of it ever changes.
@@ -31,6 +35,8 @@ pub struct Context {
 pub(crate) struct Execution {
     pub(crate) books: Books,
     pub(crate) category: Category,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub(crate) started_ms: i64,
 }
 
 impl Context {
@@ -51,7 +57,11 @@ impl Context {
             return Ok(*known);
         }
         let head = self.store.ledger.head(id).await?;
-        let found = head.map(|head| Execution { books: head.books(), category: head.category });
+        let found = head.map(|head| Execution {
+            books: head.books(),
+            category: head.category,
+            started_ms: head.started_at.as_millisecond(),
+        });
         // One that is not there yet may come.
         if found.is_some() {
             remember(&mut lock(&self.executions), id, found);
@@ -59,9 +69,11 @@ impl Context {
         Ok(found)
     }
 
-    /// Whether all of these members are known to be sent.
+    /// Whether all of these members were known to be sent a moment ago.
     pub(crate) fn are_sent(&self, chunk: &ChunkKey, mut members: impl Iterator<Item = usize>) -> bool {
-        let known = lock(&self.sent).get(chunk).copied().unwrap_or(0);
+        let now = self.store.platform.clock.monotonic();
+        let known =
+            lock(&self.sent).get(chunk).filter(|(_, until)| now < *until).map_or(0, |(bits, _)| *bits);
         members.all(|member| known & bit(member) != 0)
     }
 
@@ -69,7 +81,8 @@ impl Context {
     pub(crate) fn note_sent(&self, chunk: ChunkKey, codes: &[Code]) {
         let sent = codes.iter().enumerate().filter(|(_, code)| code.outcome() == Outcome::Sent);
         let bits = sent.fold(0, |bits, (member, _)| bits | bit(member));
-        remember(&mut lock(&self.sent), chunk, bits);
+        let until = self.store.platform.clock.monotonic() + SENT_FOR;
+        remember(&mut lock(&self.sent), chunk, (bits, until));
     }
 }
 
@@ -118,4 +131,52 @@ fn sns() -> Result<Sns, EnvironmentError> {
     let client = outbound::Client::new(policy, outbound::Limits::default());
     let topics = environment::variable("ENVOI_SNS_TOPICS").unwrap_or_default();
     Ok(Sns::new(client, &topics, environment::variable("ENVOI_SNS_URL").as_deref()))
+}
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+    use platform::Clock;
+    use platform::embedded::Embedded;
+    use store::HashKey;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct TestClock(Mutex<Duration>);
+
+    #[async_trait]
+    impl Clock for TestClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH + self.monotonic()
+        }
+
+        fn monotonic(&self) -> Duration {
+            *lock(&self.0)
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            *lock(&self.0) += duration;
+        }
+    }
+
+    /// One that was rejected, and is sent again, is looked at anew.
+    #[tokio::test]
+    async fn that_members_are_sent_is_remembered_for_a_while() {
+        let clock = Arc::new(TestClock::default());
+        let engine = Embedded::in_memory(Arc::clone(&clock) as Arc<dyn Clock>);
+        let client = outbound::Client::new(outbound::Policy::public_only(), outbound::Limits::default());
+        let context =
+            Context::new(Store::new(engine.platform(), HashKey([7; 32])), Sns::new(client, "", None));
+        let chunk = ChunkKey { execution: ExecutionId::random(), shard: 0, action: 0, number: 0 };
+        context.note_sent(chunk, &[Code::Sent, Code::Refused]);
+        clock.sleep(SENT_FOR / 2).await;
+        assert!(context.are_sent(&chunk, [0].into_iter()));
+        assert!(!context.are_sent(&chunk, [0, 1].into_iter()));
+        clock.sleep(SENT_FOR / 2).await;
+        assert!(!context.are_sent(&chunk, [0].into_iter()));
+    }
 }

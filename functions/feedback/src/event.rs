@@ -26,6 +26,8 @@ pub struct ProviderEvent {
     pub addresses: Vec<String>,
     /// Since when the event waits for its message to be settled, in milliseconds since the Unix epoch.
     pub waits_since_ms: Option<i64>,
+    /// Whether it was read of a mail, which anybody may have written.
+    pub mailed: bool,
 }
 
 impl ProviderEvent {
@@ -40,6 +42,7 @@ impl ProviderEvent {
             provider_id: None,
             addresses: Vec::new(),
             waits_since_ms: None,
+            mailed: false,
         }
     }
 
@@ -53,6 +56,7 @@ impl ProviderEvent {
             at_ms: self.at_ms,
             address: self.addresses.first().cloned(),
             waits_since_ms: self.waits_since_ms,
+            mailed: self.mailed,
         }
     }
 }
@@ -64,6 +68,7 @@ impl From<Reported> for ProviderEvent {
             cause: told.cause,
             addresses: told.address.into_iter().collect(),
             waits_since_ms: told.waits_since_ms,
+            mailed: told.mailed,
             ..Self::new(told.channel, told.report, told.at_ms)
         }
     }

@@ -70,6 +70,10 @@ impl Work {
             _ => None,
         };
         let Some((chunk, index)) = member else {
+            if event.mailed {
+                // Nothing shows that we wrote to whom it names.
+                return;
+            }
             self.others.push((event, place));
             return;
         };

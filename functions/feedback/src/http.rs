@@ -25,7 +25,8 @@
 //! # Mail that came back
 //!
 //! `POST /feedback/bounces`, with such a key, takes a mail as it came to the sender's mailbox, as `message/rfc822`: a
-//! [`report`], or any other mail, which tells nothing. It takes events, too.
+//! [`report`], or any other mail, which tells nothing. It takes events, too. Since anybody can write such a mail, it counts
+//! only where it gives back the Message-ID of one of ours, and suppresses only the address in the profile it went to.
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use campaign::Channel;
 use campaign::feedback::{Cause, Report};
-use delivery::tags;
+use delivery::{MessageId, tags};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ const MAX_BODY: usize = 6 << 20;
 /// The most events in one call, and in one message on the queue.
 const MOST_EVENTS: usize = 1000;
 const MOST_IN_A_MESSAGE: usize = 100;
+/// The longest address, in bytes: an email's.
+const LONGEST_ADDRESS: usize = 320;
 
 /// The paths that events are posted to.
 pub fn router(context: Arc<Context>) -> Router {
@@ -111,6 +114,17 @@ impl IntoResponse for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        // These are the caller's doing, and no better another time. What they say is of sizes, and of our own queues.
+        match &error {
+            StoreError::Platform(PlatformError::TooLarge { .. }) => {
+                let detail = "what was posted is too large for the queue: post less at once";
+                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
+            }
+            StoreError::Platform(PlatformError::Invalid(_)) => {
+                return Self::invalid("what was posted holds what the queue does not take");
+            }
+            _ => {}
+        }
         error!(error = %batch::chain(&error), "what was posted can't be taken");
         Self::unavailable()
     }
@@ -131,9 +145,11 @@ async fn sns(State(context): State<Arc<Context>>, body: Bytes) -> Result<StatusC
     let Some(text) = text else {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_body", Refusal::Unreadable.to_string()));
     };
-    match context.sns.heed(text).await {
-        Ok(Asks::Reading) => {
-            // As if it had come there by itself. SQS takes every character but these two as they are.
+    match context.sns.heed(text, context.store.platform.clock.now()).await {
+        Ok(Asks::Reading(message)) => {
+            // As if it had come there by itself, and without what is not signed. SQS takes every character but these two as
+            // they are.
+            let text = json!({ "Type": "Notification", "Message": message }).to_string();
             let text = text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
             context.store.platform.queue.send(vec![Message::new(FEEDBACK, text)]).await?;
             Ok(StatusCode::NO_CONTENT)
@@ -211,7 +227,11 @@ async fn events(
 
 fn mailed(body: &[u8], now_ms: i64) -> Result<Vec<Reported>, Problem> {
     match report::events(body, now_ms) {
-        Ok(events) => Ok(events.iter().map(ProviderEvent::reported).collect()),
+        Ok(events) => {
+            // Anybody can write such a mail, but only who has seen our message knows its id.
+            let ours = events.iter().filter(|event| matches!(event.of, Some(MessageId::Member(_))));
+            Ok(ours.take(MOST_EVENTS).map(ProviderEvent::reported).map(bounded).collect())
+        }
         // Nobody reads what is answered to a mail server: it is taken, and tells nothing.
         Err(Unread::Malformed) => Ok(Vec::new()),
         Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_body", "the body is no mail")),
@@ -237,7 +257,7 @@ fn posted(body: &[u8], now_ms: i64) -> Result<Vec<Reported>, Problem> {
             }
             _ => {}
         }
-        Ok(Reported {
+        Ok(bounded(Reported {
             message_id: message.flatten().map(|message| message.to_string()),
             channel: event.channel.unwrap_or(Channel::Email),
             report: event.r#type,
@@ -245,9 +265,18 @@ fn posted(body: &[u8], now_ms: i64) -> Result<Vec<Reported>, Problem> {
             at_ms: event.at.map_or(now_ms, Timestamp::as_millisecond),
             address: event.address,
             waits_since_ms: None,
-        })
+            mailed: false,
+        }))
     };
     events.into_iter().enumerate().map(read).collect()
+}
+
+/// An event without an address that can be none: what else it says counts.
+fn bounded(mut event: Reported) -> Reported {
+    let is_odd =
+        |c: char| c.is_control() || matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
+    event.address = event.address.filter(|given| given.len() <= LONGEST_ADDRESS && !given.contains(is_odd));
+    event
 }
 
 /// Lets through whoever has the key of a manager.

@@ -1,11 +1,16 @@
 //! What events say of addresses, for messages to come.
 
+use std::collections::{BTreeSet, HashMap};
+
 use campaign::Channel;
 use campaign::address::{EmailAddress, PhoneNumber};
 use campaign::feedback::{Cause, Report};
+use campaign::frequency::MessageTag;
 use campaign::suppression::SuppressionReason;
 use jiff::Timestamp;
+use platform::table::MAX_BATCH_GET;
 use store::StoreError;
+use store::messages::ChunkKey;
 use store::suppression::Suppression;
 
 use crate::Context;
@@ -31,11 +36,44 @@ pub(crate) async fn at_once(context: &Context, event: &ProviderEvent) -> Result<
     Ok(())
 }
 
-/// Counts a soft bounce that counts against the event's address. To be called once a message.
-pub(crate) async fn soft_bounced(context: &Context, event: &ProviderEvent) -> Result<(), StoreError> {
+/// Takes the addresses off what was mailed, save for those that the members have in their profiles: whoever was sent one
+/// message knows its name, and could write a report of it that names anybody.
+pub(crate) async fn hold_against_profiles(
+    context: &Context,
+    chunk: ChunkKey,
+    events: &mut [(u8, ProviderEvent)],
+) -> Result<(), StoreError> {
+    if !events.iter().any(|(_, event)| event.mailed) {
+        return Ok(());
+    }
+    let members = context.store.ledger.chunk(chunk).await?.map(|stored| stored.members.profiles);
+    // The ids of those whom a call has brought along are no profiles'.
+    let person = |member: u8| members.as_ref()?.get(usize::from(member)).copied();
+    let mailed = events.iter().filter(|(_, event)| event.mailed);
+    let people: BTreeSet<_> = mailed.filter_map(|(member, _)| person(*member)).collect();
+    let people: Vec<_> = people.into_iter().collect();
+    let mut profiles = HashMap::new();
+    for some in people.chunks(MAX_BATCH_GET) {
+        let found = context.store.profiles.get_many(some).await?;
+        profiles.extend(found.into_iter().map(|profile| (profile.id(), profile)));
+    }
+    for (member, event) in events.iter_mut().filter(|(_, event)| event.mailed) {
+        let email = person(*member).and_then(|id| profiles.get(&id)?.text("email"));
+        let is_theirs = |address: &String| email.is_some_and(|email| email.eq_ignore_ascii_case(address));
+        event.addresses = addresses(event).filter(is_theirs).collect();
+    }
+    Ok(())
+}
+
+/// Counts a soft bounce of a message that counts against the event's address. Repeated, it changes nothing more.
+pub(crate) async fn soft_bounced(
+    context: &Context,
+    message: MessageTag,
+    event: &ProviderEvent,
+) -> Result<(), StoreError> {
     if event.cause == Cause::Address {
         for address in addresses(event) {
-            context.store.suppressions.soft_bounce(event.channel, &address, at(event)).await?;
+            context.store.suppressions.soft_bounce(event.channel, &address, message, at(event)).await?;
         }
     }
     Ok(())

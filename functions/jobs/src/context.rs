@@ -16,7 +16,13 @@ pub struct Context {
     pub worker: Worker,
     /// How often is written how far a job is.
     pub pace: Pace,
+    /// How long any function may run, deliveries and calls of the API too: whoever is erased may be in the hands of one.
+    pub longest: Duration,
 }
+
+/// The longest that Lambda lets a function run, whatever the template sets.
+#[cfg(any(feature = "aws", feature = "embedded"))]
+const LONGEST_FUNCTION: Duration = Duration::from_secs(900);
 
 /// How often is written how far a job is: what is lost of it where a process dies, and how fine its progress shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +52,7 @@ impl Context {
             blob: store::jobs::environment::blob()?,
             worker: Worker::new(store::ledger::Tenancy::Shared),
             pace: Pace::default(),
+            longest: LONGEST_FUNCTION,
         })
     }
 }

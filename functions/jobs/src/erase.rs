@@ -1,12 +1,13 @@
-//! A slice of erasing a person.
+//! A slice of erasing a person: as far as the time goes, or until others are to be waited for.
 
 use std::time::Duration;
 
 use platform::Deadline;
 use store::jobs::{Job, Task};
+use store::ledger::SKEW;
 
 use crate::Context;
-use crate::handler::{Slice, Stop};
+use crate::handler::{LEASE_MARGIN, Slice, Stop};
 
 /// Erases on until `reserve` is left of the time.
 pub(crate) async fn go_on(
@@ -25,12 +26,18 @@ pub(crate) async fn go_on(
         let left = deadline.remaining(clock).saturating_sub(reserve);
         let until = Deadline::after(clock, context.pace.time.min(left));
         let Task::EraseProfile { profile, erasure } = &mut job.task else { return Ok(Slice::Done) };
+        // A delivery that has the profile in hand may write for as long as its lease.
+        erasure.let_settle(context.longest + LEASE_MARGIN + SKEW);
         context.store.erase(&*context.blob, *profile, erasure, until).await?;
         if erasure.is_complete() {
             return Ok(Slice::Done);
         }
-        let goes_on = deadline.remaining(clock) > reserve;
         let jobs = &context.store.jobs;
+        if let Some(wait) = erasure.wait(clock.now()) {
+            let written = jobs.hand_on_after(job, wait).await?;
+            return if written { Ok(Slice::HandedOn) } else { Err(Stop::Lost) };
+        }
+        let goes_on = deadline.remaining(clock) > reserve;
         let written = if goes_on { jobs.save(job).await? } else { jobs.hand_on(job).await? };
         match (written, goes_on) {
             (false, _) => return Err(Stop::Lost),

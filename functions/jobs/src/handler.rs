@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use crate::{Context, count, erase, errors, export, import};
 
 /// A lease outlives the function: it can be killed up to a second after its own deadline.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// What must be left of the time to take another step, where there is that much in all; else a third of it.
 const RESERVE: Duration = Duration::from_secs(10);
 /// A job that was claimed so often without getting on is given up.

@@ -138,6 +138,7 @@ impl World {
             blob: Arc::new(blobs.clone()),
             worker: Worker::new(Tenancy::Shared),
             pace: Pace { time: Duration::from_secs(4), rows: 4000 },
+            longest: Duration::from_secs(60),
         };
         Self { clock, engine, blobs, context, folder }
     }

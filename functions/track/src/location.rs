@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use campaign::address::domain_to_ascii;
+use content::WebUrl;
 use http::HeaderValue;
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -15,15 +16,7 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// and characters beyond ASCII percent-encoded, tabs and line breaks nowhere.
 pub(crate) fn location(target: &str) -> Option<HeaderValue> {
     let target = without_breaks(target.trim_matches(|c: char| c <= ' '));
-    let scheme = ["https://", "http://"]
-        .into_iter()
-        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
-    let (scheme, rest) = target.split_at(scheme.len());
-    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
-    let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-    if host.is_empty() || host.starts_with(':') {
-        return None;
-    }
+    let WebUrl { scheme, user, host, rest } = WebUrl::parse(&target)?;
     let mut out = String::with_capacity(target.len() + 16);
     out.push_str(scheme);
     push(user, &mut out);

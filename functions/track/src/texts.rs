@@ -43,6 +43,8 @@ pub(crate) struct Texts {
     pub(crate) gone: [&'static str; 2],
     /// That it can't be taken back any more: title and text.
     pub(crate) too_late: [&'static str; 2],
+    /// That something else has changed since, so that it is not taken back: title and text.
+    pub(crate) moved: [&'static str; 2],
     /// That we are in trouble: title and text.
     pub(crate) trouble: [&'static str; 2],
 }
@@ -81,6 +83,10 @@ const ENGLISH: Texts = Texts {
         "It is too late to undo this",
         "Please ask whoever sent the message to put you on their list again.",
     ],
+    moved: [
+        "This can’t be undone any more",
+        "Something has changed since you unsubscribed. Please ask whoever sent the message to put you on their list again.",
+    ],
     trouble: ["Something went wrong", "It is not your fault. Please try again in a moment."],
 };
 
@@ -117,6 +123,10 @@ const FRENCH: Texts = Texts {
     too_late: [
         "Il est trop tard pour annuler",
         "Veuillez demander à l’expéditeur du message de vous inscrire de nouveau.",
+    ],
+    moved: [
+        "Il n’est plus possible d’annuler",
+        "Quelque chose a changé depuis votre désabonnement. Veuillez demander à l’expéditeur du message de vous inscrire de nouveau.",
     ],
     trouble: ["Une erreur s’est produite", "Vous n’y êtes pour rien. Veuillez réessayer dans un instant."],
 };

@@ -24,7 +24,7 @@ use store::ledger::Told;
 use store::messages::ChunkKey;
 use tracing::warn;
 
-use self::change::{Undo, undo};
+use self::change::{Undo, Undone, undo};
 use self::form::Form;
 use crate::Context;
 use crate::context::Broken;
@@ -145,8 +145,11 @@ async fn take_back(
         return Ok(refuse(Refusal::TooLate, headers));
     }
     let subject = Subject::of(context, link, headers).await?;
-    undo(context, &subject, what).await?;
-    Ok(say(StatusCode::OK, subject.language, Texts::of(subject.language).undone))
+    let texts = subject.texts();
+    Ok(match undo(context, &subject, what).await? {
+        Undone::Done => say(StatusCode::OK, subject.language, texts.undone),
+        Undone::Moved => say(StatusCode::GONE, subject.language, texts.moved),
+    })
 }
 
 impl Subject {
@@ -159,8 +162,16 @@ impl Subject {
         };
         let head = store.ledger.head(link.member.execution).await?;
         let profile = match recipient {
-            Recipient::Profile(id) => found(store.profiles.get(id).await)?.map(|profile| profile.value),
+            Recipient::Profile(id) | Recipient::Person { profile: id, .. } => {
+                found(store.profiles.get(id).await)?.map(|profile| profile.value)
+            }
             Recipient::Address(_) => None,
+        };
+        let recipient = match (recipient, &profile) {
+            (Recipient::Person { profile, .. }, Some(_)) => Recipient::Profile(profile),
+            // The address may have come back with another profile, or may yet.
+            (Recipient::Person { address, .. }, None) => Recipient::Address(address),
+            (recipient, _) => recipient,
         };
         let channel = head.as_ref().and_then(|head| head.actions.get(usize::from(link.member.action)));
         let version = match &head {
@@ -245,10 +256,12 @@ async fn done(
             <input type=\"hidden\" name=\"undo\" value=\"{token}\">\
             <input type=\"hidden\" name=\"scope\" value=\"{scope}\">\
             <input type=\"hidden\" name=\"was\" value=\"{was}\">\
+            <input type=\"hidden\" name=\"state\" value=\"{state}\">\
             <button type=\"submit\">{button}</button></form>",
             mistake = texts.mistake,
             scope = undo.scope.name(),
             was = undo.was.name(),
+            state = undo.state,
             button = texts.undo,
         ));
     }

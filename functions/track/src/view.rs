@@ -11,6 +11,7 @@ use campaign::content::OnMissing;
 use campaign::link::Recipient;
 use campaign::lowered::{LoweredContent, LoweredEmail};
 use content::{EmailTemplate, RenderedEmail};
+use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use links::{Issuer, Kind, Link};
 use platform::batch;
@@ -55,7 +56,7 @@ pub(crate) async fn view(
         return say(StatusCode::OK, language, Texts::of(language).proof);
     }
     let shown = match Sent::read(&context, &link).await {
-        Ok(Some(sent)) => sent.render(&context, &link).await,
+        Ok(Some(sent)) => sent.render(&context, &link, &headers).await,
         Ok(None) => Ok(None),
         Err(error) => Err(error),
     };
@@ -70,6 +71,14 @@ pub(crate) async fn view(
         Ok(None) => refuse(Refusal::Gone, &headers),
         Err(error) => refuse_broken(&Broken::Store(error), &headers),
     }
+}
+
+/// Where this page is asked for: behind a function's own URL nobody else can say that. Whoever asks with another host's name
+/// gets links to that, in a page that they alone see.
+fn here(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    let base = format!("https://{host}");
+    store::links::is_base(&base).then_some(base)
 }
 
 fn show(rendered: RenderedEmail, language: Language) -> Response {
@@ -111,12 +120,16 @@ impl Sent {
         &self,
         context: &Context,
         link: &Link,
+        headers: &HeaderMap,
     ) -> Result<Option<(RenderedEmail, Tracking)>, StoreError> {
         let tracking = self.tracking(context, link).await?;
         let keys = context.store.links.keys().await?;
         let domain = tracking.domain.as_ref().map(|domain| format!("https://{domain}"));
+        let given = || context.store.links.given_url().map(str::to_owned);
+        // Where nobody has said where links are, they are where this one was.
+        let base = domain.or_else(given).or_else(|| here(headers));
         let issuer = Issuer {
-            base: domain.as_deref().unwrap_or(context.store.links.public_url()),
+            base: base.as_deref().unwrap_or(context.store.links.public_url()),
             keys: &keys,
             member: link.member,
             recipient: Some(Recipient::Profile(self.recipient)),

@@ -190,6 +190,7 @@ impl Node {
             blob: Arc::new(self.files.clone()),
             worker,
             pace: jobs::Pace::default(),
+            longest: FUNCTION_TIMEOUT,
         });
         // Whoever held these is gone: the folder's lock says that no other process lives.
         for queue in [tables::WAKE_UP, tables::FAN_OUT, tables::JOBS, tables::NOTIFY, tables::FEEDBACK] {

@@ -36,6 +36,14 @@ impl Member {
 pub enum Recipient {
     /// A person with a profile.
     Profile(ProfileId),
+    /// The same, and the keyed hash of the address that the message went to: should the profile be gone one day, and the address
+    /// come back with another, what they wanted holds.
+    Person {
+        /// The profile.
+        profile: ProfileId,
+        /// The hash.
+        address: [u8; 16],
+    },
     /// Somebody without one, by the keyed hash of the address that the message went to.
     Address([u8; 16]),
 }

@@ -35,4 +35,5 @@ pub use sms::{
     beyond_gsm7, says, segments,
 };
 pub use template::Ours;
+pub use url::WebUrl;
 pub use webhook::{Destination, RenderedWebhook, WebhookTemplate};

@@ -1,12 +1,36 @@
 //! URLs as they stand in a link, read as browsers read them (the URL Standard, "basic URL parser").
 
-/// Whether it leads into the web: the only links whose clicks are counted.
+/// A URL of the web, in its parts: together they are the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebUrl<'u> {
+    /// `https://` or `http://`, in whatever case.
+    pub scheme: &'u str,
+    /// Who asks, with the `@` behind it; mostly nothing.
+    pub user: &'u str,
+    /// The host, and its port where it says one; never without a name.
+    pub host: &'u str,
+    /// Path, query and fragment.
+    pub rest: &'u str,
+}
+
+impl<'u> WebUrl<'u> {
+    /// Reads a URL without spaces around it or line breaks in it; `None` where it leads nowhere on the web. The only links whose
+    /// clicks are counted are these, and the only ones that are led to.
+    pub fn parse(url: &'u str) -> Option<Self> {
+        let is_of =
+            |scheme: &&str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        let scheme = ["https://", "http://"].into_iter().find(is_of)?;
+        let (scheme, rest) = url.split_at(scheme.len());
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
+        let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+        let has_name = !host.is_empty() && !host.starts_with(':');
+        has_name.then_some(Self { scheme, user, host, rest })
+    }
+}
+
+/// Whether it leads into the web.
 pub(crate) fn is_web(url: &str) -> bool {
-    let has = |scheme: &str| {
-        url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-            && url.len() > scheme.len()
-    };
-    has("https://") || has("http://")
+    WebUrl::parse(url).is_some()
 }
 
 /// Whether a URL that begins like this, and goes on with what is filled in, may lead into the web.
@@ -83,6 +107,11 @@ mod tests {
             "https://",
             "ftp://x",
             "żhttps://x",
+            "https:///x",
+            "https://\\x",
+            "https://?x",
+            "http://user@/x",
+            "http://:80/",
         ] {
             assert!(!is_web(url), "{url}");
         }

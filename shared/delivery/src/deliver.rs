@@ -2,6 +2,7 @@
 
 mod barred;
 mod pace;
+mod people;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,7 @@ use campaign::link::Recipient;
 use campaign::outcome::OnUnknown;
 use campaign::profile::Consent;
 use campaign::rate;
-use campaign::segment::{Match, Rule};
+use campaign::segment::Rule;
 use campaign::{CampaignId, Category, Code, Configuration, ConfigurationId, DeliveryRules, Profile, TopicId};
 use jiff::Timestamp;
 use links::LinkKeys;
@@ -109,8 +110,8 @@ struct Run<'a, S: Sender> {
     slots: Slots,
     /// What links are signed with, where the channel has any.
     keys: Option<Arc<LinkKeys>>,
-    /// The recipients of a call who have no profile, as links name them.
-    unnamed: HashMap<usize, Recipient>,
+    /// The hashes under which the members' addresses would be suppressed, where links need them.
+    addresses: Vec<Option<[u8; 16]>>,
     /// What is decided about marketing as a whole, where that is anything.
     rules: Option<Ruled>,
 }
@@ -293,7 +294,7 @@ impl<S: Sender> Delivery<S> {
                     has_sent: false,
                     slots: Slots::default(),
                     keys: if S::HAS_LINKS { Some(self.store.links.keys().await?) } else { None },
-                    unnamed: HashMap::new(),
+                    addresses: Vec::new(),
                     rules: None,
                 };
                 match run.deliver().await? {
@@ -607,80 +608,6 @@ impl<S: Sender> Run<'_, S> {
         }
     }
 
-    /// The profiles that are still to be reached, by member, without those whom the condition or a list keeps out (which get
-    /// their outcome here).
-    async fn profiles(&mut self) -> Result<Vec<Option<Profile>>, StoreError> {
-        let store = &self.delivery.store;
-        let wanted: Vec<usize> = self.chunk.members.pending().collect();
-        let ids: Vec<_> = wanted.iter().map(|index| self.chunk.members.profiles[*index]).collect();
-        let mut profiles: Vec<Option<Profile>> = Vec::new();
-        profiles.resize_with(self.chunk.members.len(), || None);
-        if self.chunk.key.is_call() {
-            self.join(&wanted, &mut profiles).await?;
-        } else {
-            let found = store.profiles.get_many_lately(&ids).await?;
-            let mut found: HashMap<_, _> = found.into_iter().map(|profile| (profile.id(), profile)).collect();
-            for (index, id) in wanted.iter().zip(&ids) {
-                profiles[*index] = found.remove(id);
-            }
-        }
-        for index in wanted {
-            let Some(profile) = &profiles[index] else { continue };
-            if !self.reaches(profile) {
-                self.chunk.members.close(index, Code::ConditionNotMet);
-                profiles[index] = None;
-            }
-        }
-        self.bar(&mut profiles).await?;
-        if S::HAS_LINKS {
-            self.name_unnamed(&profiles).await?;
-        }
-        Ok(profiles)
-    }
-
-    /// Finds out how links name those who have no profile: by the hash under which their address would be suppressed.
-    async fn name_unnamed(&mut self, profiles: &[Option<Profile>]) -> Result<(), StoreError> {
-        let Some(call) = self.head.call.as_ref().filter(|_| self.chunk.key.is_call()) else { return Ok(()) };
-        for (index, recipient) in call.recipients.iter().enumerate() {
-            let profile = profiles.get(index).and_then(Option::as_ref);
-            if let Some(profile) = profile.filter(|_| recipient.profile.is_none())
-                && let Ok(Some(address)) = self.delivery.sender.address(self.configuration, profile)
-            {
-                let hash = self.delivery.store.suppressions.hash(S::CHANNEL, address).await?;
-                self.unnamed.insert(index, Recipient::Address(*hash.as_bytes()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the action is for this profile. What can't be decided is not.
-    fn reaches(&self, profile: &Profile) -> bool {
-        let at = self.head.started_at;
-        self.condition.is_none_or(|condition| condition.matches(profile.document(), at) == Match::Yes)
-    }
-
-    /// The profiles of the recipients of a call: the stored ones, with what the call says laid over them.
-    async fn join(&self, wanted: &[usize], profiles: &mut [Option<Profile>]) -> Result<(), StoreError> {
-        let Some(call) = &self.head.call else { return Ok(()) };
-        let recipients: Vec<_> =
-            wanted.iter().filter_map(|index| Some((*index, call.recipients.get(*index)?))).collect();
-        let ids: Vec<_> = recipients.iter().filter_map(|(_, recipient)| recipient.profile).collect();
-        let mut found = HashMap::new();
-        if !ids.is_empty() {
-            // Strongly read: a profile may have been made a moment before the call.
-            let stored = self.delivery.store.profiles.get_many(&ids).await?;
-            found.extend(stored.into_iter().map(|profile| (profile.id(), profile)));
-        }
-        for (index, recipient) in recipients {
-            profiles[index] = match recipient.profile {
-                None => Some(recipient.join(None)),
-                // Two names may have come to be one person's while the call was taken.
-                Some(id) => found.get(&id).cloned().map(|stored| recipient.join(Some(stored))),
-            };
-        }
-        Ok(())
-    }
-
     fn window_size(&self, alone: bool) -> usize {
         let window = self.delivery.settings.window;
         if alone {
@@ -754,6 +681,7 @@ impl<S: Sender> Run<'_, S> {
         let job = Job {
             template: self.template,
             configuration: self.configuration,
+            category: self.head.category,
             context: self.context(index),
             on_missing: self.head.on_missing,
             id: MessageId::Member(MemberId { chunk: self.chunk.key, index }),
@@ -769,11 +697,16 @@ impl<S: Sender> Run<'_, S> {
 
     /// Who gets it, as links name them.
     fn recipient(&self, index: usize) -> Option<Recipient> {
-        if !self.chunk.key.is_call() {
-            return Some(Recipient::Profile(self.chunk.members.profiles[index]));
+        let profile = if self.chunk.key.is_call() {
+            self.head.call.as_ref()?.recipients.get(index)?.profile
+        } else {
+            Some(self.chunk.members.profiles[index])
+        };
+        match (profile, self.addresses.get(index).copied().flatten()) {
+            (Some(profile), Some(address)) => Some(Recipient::Person { profile, address }),
+            (Some(profile), None) => Some(Recipient::Profile(profile)),
+            (None, address) => address.map(Recipient::Address),
         }
-        let recipient = self.head.call.as_ref()?.recipients.get(index)?;
-        recipient.profile.map(Recipient::Profile).or_else(|| self.unnamed.get(&index).copied())
     }
 
     /// What templates see as `context`: what the call says, for this recipient or for all.

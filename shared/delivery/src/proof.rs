@@ -41,6 +41,13 @@ pub(crate) async fn send<S: Sender>(
         Err(StoreError::NotFound { .. }) => return Ok(()),
         found => found?.value,
     };
+    let category = match proof.campaign {
+        None => configuration.category,
+        Some(id) => match store.campaigns.get(id).await {
+            Err(StoreError::NotFound { .. }) => configuration.category,
+            campaign => campaign?.category,
+        },
+    };
     let nobody = || Profile::from_stored(ProfileId::from_bytes([0; 16]), Map::new());
     let profile = match proof.profile {
         None => nobody(),
@@ -63,6 +70,7 @@ pub(crate) async fn send<S: Sender>(
         let job = Job {
             template: &template,
             configuration: &configuration,
+            category,
             context: &proof.context,
             on_missing: OnMissing::Blank,
             id: MessageId::Proof { proof: proof.id.clone(), index },

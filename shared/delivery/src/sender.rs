@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use campaign::content::OnMissing;
 use campaign::link::Recipient;
 use campaign::lowered::LoweredContent;
-use campaign::{Channel, Code, Configuration, Profile};
+use campaign::{Category, Channel, Code, Configuration, Profile};
 use links::LinkKeys;
 use serde_json::Value;
 use store::messages::ChunkKey;
@@ -69,6 +69,8 @@ pub struct Job<'a, T> {
     pub template: &'a T,
     /// How the channel sends.
     pub configuration: &'a Configuration,
+    /// What the campaign is for. The configuration may be for something else by now, and then this holds.
+    pub category: Category,
     /// What templates see as `context`; `null` where nothing was given.
     pub context: &'a Value,
     /// What to do where a value is missing.

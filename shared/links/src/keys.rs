@@ -3,10 +3,15 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::token::Kind;
+
 /// How long a key is, in bytes.
 pub const KEY_BYTES: usize = 32;
-/// How many keys are kept: the links of older ones can't be told from forged ones any more.
+/// How many keys are good for links of all kinds, the newest: those of older ones can't be told from forged ones any more.
 pub const MOST_KEYS: usize = 8;
+/// How many are good for unsubscribing, which is promised for ever: the newest too, and fewer than the 256 that a number tells
+/// apart.
+pub const MOST_UNSUBSCRIBE_KEYS: usize = 200;
 
 /// How many bytes of a MAC a token carries: 128 bits, which nobody guesses.
 pub(crate) const MAC_BYTES: usize = 16;
@@ -26,7 +31,7 @@ impl fmt::Debug for LinkKey {
     }
 }
 
-/// The keys there are: one signs, all are known.
+/// The keys there are: one signs, the first few are known, the others for unsubscribing alone.
 #[derive(Clone)]
 pub struct LinkKeys {
     /// Each with the hash's state after the key, so that a MAC costs no more than its text.
@@ -34,13 +39,15 @@ pub struct LinkKeys {
 }
 
 impl LinkKeys {
-    /// These keys, of which the first signs. `None` where there is none.
+    /// These keys, of which the first signs; the first [`MOST_KEYS`] are good for links of all kinds, those behind them, up to
+    /// [`MOST_UNSUBSCRIBE_KEYS`], for unsubscribing. `None` where there is none.
     pub fn new(keys: &[LinkKey]) -> Option<Self> {
         let ready = |key: &LinkKey| {
             let mac = Hmac::new_from_slice(&key.secret).expect("HMAC takes a key of any length");
             (key.id, mac)
         };
-        (!keys.is_empty()).then(|| Self { known: keys.iter().map(ready).collect() })
+        (!keys.is_empty())
+            .then(|| Self { known: keys.iter().take(MOST_UNSUBSCRIBE_KEYS).map(ready).collect() })
     }
 
     /// The number of the key that signs.
@@ -56,9 +63,11 @@ impl LinkKeys {
         short
     }
 
-    /// Whether this is the MAC of `parts` under the key of this number. Takes the same time whatever is wrong.
-    pub(crate) fn is_signed(&self, key: u8, parts: [&[u8]; 2], with: &[u8; MAC_BYTES]) -> bool {
-        let known = self.known.iter().find(|(id, _)| *id == key);
+    /// Whether this is the MAC of `parts` under the key of this number, and that key is good for links of this kind. Takes the
+    /// same time whatever of the MAC is wrong.
+    pub(crate) fn is_signed(&self, kind: Kind, key: u8, parts: [&[u8]; 2], with: &[u8; MAC_BYTES]) -> bool {
+        let most = if kind == Kind::Unsubscribe { MOST_UNSUBSCRIBE_KEYS } else { MOST_KEYS };
+        let known = self.known.iter().take(most).find(|(id, _)| *id == key);
         known.is_some_and(|(_, key)| mac(key, parts).verify_truncated_left(with).is_ok())
     }
 }
@@ -75,5 +84,37 @@ fn mac(key: &Hmac<Sha256>, parts: [&[u8]; 2]) -> Hmac<Sha256> {
 impl fmt::Debug for LinkKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LinkKeys(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use campaign::ProfileId;
+    use campaign::link::{Member, Recipient};
+
+    use super::*;
+    use crate::{About, Link, TokenError};
+
+    #[test]
+    fn old_keys_are_known_for_unsubscribing_alone() {
+        let key = |id: u8| LinkKey { id, secret: [id; KEY_BYTES] };
+        let newest_first: Vec<_> = (0..=u8::MAX).rev().map(key).collect();
+        let now = LinkKeys::new(&newest_first).unwrap();
+        let unsubscribe = About::Unsubscribe(Recipient::Profile(ProfileId::from_bytes([1; 16])));
+        for (age, is_click_good, is_unsubscription_good) in
+            [(0, true, true), (7, true, true), (8, false, true), (199, false, true), (200, false, false)]
+        {
+            let then = LinkKeys::new(&newest_first[age..]).unwrap();
+            for (kind, about, is_good) in [
+                (Kind::Click, About::Click(3), is_click_good),
+                (Kind::Unsubscribe, unsubscribe, is_unsubscription_good),
+            ] {
+                let link = Link { member: Member::NOBODY, day: 20_000, about };
+                let mut token = String::new();
+                link.push_token(&then, "", &mut token);
+                let read = Link::read(kind, &token, "", &now, 20_000);
+                assert_eq!(read, if is_good { Ok(link) } else { Err(TokenError::Invalid) }, "{age}");
+            }
+        }
     }
 }

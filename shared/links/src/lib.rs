@@ -10,5 +10,5 @@ mod keys;
 mod token;
 
 pub use issuer::{Issuer, target_of};
-pub use keys::{KEY_BYTES, LinkKey, LinkKeys, MOST_KEYS};
+pub use keys::{KEY_BYTES, LinkKey, LinkKeys, MOST_KEYS, MOST_UNSUBSCRIBE_KEYS};
 pub use token::{About, DAYS, Day, Kind, Link, TokenError, day_of};

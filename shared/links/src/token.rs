@@ -89,7 +89,7 @@ impl About {
 /// Kind, key, day, and the member: execution, shard, action, chunk, place.
 const HEAD: usize = 1 + 1 + 2 + 16 + 2 + 1 + 4 + 1;
 /// The longest: an unsubscription's.
-const LONGEST: usize = HEAD + 17;
+const LONGEST: usize = HEAD + 33;
 
 impl Link {
     /// Appends the token of this link, signed together with `target`, to `out`.
@@ -118,7 +118,7 @@ impl Link {
         BASE64URL_NOPAD.decode_mut(token.as_bytes(), bytes).map_err(|_| TokenError::Invalid)?;
         let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(TokenError::Invalid)?;
         let (key, link) = Self::parse(kind, body).ok_or(TokenError::Invalid)?;
-        if !keys.is_signed(key, [body, target.as_bytes()], mac) {
+        if !keys.is_signed(kind, key, [body, target.as_bytes()], mac) {
             return Err(TokenError::Invalid);
         }
         if kind != Kind::Unsubscribe && today.saturating_sub(link.day) > DAYS {
@@ -147,10 +147,14 @@ impl Link {
                 let (tag, id) = match &recipient {
                     Recipient::Profile(id) => (0, id.as_bytes()),
                     Recipient::Address(hash) => (1, hash),
+                    Recipient::Person { profile, address } => {
+                        into[HEAD + 17..LONGEST].copy_from_slice(address);
+                        (2, profile.as_bytes())
+                    }
                 };
                 into[HEAD] = tag;
-                into[HEAD + 1..LONGEST].copy_from_slice(id);
-                LONGEST
+                into[HEAD + 1..HEAD + 17].copy_from_slice(id);
+                if tag == 2 { LONGEST } else { HEAD + 17 }
             }
         }
     }
@@ -169,10 +173,12 @@ impl Link {
             (Kind::View, []) => About::View,
             (Kind::Click, [high, low]) => About::Click(u16::from_be_bytes([*high, *low])),
             (Kind::Unsubscribe, [tag, id @ ..]) => {
-                let id: [u8; 16] = id.try_into().ok()?;
-                About::Unsubscribe(match tag {
-                    0 => Recipient::Profile(ProfileId::from_bytes(id)),
-                    1 => Recipient::Address(id),
+                let (id, address) = id.split_first_chunk::<16>()?;
+                let profile = ProfileId::from_bytes(*id);
+                About::Unsubscribe(match (tag, address) {
+                    (0, []) => Recipient::Profile(profile),
+                    (1, []) => Recipient::Address(*id),
+                    (2, address) => Recipient::Person { profile, address: address.try_into().ok()? },
                     _ => return None,
                 })
             }

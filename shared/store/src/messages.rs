@@ -152,6 +152,9 @@ pub struct Reported {
     /// Since when it waits for its message to be settled, in milliseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_since_ms: Option<i64>,
+    /// Whether it was read of a mail, which anybody may have written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mailed: bool,
 }
 
 impl std::fmt::Debug for Reported {
@@ -216,6 +219,16 @@ fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("messages always serialize")
 }
 
+/// The same, where texts in it come from outside.
+fn foreign_json<T: Serialize>(value: &T) -> String {
+    let body = json(value);
+    // SQS takes every character but these two, and those that JSON writes by their numbers anyway.
+    if body.contains(['\u{fffe}', '\u{ffff}']) {
+        return body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+    }
+    body
+}
+
 impl WakeUp {
     /// As the body of a wake-up or a message.
     pub fn body(&self) -> String {
@@ -252,19 +265,14 @@ impl Notify {
 impl Feedback {
     /// As a message to be seen at once.
     pub fn message(&self) -> Message {
-        Message::new(tables::FEEDBACK, json(self))
+        Message::new(tables::FEEDBACK, foreign_json(self))
     }
 }
 
 impl Proof {
     /// As a message to be seen at once. Whether it is within [`platform::queue::MAX_BODY_BYTES`] is for the caller to see.
     pub fn message(&self) -> Message {
-        let mut body = json(self);
-        // SQS takes every character but these two, and those that JSON writes by their numbers anyway.
-        if body.contains(['\u{fffe}', '\u{ffff}']) {
-            body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
-        }
-        Message::new(queue_of(self.content.channel(), Priority::Call), body)
+        Message::new(queue_of(self.content.channel(), Priority::Call), foreign_json(self))
     }
 }
 
@@ -307,5 +315,29 @@ pub const fn queue_of(channel: Channel, priority: Priority) -> QueueName {
         (Channel::Push, Priority::Call) => tables::DELIVER_PUSH_PRIORITY,
         (Channel::Webhook, Priority::Bulk) => tables::DELIVER_WEBHOOK,
         (Channel::Webhook, Priority::Call) => tables::DELIVER_WEBHOOK_PRIORITY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_providers_tell_is_carried_whatever_characters_it_holds() {
+        let told = Feedback {
+            feedback: vec![Reported {
+                message_id: Some("\u{fffe}\u{ffff}".to_owned()),
+                channel: Channel::Email,
+                report: Report::Sent,
+                cause: Cause::default(),
+                at_ms: 1,
+                address: None,
+                waits_since_ms: None,
+                mailed: true,
+            }],
+        };
+        let body = told.message().body;
+        assert!(!body.contains(['\u{fffe}', '\u{ffff}']), "{body}");
+        assert_eq!(serde_json::from_str::<Feedback>(&body).unwrap(), told);
     }
 }

@@ -1,14 +1,16 @@
 //! Secrets in the control table: sealed there, opened by whoever may.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ::links::{LinkKey, MOST_KEYS};
+use ::links::{KEY_BYTES, LinkKey, MOST_UNSUBSCRIBE_KEYS};
 use campaign::id::random_bytes;
 use campaign::{Channel, ConfigurationId};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use platform::{Consistency, Item, Key, Platform, PlatformError, Query, Vault, Write};
+use platform::{Consistency, Item, Key, Platform, PlatformError, Query, Vault, Write, batch};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::StoreError;
 use crate::document::at_revision;
@@ -20,8 +22,11 @@ const SEALED: &str = "sealed";
 /// When they were stored, in milliseconds since the Unix epoch.
 const AT: &str = "at";
 
-/// Begins the sort key of a key for links; its number follows.
+/// Begins the sort key of a key for links; its number follows. One that was revoked stays as an item without [`SEALED`], so that
+/// no other ever gets its number.
 const LINK_KEY: &str = "K#";
+/// How many keys for links are opened at a time.
+const OPENED_AT_A_TIME: usize = 16;
 
 /// The most secrets of a configuration.
 pub const MOST_NAMED: usize = 10;
@@ -63,17 +68,44 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// A key for links as it is stored.
+pub(crate) struct StoredLinkKey {
+    /// Its number, counted from 1.
+    pub(crate) number: u32,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub(crate) made_ms: i64,
+    /// The key itself; `None` once it is revoked.
+    sealed: Option<Vec<u8>>,
+}
+
+impl StoredLinkKey {
+    /// Whether links may be signed with it.
+    pub(crate) const fn is_good(&self) -> bool {
+        self.sealed.is_some()
+    }
+}
+
+/// The keys for links, as far as they can be opened.
+pub(crate) struct OpenedLinkKeys {
+    /// Each, and when it was made, in milliseconds since the Unix epoch; the newest first.
+    pub(crate) keys: Vec<(LinkKey, i64)>,
+    /// Whether that is all of them.
+    pub(crate) are_all: bool,
+}
+
 /// The repository of secrets.
 #[derive(Clone)]
 pub struct Secrets {
     platform: Platform,
     vault: Arc<dyn Vault>,
+    /// The keys for links that were opened before, by number: a key never changes.
+    opened: Arc<Mutex<BTreeMap<u32, [u8; KEY_BYTES]>>>,
 }
 
 impl Secrets {
     /// Over this platform, sealed in this vault.
     pub fn new(platform: Platform, vault: Arc<dyn Vault>) -> Self {
-        Self { platform, vault }
+        Self { platform, vault, opened: Arc::default() }
     }
 
     /// The key for a purpose; whoever asks first makes it, of random bytes.
@@ -95,30 +127,76 @@ impl Secrets {
         key_of(&key)
     }
 
-    /// The keys that links are signed with, and when each was made, in milliseconds since the Unix epoch; the newest first.
-    /// Whoever asks first makes one.
-    pub(crate) async fn link_keys(&self) -> Result<Vec<(LinkKey, i64)>, StoreError> {
-        let keys = self.read_link_keys().await?;
-        if !keys.is_empty() {
-            return Ok(keys);
+    /// The keys that links are signed with. Whoever asks first makes one.
+    pub(crate) async fn link_keys(&self) -> Result<OpenedLinkKeys, StoreError> {
+        let mut stored = self.stored_link_keys(MOST_UNSUBSCRIBE_KEYS).await?;
+        if !stored.iter().any(StoredLinkKey::is_good) {
+            match self.new_link_key(stored.first().map_or(1, |newest| newest.number + 1)).await {
+                // Another was quicker, and its key is the one.
+                Ok(_) | Err(StoreError::Contended { .. }) => {
+                    stored = self.stored_link_keys(MOST_UNSUBSCRIBE_KEYS).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        match self.new_link_key(1).await {
-            // Another was quicker, and its key is the one.
-            Ok(_) | Err(StoreError::Contended { .. }) => self.read_link_keys().await,
-            Err(error) => Err(error),
+        self.open_link_keys(stored).await
+    }
+
+    /// Opens those that were not opened before. One that can't be is left out: the others' links are as good.
+    async fn open_link_keys(&self, stored: Vec<StoredLinkKey>) -> Result<OpenedLinkKeys, StoreError> {
+        let opening = stored.into_iter().filter(StoredLinkKey::is_good).map(|key| async move {
+            let secret = self.open_link_key(&key).await?;
+            // The newest two hundred differ in their last byte.
+            Ok((LinkKey { id: key.number.to_be_bytes()[3], secret }, key.made_ms))
+        });
+        let opened: Vec<Result<_, StoreError>> =
+            stream::iter(opening).buffered(OPENED_AT_A_TIME).collect().await;
+        let (mut keys, mut left_out) = (Vec::with_capacity(opened.len()), None);
+        for key in opened {
+            match key {
+                Ok(key) => keys.push(key),
+                Err(error) => left_out = Some(error),
+            }
         }
+        match left_out {
+            Some(error) if keys.is_empty() => Err(error),
+            Some(error) => {
+                let error = batch::chain(&error);
+                warn!(error, "a key for links can't be opened, and its links are refused: {error}");
+                Ok(OpenedLinkKeys { keys, are_all: false })
+            }
+            None => Ok(OpenedLinkKeys { keys, are_all: true }),
+        }
+    }
+
+    async fn open_link_key(&self, key: &StoredLinkKey) -> Result<[u8; KEY_BYTES], StoreError> {
+        let known = || self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secret) = known().get(&key.number) {
+            return Ok(*secret);
+        }
+        let sealed = key.sealed.as_deref().unwrap_or_default();
+        let secret = key_of(&self.vault.open(Purpose::Links.name(), sealed).await?)?;
+        known().insert(key.number, secret);
+        Ok(secret)
     }
 
     /// Makes a new key for links, and gives its number. The others are not opened for that.
     pub(crate) async fn rotate_link_key(&self) -> Result<u32, StoreError> {
-        let newest = self.link_key_items(1).await?.first().and_then(number_of);
-        self.new_link_key(newest.unwrap_or(0) + 1).await
+        let newest = self.stored_link_keys(1).await?;
+        self.new_link_key(newest.first().map_or(1, |newest| newest.number + 1)).await
+    }
+
+    /// Forgets a key for links, and that for good.
+    pub(crate) async fn revoke_link_key(&self, number: u32) -> Result<(), StoreError> {
+        let now = self.platform.clock.now().as_millisecond();
+        let write = Write::put(CONTROL, Item::new(link_key(number)).with(AT, now));
+        refused(self.platform.table.transact(vec![write]).await)?;
+        Ok(())
     }
 
     async fn new_link_key(&self, number: u32) -> Result<u32, StoreError> {
         let secret = [random_bytes(), random_bytes()].concat();
-        let at = Key::new(partition(Purpose::Links), format!("{LINK_KEY}{number:08}"));
-        let item = self.sealed(at, Purpose::Links, &secret).await?;
+        let item = self.sealed(link_key(number), Purpose::Links, &secret).await?;
         let write = Write::put(CONTROL, item).when(at_revision(0));
         match refused(self.platform.table.transact(vec![write]).await)? {
             None => Ok(number),
@@ -126,25 +204,17 @@ impl Secrets {
         }
     }
 
-    async fn read_link_keys(&self) -> Result<Vec<(LinkKey, i64)>, StoreError> {
-        let mut keys = Vec::new();
-        for item in self.link_key_items(MOST_KEYS).await? {
-            let corrupt = || StoreError::Corrupt { what: "link keys", source: None };
-            let sealed = item.bytes(SEALED).ok_or_else(corrupt)?;
-            let secret = self.vault.open(Purpose::Links.name(), sealed).await?;
-            let secret = secret.try_into().map_err(|_| corrupt())?;
-            // The newest eight differ in their last byte.
-            let id = number_of(&item).ok_or_else(corrupt)?.to_be_bytes()[3];
-            keys.push((LinkKey { id, secret }, item.number(AT).ok_or_else(corrupt)?));
-        }
-        Ok(keys)
-    }
-
-    /// The newest first.
-    async fn link_key_items(&self, most: usize) -> Result<Vec<Item>, StoreError> {
+    /// The keys for links as they are stored, revoked ones among them, the newest first.
+    pub(crate) async fn stored_link_keys(&self, most: usize) -> Result<Vec<StoredLinkKey>, StoreError> {
         let of = Query::of(partition(Purpose::Links), most).prefix(LINK_KEY.to_owned());
         let query = Query { descending: true, ..of };
-        Ok(self.platform.table.query(CONTROL, query).await?.items)
+        let items = self.platform.table.query(CONTROL, query).await?.items;
+        let stored = |item: &Item| {
+            let (number, made_ms) = (number_of(item)?, item.number(AT)?);
+            Some(StoredLinkKey { number, made_ms, sealed: item.bytes(SEALED).map(<[u8]>::to_vec) })
+        };
+        let stored = items.iter().map(stored).collect::<Option<_>>();
+        stored.ok_or(StoreError::Corrupt { what: "link keys", source: None })
     }
 
     /// The credentials of a channel's provider, where some were stored.
@@ -331,6 +401,10 @@ fn named_key(channel: Channel, id: ConfigurationId, name: &str) -> Key {
 
 fn name_of(item: &Item, id: ConfigurationId) -> String {
     item.key.sk.strip_prefix(&named_prefix(id)).unwrap_or_default().to_owned()
+}
+
+fn link_key(number: u32) -> Key {
+    Key::new(partition(Purpose::Links), format!("{LINK_KEY}{number:08}"))
 }
 
 fn number_of(item: &Item) -> Option<u32> {

@@ -150,15 +150,20 @@ impl Suppressions {
     async fn put(&self, hash: AddressHash, new: &Suppression) -> Result<(Suppression, Became), StoreError> {
         let at = item_key(hash);
         for _ in 0..TRIES {
-            let (suppression, revision) = match self.read(&at).await? {
-                None => (self.unnamed(hash, new).await?, 0),
-                Some((found, revision)) => match found.with(new) {
-                    None => return Ok((found, Became::Unchanged)),
-                    Some(changed) => (changed, revision),
-                },
+            let found = self.read(&at).await?;
+            if let Some((found, _)) = &found
+                && found.with(new).is_none()
+            {
+                return Ok((found.clone(), Became::Unchanged));
+            }
+            let new = self.unnamed(hash, new).await?;
+            let is_named = new.address.is_some();
+            let (suppression, revision) = match found {
+                None => (new, 0),
+                Some((found, revision)) => (found.with(&new).unwrap_or(found), revision),
             };
             let mut writes = Vec::from(put_writes(hash, &suppression, revision)?);
-            if revision == 0 && suppression.address.is_some() {
+            if is_named {
                 writes.push(Self::still_named(hash));
             }
             if refused(self.platform.table.transact(writes).await)?.is_none() {

@@ -229,3 +229,50 @@ async fn a_proof_keeps_to_the_list_as_it_is_when_it_goes_out() {
     let mail = std::fs::read_to_string(&files[0]).unwrap();
     assert!(mail.contains("Me@example.org") && !mail.contains("you@example.org"), "{mail}");
 }
+
+/// Whoever has said no once gets no marketing by a call that brings their address along as somebody's without a profile.
+#[tokio::test]
+async fn a_call_that_names_only_an_address_heeds_what_its_owner_has_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, api) = node(folder.path()).await;
+    api.put("/topics/offers", &json!({ "names": { "en": "Offers" } })).await.unwrap();
+    let people = "email,external_id,consent.email,topics.offers\n\
+        out@example.org,out,out,\nyes@example.org,yes,in,\ntop@example.org,top,,out\n";
+    api.import(people).await.unwrap();
+    for (category, sent) in [("marketing", 2), ("transactional", 4)] {
+        let sender = json!({ "channel": "email", "from": "news@example.org" });
+        let configuration = json!({ "name": "n", "category": category, "sender": sender });
+        let configuration = api.create("/configurations", &configuration).await.unwrap();
+        let topic = (category == "marketing").then_some("offers");
+        let content =
+            json!({ "subject": "Hello", "body": { "html": "<a href=\"{{links.unsubscribe}}\">x</a>" } });
+        let campaign = api
+            .create("/campaigns", &json!({
+                "name": "n", "type": "api_triggered", "category": category, "topic": topic,
+                "actions": [{ "channel": "email", "configuration_id": configuration, "content": content }],
+            }))
+            .await
+            .unwrap();
+        api.activate(&campaign).await.unwrap();
+        let is_live = async || api.get(&format!("/campaigns/{campaign}")).await.unwrap()["status"] == "live";
+        while !is_live().await {
+            tokio::time::sleep(POLL).await;
+        }
+        let recipient =
+            |address: &str| json!({ "type": "external", "userId": address, "namespace": "email" });
+        let called = ["Out@example.org", "yes@example.org", "top@example.org", "new@example.org"];
+        let recipients: Vec<_> = called.into_iter().map(recipient).collect();
+        let call = json!({ "requestId": category, "campaignId": campaign, "recipients": recipients });
+        let called = api.post("/im/executions/unitary", &call).await.unwrap();
+        let execution = called["executionId"].as_str().unwrap();
+        let total = async || api.get(&format!("/executions/{execution}")).await.unwrap()["total"].clone();
+        while total().await["pending"] != 0 {
+            tokio::time::sleep(POLL).await;
+        }
+        let total = total().await;
+        assert_eq!((&total["sent"], &total["balances"]), (&json!(sent), &json!(true)), "{category}: {total}");
+        let out = total["excluded"]["reasons"]["no_consent"].as_i64().unwrap_or(0);
+        assert_eq!(out, 4 - sent, "{category}: {total}");
+    }
+    node.stop().await.unwrap();
+}

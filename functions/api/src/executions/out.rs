@@ -95,7 +95,7 @@ pub(crate) struct ExecutionListed {
     paused_at: Option<Timestamp>,
     #[schema(value_type = schema::Instant, nullable)]
     ended_at: Option<Timestamp>,
-    /// The counts of all its actions, once it has ended.
+    /// The counts of all its actions as they are now, once it has ended.
     #[schema(required)]
     total: Option<CountsOut>,
 }

@@ -20,7 +20,7 @@ const LIST: &str = "keys";
 const MAX_NAME: usize = 200;
 
 pub(crate) fn routes<C: Collect>(into: C) -> C {
-    routes!(into, create_key, list_keys, delete_key, create_link_key,)
+    routes!(into, create_key, list_keys, delete_key, create_link_key, delete_link_key,)
 }
 
 /// Whether this may be a key's id: a SHA-256 in hexadecimal.
@@ -139,8 +139,8 @@ pub(crate) struct LinkKeyOut {
 
 /// Make a new key for links
 ///
-/// It signs the links of messages from two minutes later on. Those before it stay known, the last seven of them: rotate more often
-/// than your oldest mail is read, and its links are refused. The key itself is shown to nobody.
+/// It signs the links of messages from two minutes later on. Those before it stay known: the last seven of them for all links, so
+/// rotate no more often than your oldest mail is read, and the last 199 for unsubscribing. The key itself is shown to nobody.
 #[utoipa::path(
     post, path = "/link-keys", tag = "keys",
     responses((status = 201, description = "Made", body = LinkKeyOut)),
@@ -149,4 +149,28 @@ pub(crate) struct LinkKeyOut {
 pub(crate) async fn create_link_key(State(context): State<Context>) -> Result<Response> {
     let number = context.store.links.rotate().await?;
     Ok((StatusCode::CREATED, Json(LinkKeyOut { number })).into_response())
+}
+
+/// Revoke a key for links
+///
+/// For one that somebody else has got to know. All links that were signed with it are refused from a minute later on, those to
+/// unsubscribe by among them, and that can't be taken back; its number is never given again. A key that links may still be signed
+/// with stays: make a new one first, and revoke the old one three minutes later.
+#[utoipa::path(
+    delete, path = "/link-keys/{number}", tag = "keys",
+    params(("number" = u32, Path, description = "The key's number")),
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 400, description = "The path is not valid", body = ProblemSchema),
+        (status = 404, description = "No such key is known", body = ProblemSchema),
+        (status = 409, description = "Links may still be signed with it", body = ProblemSchema),
+    ),
+    security(("bearer" = ["admin"])),
+)]
+pub(crate) async fn delete_link_key(
+    State(context): State<Context>,
+    Path(number): Path<u32>,
+) -> Result<StatusCode> {
+    context.store.links.revoke(number).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

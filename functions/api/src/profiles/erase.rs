@@ -28,6 +28,10 @@ const TRIES: usize = 3;
 /// was never imported for 30 days. A call that names an address and no profile is none of the profile's: it goes on, and
 /// keeps what it brought along until it is through. Other answers kept for repeated calls go after a day.
 ///
+/// The profile, its addresses and its exports go at once. A delivery or a call that has the profile in hand by then may still
+/// write of it, so the rest goes once none can be under way any more: about a quarter of an hour later on AWS, and a minute
+/// in a process of one's own. The job is running until then.
+///
 /// The answer is a job to follow, which holds nothing of the person but the id. Asking again gives the same job; one that
 /// was given up is begun anew. The id is taken by no other profile for 120 days.
 #[utoipa::path(

@@ -95,6 +95,8 @@ async fn each_role_may_do_what_its_name_says() {
         (Method::POST, "/keys".to_owned(), admin),
         (Method::GET, "/keys".to_owned(), admin),
         (Method::DELETE, "/keys/x".to_owned(), admin),
+        (Method::POST, "/link-keys".to_owned(), admin),
+        (Method::DELETE, "/link-keys/9".to_owned(), admin),
     ] {
         for role in [Role::Viewer, manager, publisher, admin] {
             let status = app.as_role(role, method.clone(), &path).send().await.status;
@@ -165,4 +167,20 @@ async fn keys_are_made_listed_and_revoked_within_two_seconds() {
         .header("idempotency-key", "k")
         .json(&json!({ "name": "x", "role": "viewer" }));
     with_key.send().await.problem(400, "invalid_header");
+}
+
+#[tokio::test]
+async fn a_key_for_links_is_revoked_once_another_signs() {
+    let app = TestApp::new().await;
+    let admin = |method, path: &str| app.as_role(Role::Admin, method, path);
+    for number in [1, 2] {
+        let made = admin(Method::POST, "/link-keys").send().await.expect(201);
+        assert_eq!(made["number"], number);
+    }
+    admin(Method::DELETE, "/link-keys/1").send().await.problem(409, "in_use");
+    app.clock.advance(Duration::from_secs(180));
+    admin(Method::DELETE, "/link-keys/1").send().await.expect(204);
+    admin(Method::DELETE, "/link-keys/1").send().await.problem(404, "not_found");
+    admin(Method::DELETE, "/link-keys/2").send().await.problem(409, "in_use");
+    admin(Method::DELETE, "/link-keys/x").send().await.problem(400, "bad_request");
 }

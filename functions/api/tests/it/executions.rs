@@ -11,8 +11,8 @@ use campaign::status::Command;
 use campaign::{Campaign, CampaignId, Category, Channel, Code, ExecutionId, Outcome, ProfileId};
 use serde_json::{Value, json};
 use store::ledger::{
-    Audience, Begins, Claim, CursorClaim, ExecutionSummary, Head, NewChunk, Next, Part, State, Tenancy,
-    Waits, Worker, execution_id,
+    Audience, Begins, Claim, CursorClaim, ExecutionSummary, Head, Lesson, NewChunk, Next, Part, State,
+    Tenancy, Waits, Worker, execution_id,
 };
 use store::messages::{ChunkKey, FanOut};
 use store::tables;
@@ -256,6 +256,22 @@ async fn counts_come_by_outcome_and_reason_and_add_up() {
     let listed = run.app.get(&format!("/campaigns/{}/executions", run.campaign)).send().await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["total"]), (&ended["id"], &ended["total"]));
+}
+
+#[tokio::test]
+async fn the_list_says_what_was_learnt_after_the_end_as_the_execution_does() {
+    let run = Run::start(120).await;
+    run.deliver(mixed).await;
+    run.complete().await;
+    let (ledger, key) = (&run.app.store.ledger, run.chunk(0, 1, 0));
+    let codes = ledger.chunk(key).await.unwrap().unwrap().members.codes;
+    let sent = codes.iter().position(|code| *code == Code::Sent).unwrap();
+    let lesson = (sent, Lesson::NotSent(Code::Refused));
+    ledger.learn(key, run.head.books(), &[lesson]).await.unwrap().unwrap();
+    let one = run.get().await;
+    assert_eq!((&one["state"], &one["total"]["sent"]), (&json!("completed"), &json!(439)));
+    let listed = run.app.get(&format!("/campaigns/{}/executions", run.campaign)).send().await.expect(200);
+    assert_eq!(listed["items"][0]["total"], one["total"]);
 }
 
 #[tokio::test]

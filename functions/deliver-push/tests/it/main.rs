@@ -142,6 +142,7 @@ impl World {
         let job = Job {
             template: &template,
             configuration: &self.configuration,
+            category: self.configuration.category,
             context: &Value::Null,
             on_missing: OnMissing::Skip,
             id,

@@ -55,6 +55,7 @@ fn prepared(case: &Case, profile: Value) -> Result<Text, (Code, String)> {
     let job = Job {
         template: &SmsTemplate::compile(&case.content).unwrap(),
         configuration: &configuration(case.category),
+        category: case.category,
         context: &json!({ "code": 4711 }),
         on_missing: OnMissing::Skip,
         id: case.id.clone(),

@@ -74,6 +74,7 @@ impl Sms {
         let job = Job {
             template: &self.sender.compile(&LoweredContent::Sms(content)).unwrap(),
             configuration,
+            category: configuration.category,
             context: &Value::Null,
             on_missing: OnMissing::Blank,
             id: name,

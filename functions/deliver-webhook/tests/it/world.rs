@@ -72,6 +72,7 @@ impl World {
         let job = Job {
             template: &template,
             configuration: &self.configuration,
+            category: self.configuration.category,
             context: &json!({ "order": { "id": 9 } }),
             on_missing: OnMissing::Skip,
             id,

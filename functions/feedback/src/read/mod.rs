@@ -51,8 +51,12 @@ fn opened(body: &str, now_ms: i64, depth: usize) -> Result<Vec<ProviderEvent>, U
         return Err(Unread::Unknown);
     }
     match serde_json::from_str::<Outer<'_>>(body) {
-        Ok(Wire { detail: Some(detail), .. }) => inside(*detail, now_ms, depth),
-        Ok(wire) => inside(wire, now_ms, depth),
+        Ok(Wire { detail: Some(detail), .. }) => inside(&detail, now_ms, depth),
+        // We put ours into no envelope: in one, it is what somebody else may say.
+        Ok(Wire { feedback: Some(told), .. }) if depth == 0 => {
+            Ok(told.into_iter().map(ProviderEvent::from).collect())
+        }
+        Ok(wire) => inside(&wire, now_ms, depth),
         Err(error) if error.is_data() => Err(unreadable(body)),
         Err(_) => Err(Unread::NotJson),
     }
@@ -75,10 +79,7 @@ fn unreadable(body: &str) -> Unread {
     }
 }
 
-fn inside<D>(wire: Wire<'_, D>, now_ms: i64, depth: usize) -> Result<Vec<ProviderEvent>, Unread> {
-    if let Some(told) = wire.feedback {
-        return Ok(told.into_iter().map(ProviderEvent::from).collect());
-    }
+fn inside<D>(wire: &Wire<'_, D>, now_ms: i64, depth: usize) -> Result<Vec<ProviderEvent>, Unread> {
     if let Some(kind) = wire.kind.get() {
         // Confirmations of subscriptions are for people.
         return match (kind, wire.message.get()) {
@@ -87,8 +88,8 @@ fn inside<D>(wire: Wire<'_, D>, now_ms: i64, depth: usize) -> Result<Vec<Provide
         };
     }
     match wire.event_type.get().or(wire.notification_type.get()) {
-        Some(kind) if kind.starts_with("TEXT_") => sms::event(kind, &wire, now_ms),
-        Some(kind) => ses::event(kind, &wire, now_ms),
+        Some(kind) if kind.starts_with("TEXT_") => sms::event(kind, wire, now_ms),
+        Some(kind) => ses::event(kind, wire, now_ms),
         None => Err(Unread::Unknown),
     }
 }

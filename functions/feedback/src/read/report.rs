@@ -22,11 +22,18 @@ use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 use super::Unread;
 use crate::event::ProviderEvent;
 
-/// The events that a mail reports; none where it reports nothing.
+/// The events that a mail reports; none where it reports nothing. That they were mailed is noted of them: anybody can write
+/// such a mail.
 ///
 /// # Errors
 /// [`Unread`]: it is no mail, or a report that lacks what one has.
 pub fn events(mail: &[u8], now_ms: i64) -> Result<Vec<ProviderEvent>, Unread> {
+    let mut events = read(mail, now_ms)?;
+    events.iter_mut().for_each(|event| event.mailed = true);
+    Ok(events)
+}
+
+fn read(mail: &[u8], now_ms: i64) -> Result<Vec<ProviderEvent>, Unread> {
     let mail = MessageParser::default().parse(mail).ok_or(Unread::Unknown)?;
     let at_ms = mail.date().and_then(|date| date.to_timestamp().checked_mul(1000)).unwrap_or(now_ms);
     let at_ms = if at_ms > 0 { at_ms.min(now_ms) } else { now_ms };

@@ -1,7 +1,7 @@
 //! What SNS posts by HTTP: anybody can post, so each message is held against its signature, and its topic against a list.
 //!
 //! The signature is checked by the certificate that the message names, and that has to lie where SNS keeps its own: at
-//! `https://sns.<region>.amazonaws.com/SimpleNotificationService-<hex>.pem`. It is fetched over TLS, so that place is the
+//! `https://sns.<region>.amazonaws.com/SimpleNotificationService-<hex>.pem`, in the topic's own region. It is fetched over TLS, so that place is the
 //! proof that it is SNS's; redirects are not followed. ("Verifying the signatures of Amazon SNS messages" in the SNS
 //! Developer Guide.)
 
@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Uri};
+use jiff::{SignedDuration, Timestamp};
 use outbound::Client;
 use platform::batch;
 use serde::Deserialize;
@@ -25,6 +26,10 @@ pub use self::signature::string_to_sign;
 
 /// The most certificates that are kept: SNS changes its own once in a while.
 const MOST: usize = 16;
+/// How old a message may be: SNS tries for no longer to deliver one by HTTP.
+const OLDEST: SignedDuration = SignedDuration::from_hours(1);
+/// How far its clock may be ahead of ours.
+const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 
 /// Which topics are listened to, and what is known of who signs for them.
 #[derive(Debug)]
@@ -77,10 +82,10 @@ pub struct SnsMessage<'a> {
 }
 
 /// What a message asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asks {
-    /// To be read.
-    Reading,
+    /// This to be read, which is what was signed: the body may hold more.
+    Reading(String),
     /// Nothing more.
     Nothing,
 }
@@ -100,6 +105,9 @@ pub enum Refusal {
     /// The signature does not match.
     #[error("the signature does not match")]
     Signature,
+    /// It was signed long ago, and perhaps is said again by somebody else; or it will be signed.
+    #[error("the message is not of now")]
+    Stale,
     /// The certificate can't be had, or the subscription not be confirmed, now.
     #[error("SNS can't be reached")]
     Unreachable,
@@ -124,21 +132,26 @@ impl Sns {
     }
 
     /// Finds out whether a message is SNS's, of a topic that is listened to, and confirms the subscription where it asks for
-    /// that. What is repeated is heeded again: reading it twice changes nothing.
+    /// that. What is repeated is heeded again within the hour for which SNS goes on trying: reading it twice changes nothing.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn heed(&self, body: &str) -> Result<Asks, Refusal> {
+    pub async fn heed(&self, body: &str, now: Timestamp) -> Result<Asks, Refusal> {
         let message: SnsMessage<'_> = serde_json::from_str(body).map_err(|_| Refusal::Unreadable)?;
         if !self.topics.iter().any(|topic| *topic == message.topic_arn) {
             return Err(Refusal::Topic);
         }
-        let key = self.key(&message.signing_cert_url).await?;
+        let key = self.key(&message).await?;
         if !signature::is_valid(&message, &key) {
             return Err(Refusal::Signature);
         }
+        let at: Timestamp = message.timestamp.parse().map_err(|_| Refusal::Unreadable)?;
+        let age = now.duration_since(at);
+        if age > OLDEST || -age > AHEAD {
+            return Err(Refusal::Stale);
+        }
         match &*message.kind {
-            "Notification" => Ok(Asks::Reading),
+            "Notification" => Ok(Asks::Reading(message.message.into_owned())),
             "SubscriptionConfirmation" => {
                 self.confirm(&message).await?;
                 info!(topic = %message.topic_arn, "the subscription to a topic of SNS is confirmed");
@@ -151,9 +164,10 @@ impl Sns {
         }
     }
 
-    /// The key of the certificate at this address.
-    async fn key(&self, url: &str) -> Result<Arc<[u8]>, Refusal> {
-        let uri = self.pinned(url)?;
+    /// The key of the certificate that a message names.
+    async fn key(&self, message: &SnsMessage<'_>) -> Result<Arc<[u8]>, Refusal> {
+        let url = &*message.signing_cert_url;
+        let uri = self.pinned(url, &message.topic_arn)?;
         if self.instead.is_none() && !is_certificate(uri.path(), uri.query()) {
             return Err(Refusal::Elsewhere);
         }
@@ -173,7 +187,7 @@ impl Sns {
 
     async fn confirm(&self, message: &SnsMessage<'_>) -> Result<(), Refusal> {
         let url = message.subscribe_url.as_deref().ok_or(Refusal::Unreadable)?;
-        self.get(self.pinned(url)?).await?;
+        self.get(self.pinned(url, &message.topic_arn)?).await?;
         Ok(())
     }
 
@@ -194,29 +208,28 @@ impl Sns {
         }
     }
 
-    /// The address, if it is one of SNS.
-    fn pinned(&self, url: &str) -> Result<Uri, Refusal> {
+    /// The address, if it is one of SNS in the region of this topic.
+    fn pinned(&self, url: &str, topic: &str) -> Result<Uri, Refusal> {
         let uri: Uri = url.parse().map_err(|_| Refusal::Elsewhere)?;
         let is_pinned = match &self.instead {
             Some(base) => url.strip_prefix(base.as_str()).is_some_and(|rest| rest.starts_with('/')),
             None => {
                 uri.scheme_str() == Some("https")
-                    && uri.authority().is_some_and(|authority| is_host(authority.as_str()))
+                    && uri.authority().is_some_and(|authority| is_host(authority.as_str(), topic))
             }
         };
         if is_pinned { Ok(uri) } else { Err(Refusal::Elsewhere) }
     }
 }
 
-/// `sns.<region>.amazonaws.com`, and nothing about it: no user, no port, no dot at the end.
-fn is_host(authority: &str) -> bool {
+/// `sns.<region>.amazonaws.com`, and nothing about it: no user, no port, no dot at the end. The region is the topic's: a
+/// bucket of anybody's may be called `sns`, and lie at `sns.s3-us-west-2.amazonaws.com`.
+fn is_host(authority: &str, topic: &str) -> bool {
     let region = authority.strip_prefix("sns.").and_then(|rest| {
         rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))
     });
-    region.is_some_and(|region| {
-        region.len() >= 3
-            && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    })
+    let of_topic = topic.split(':').nth(3).filter(|region| !region.is_empty());
+    region.is_some() && region == of_topic
 }
 
 /// A certificate's own place: other paths of the same host answer with what whoever asks has put there.
@@ -239,12 +252,17 @@ mod tests {
     #[test]
     fn addresses_of_sns_are_its_own_hosts_by_https_and_nothing_else() {
         let sns = sns(None);
-        for url in [
-            "https://sns.eu-west-1.amazonaws.com/x",
-            "https://sns.us-gov-west-1.amazonaws.com/?Action=ConfirmSubscription",
-            "https://sns.cn-north-1.amazonaws.com.cn/x",
+        let topic = |region: &str| format!("arn:aws:sns:{region}:123456789012:feedback");
+        for (url, region) in [
+            ("https://sns.eu-west-1.amazonaws.com/x", "eu-west-1"),
+            ("https://sns.us-gov-west-1.amazonaws.com/?Action=ConfirmSubscription", "us-gov-west-1"),
+            ("https://sns.cn-north-1.amazonaws.com.cn/x", "cn-north-1"),
         ] {
-            assert!(sns.pinned(url).is_ok(), "{url}");
+            assert!(sns.pinned(url, &topic(region)).is_ok(), "{url}");
+            assert!(matches!(sns.pinned(url, &topic("eu-west-2")), Err(Refusal::Elsewhere)), "{url}");
+        }
+        for topic in ["arn:1", "arn:aws:sns::1:x", ""] {
+            assert!(sns.pinned("https://sns..amazonaws.com/x", topic).is_err(), "{topic}");
         }
         for url in [
             "http://sns.eu-west-1.amazonaws.com/x",
@@ -257,20 +275,24 @@ mod tests {
             "https://sns..amazonaws.com/x",
             "https://xsns.eu-west-1.amazonaws.com/x",
             "https://bucket.s3.amazonaws.com/x",
+            "https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-0a1b2c.pem",
+            "https://sns.s3.amazonaws.com/x",
             "/x",
             "",
             "\u{e9}",
         ] {
-            assert!(matches!(sns.pinned(url), Err(Refusal::Elsewhere)), "{url}");
+            for region in ["eu-west-1", "us-west-2"] {
+                assert!(matches!(sns.pinned(url, &topic(region)), Err(Refusal::Elsewhere)), "{url}");
+            }
         }
     }
 
     #[test]
     fn what_stands_in_place_of_sns_is_the_only_place() {
         let sns = sns(Some("http://127.0.0.1:4566/"));
-        assert!(sns.pinned("http://127.0.0.1:4566/cert.pem").is_ok());
+        assert!(sns.pinned("http://127.0.0.1:4566/cert.pem", "arn:1").is_ok());
         for url in ["http://127.0.0.1:45666/cert.pem", "https://sns.eu-west-1.amazonaws.com/x"] {
-            assert!(sns.pinned(url).is_err(), "{url}");
+            assert!(sns.pinned(url, "arn:1").is_err(), "{url}");
         }
     }
 

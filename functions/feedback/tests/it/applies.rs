@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use campaign::feedback::{Cause, EventType, Report};
+use campaign::frequency::{ClaimTag, Entry};
 use campaign::suppression::SuppressionReason;
 use campaign::{Category, Channel, Code, EndpointId, Fact};
 use delivery::MessageId;
 use feedback::ProviderEvent;
+use platform::{Item, Key, Write};
 use proptest::prelude::*;
 use store::endpoints::Endpoint;
+use store::frequency::{Asked, Counted};
+use store::ledger::Told;
 use store::messages::{ChunkKey, Notify};
 use store::tables;
 
@@ -176,6 +180,92 @@ async fn five_soft_bounces_in_a_row_suppress_and_those_by_the_message_never_do()
     world.tell(&[event(chunk, 2, Report::Delivered)]).await;
     bounced(2, Cause::Address, 4).await;
     assert_eq!(suppressed(&world, 2).await, None);
+}
+
+/// Whoever brought them to the ledger died before the bounces were counted.
+#[tokio::test]
+async fn bounces_and_deliveries_that_are_known_already_are_still_counted() {
+    let world = World::new();
+    for times in 1..=5 {
+        let chunk = world.settled(&[Code::Sent], Category::Marketing).await;
+        let minute = NOW_MS / 60_000;
+        let told = Told { member: 0, fact: Fact::SoftBounced, minute };
+        world.store.ledger.tell(chunk, &[told]).await.unwrap();
+        world.tell(&[event(chunk, 0, Report::SoftBounced)]).await;
+        assert_eq!(suppressed(&world, 0).await.is_some(), times == 5, "{times}");
+    }
+    // A bounce of what was delivered in the end is none; nor are there any in a row then.
+    for _ in 0..2 {
+        for _ in 0..4 {
+            let chunk = world.settled(&[Code::Sent; 2], Category::Marketing).await;
+            world.tell(&[event(chunk, 1, Report::SoftBounced)]).await;
+        }
+        let chunk = world.settled(&[Code::Sent; 2], Category::Marketing).await;
+        let told = Told { member: 1, fact: Fact::Delivered, minute: NOW_MS / 60_000 };
+        world.store.ledger.tell(chunk, &[told]).await.unwrap();
+        world.tell(&[event(chunk, 1, Report::SoftBounced)]).await;
+        assert_eq!(suppressed(&world, 1).await, None);
+        world.tell(&[event(chunk, 1, Report::Delivered)]).await;
+    }
+    assert_eq!(suppressed(&world, 1).await, None);
+}
+
+#[tokio::test]
+async fn the_trouble_with_one_address_keeps_nothing_from_the_others() {
+    let world = World::new();
+    let chunk = world.settled(&[Code::Sent; 3], Category::Marketing).await;
+    let hash = world.store.suppressions.hash(Channel::Email, &address(0)).await.unwrap();
+    let broken = Item::new(Key::new(format!("sup#{hash}"), "S")).with("doc", b"?".to_vec());
+    world.store.platform.table.transact(vec![Write::put(tables::AUDIENCE, broken)]).await.unwrap();
+    let told = [0, 1, 2].map(|index| event(chunk, index, Report::HardBounced).reported());
+    let body = serde_json::to_string(&store::messages::Feedback { feedback: told.to_vec() }).unwrap();
+    world.post(vec![body]).await;
+    let found = world.receive(tables::FEEDBACK, 10).await;
+    assert_eq!(world.handle(found).await.len(), 1, "it comes again");
+    let facts = world.store.ledger.facts(chunk).await.unwrap();
+    for index in 0..3 {
+        assert!(facts.of(index).has(Fact::HardBounced), "{index}");
+    }
+    for index in 1..3 {
+        assert_eq!(suppressed(&world, index).await, Some(SuppressionReason::HardBounce), "{index}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_came_about_before_its_message_was_nor_after_now() {
+    let world = World::new();
+    let chunk = world.settled(&[Code::Sent; 2], Category::Marketing).await;
+    let day_ms = 24 * 3_600_000;
+    for (index, at_ms) in [NOW_MS - 400 * day_ms, NOW_MS + day_ms].into_iter().enumerate() {
+        world.tell(&[ProviderEvent { at_ms, ..event(chunk, index, Report::HardBounced) }]).await;
+    }
+    let facts = world.store.ledger.facts(chunk).await.unwrap();
+    assert_eq!(facts.of(0).at(Fact::HardBounced), Some(NOW_MS / 60_000 - 60), "when the call was made");
+    assert_eq!(facts.of(1).at(Fact::HardBounced), Some(NOW_MS / 60_000));
+}
+
+#[tokio::test]
+async fn what_was_not_sent_after_all_gives_its_place_under_a_cap_back() {
+    let world = World::new();
+    let people = [world.profile(0).await, world.profile(1).await];
+    let chunk = world.settled_to(&people.map(Some), &[Code::Sent; 2], Category::Marketing).await;
+    let message = |index| store::frequency::message(&chunk, index);
+    let place = |index: usize| Asked {
+        profile: people[index],
+        counted: Counted::default(),
+        entry: Entry {
+            message: message(index),
+            claim: ClaimTag(1),
+            channel: Channel::Email,
+            at_ms: NOW_MS - 60_000,
+        },
+        limits: Vec::new(),
+    };
+    assert_eq!(world.store.frequency.reserve(vec![place(0), place(1)]).await.unwrap(), [true, true]);
+    world.tell(&[event(chunk, 0, Report::Rejected), event(chunk, 1, Report::Sent)]).await;
+    let counted = world.store.frequency.read(&people).await.unwrap();
+    let claims = [0, 1].map(|index| counted.get(&people[index]).and_then(|it| it.claim_of(message(index))));
+    assert_eq!(claims, [None, Some(ClaimTag(1))]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use campaign::feedback::Report;
 use campaign::suppression::SuppressionReason;
-use campaign::{Category, Channel, Code, Fact};
+use campaign::{Category, Channel, Code, ExecutionId, Fact};
 use feedback::sns::{SnsMessage, string_to_sign};
 use http::{Method, Request, StatusCode, Uri};
 use ring::rand::SystemRandom;
@@ -25,7 +26,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::fixtures::fixture;
-use crate::world::{TOPIC, World, event};
+use crate::world::{TOPIC, World, address, event};
 
 const CERTIFICATE: &str = "/certificate.pem";
 
@@ -129,6 +130,7 @@ fn sign(message: &mut Value) {
 #[tokio::test]
 async fn what_sns_has_signed_by_either_version_is_taken() {
     let service = Service::new().await;
+    service.world.set("2026-11-26T10:59:00Z");
     for name in ["version-1", "version-2"] {
         assert_eq!(service.sns(&service.signed(name)).await, StatusCode::NO_CONTENT, "{name}");
     }
@@ -141,10 +143,11 @@ async fn what_sns_has_signed_by_either_version_is_taken() {
 #[tokio::test]
 async fn what_is_not_as_it_was_signed_is_refused() {
     let service = Service::new().await;
+    service.world.set("2026-11-26T10:00:07Z");
     let changes: [fn(&mut Value); 10] = [
         |message| message["Message"] = json!("{}"),
         |message| message["MessageId"] = json!("other"),
-        |message| message["Timestamp"] = json!("2026-11-27T10:00:06.000Z"),
+        |message| message["Timestamp"] = json!("2026-11-26T10:00:07.000Z"),
         |message| message["Type"] = json!("SubscriptionConfirmation"),
         |message| message["Subject"] = json!("another"),
         |message| message["Signature"] = json!("AAAA"),
@@ -163,6 +166,42 @@ async fn what_is_not_as_it_was_signed_is_refused() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
     }
     assert_eq!(service.queued().await, 0);
+}
+
+#[tokio::test]
+async fn what_is_signed_and_not_of_now_is_refused() {
+    let service = Service::new().await;
+    let message = service.signed("version-2");
+    for (now, status) in [
+        ("2026-11-26T11:00:07Z", StatusCode::FORBIDDEN),
+        ("2026-11-26T11:00:06Z", StatusCode::NO_CONTENT),
+        ("2026-11-26T09:45:06Z", StatusCode::NO_CONTENT),
+        ("2026-11-26T09:45:05Z", StatusCode::FORBIDDEN),
+    ] {
+        service.world.set(now);
+        assert_eq!(service.sns(&message).await, status, "{now}");
+    }
+}
+
+/// Whoever sees a genuine message could post it with more in it.
+#[tokio::test]
+async fn what_is_not_signed_beside_what_is_comes_no_further() {
+    let service = Service::new().await;
+    service.world.set("2026-11-26T10:00:07Z");
+    let forged = json!([{ "channel": "email", "report": "hard_bounced", "at_ms": 1, "address": "victim@reader.example" }]);
+    let mut message = service.signed("version-2");
+    message["feedback"] = forged.clone();
+    message["detail"] = json!({ "feedback": forged });
+    assert_eq!(service.sns(&message).await, StatusCode::NO_CONTENT);
+    // Signed it may be, and still is nothing that SNS has to say.
+    let mut message = service.signed("version-2");
+    message["Message"] = json!(json!({ "feedback": forged }).to_string());
+    sign(&mut message);
+    assert_eq!(service.sns(&message).await, StatusCode::NO_CONTENT);
+    service.world.work(10).await;
+    let list = &service.world.store.suppressions;
+    assert!(list.find(Channel::Email, "victim@reader.example").await.unwrap().is_none());
+    assert!(list.find(Channel::Email, "ada@reader.example").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -191,7 +230,7 @@ async fn a_subscription_is_confirmed_where_sns_is_and_nowhere_else() {
         let mut message = json!({
             "Type": "SubscriptionConfirmation", "MessageId": "1", "Token": "t0k3n", "TopicArn": TOPIC,
             "Message": "You have chosen to subscribe", "SubscribeURL": url,
-            "Timestamp": "2026-11-26T09:00:00.000Z", "SignatureVersion": "2", "Signature": "",
+            "Timestamp": "2026-11-27T10:00:00.000Z", "SignatureVersion": "2", "Signature": "",
             "SigningCertURL": service.place.url(CERTIFICATE),
         });
         sign(&mut message);
@@ -253,6 +292,90 @@ async fn mail_that_came_back_is_taken_and_any_other_tells_nothing() {
         .collect();
     let ada = "ada@reader.example".to_owned();
     assert_eq!(queued, [(Report::HardBounced, ada.clone()), (Report::Complained, ada)].into());
+}
+
+#[tokio::test]
+async fn an_address_that_can_be_none_is_dropped_and_its_event_counts() {
+    let service = Service::new().await;
+    let world = &service.world;
+    let addresses =
+        ["a\u{1}@reader.example", "a\u{ffff}@reader.example", &"a".repeat(321), "a\u{fdd0}@x.example"];
+    let chunk = world.settled(&[Code::Sent; 5], Category::Marketing).await;
+    let told = |(index, address): (usize, &&str)| {
+        let id = event(chunk, index, Report::HardBounced).of.unwrap().to_string();
+        json!({ "message_id": id, "type": "hard_bounced", "address": address })
+    };
+    let events: Vec<_> = addresses.iter().chain(&["a@reader.example"]).enumerate().map(told).collect();
+    let key = service.key(Role::Manager).await;
+    let headers = [("content-type", "application/json"), ("x-api-key", &*key)];
+    let body = json!({ "events": events }).to_string();
+    let (status, _) = service.post("/feedback/events", &headers, body).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    world.work(10).await;
+    let facts = world.store.ledger.facts(chunk).await.unwrap();
+    assert!((0..5).all(|index| facts.of(index).has(Fact::HardBounced)));
+    let (rows, _) = world.store.suppressions.list(Channel::Email, None, 10).await.unwrap();
+    let suppressed: Vec<_> = rows.into_iter().filter_map(|entry| entry.suppression.address).collect();
+    assert_eq!(suppressed, ["a@reader.example"]);
+}
+
+#[tokio::test]
+async fn what_the_queue_can_never_take_is_the_caller_s_to_mend() {
+    let service = Service::new().await;
+    let key = service.key(Role::Manager).await;
+    let headers = [("content-type", "application/json"), ("x-api-key", &*key)];
+    let id = format!("proof-{}-0", "x".repeat(2 << 20));
+    let body = json!({ "events": [{ "message_id": id, "type": "sent" }] }).to_string();
+    let (status, problem) = service.post("/feedback/events", &headers, body).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("too_large")), "{problem}");
+}
+
+/// Row H4: a stranger's mail names whom it likes.
+#[tokio::test]
+async fn a_mail_suppresses_nobody_but_whom_its_message_went_to() {
+    let service = Service::new().await;
+    let world = &service.world;
+    let people = [Some(world.profile(0).await), Some(world.profile(1).await), None];
+    let chunk = world.settled_to(&people, &[Code::Sent; 3], Category::Marketing).await;
+    let key = service.key(Role::Manager).await;
+    let headers = [("content-type", "message/rfc822"), ("x-api-key", &*key)];
+    let fixture = fixture("mail/failed.eml");
+    let mail = |id: &str, address: &str| {
+        fixture.replace("0w3ge1r70w3ge1r70w3ge1r70w-03-1-17-42", id).replace("ada@reader.example", address)
+    };
+    let id = |index| event(chunk, index, Report::Sent).of.unwrap().to_string();
+    for (id, address, accepted) in [
+        // Theirs, and in other letters.
+        (id(0), address(0).replace("reader-0", "Reader-0"), 1),
+        // Somebody else.
+        (id(1), "victim@reader.example".to_owned(), 1),
+        (id(2), "victim@reader.example".to_owned(), 1),
+        // A call that was forgotten, or that never was; a proof; nothing of ours.
+        (id(1).replacen(&chunk.execution.to_string(), &ExecutionId::random().to_string(), 1), address(1), 1),
+        ("proof-4f-0".to_owned(), "victim@reader.example".to_owned(), 0),
+        ("x".to_owned(), "victim@reader.example".to_owned(), 0),
+    ] {
+        let (status, answer) = service.post("/feedback/bounces", &headers, mail(&id, &address)).await;
+        assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(accepted)), "{id}");
+    }
+    world.pass(Duration::from_secs(2000)).await;
+    let (rows, _) = world.store.suppressions.list(Channel::Email, None, 10).await.unwrap();
+    let suppressed: Vec<_> = rows.into_iter().filter_map(|entry| entry.suppression.address).collect();
+    assert_eq!(suppressed, ["Reader-0@reader.example"]);
+    let facts = world.store.ledger.facts(chunk).await.unwrap();
+    assert!((0..3).all(|index| facts.of(index).has(Fact::HardBounced)), "what is told of ours counts");
+}
+
+#[tokio::test]
+async fn a_mail_tells_of_so_many_and_no_more() {
+    let service = Service::new().await;
+    let key = service.key(Role::Manager).await;
+    let headers = [("content-type", "message/rfc822"), ("x-api-key", &*key)];
+    let block = "Final-Recipient: rfc822; ada@reader.example\nAction: failed\nStatus: 5.1.1\n\n";
+    let many = format!("{}Final-Recipient", block.repeat(1500));
+    let mail = fixture("mail/failed.eml").replacen("Final-Recipient", &many, 1);
+    let (status, answer) = service.post("/feedback/bounces", &headers, mail).await;
+    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1000)));
 }
 
 #[tokio::test]

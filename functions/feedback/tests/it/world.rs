@@ -10,7 +10,7 @@ use campaign::content::OnMissing;
 use campaign::feedback::Report;
 use campaign::model::Actor;
 use campaign::outcome::OnUnknown;
-use campaign::{CampaignId, Category, Channel, Code, ExecutionId};
+use campaign::{CampaignId, Category, Channel, Code, ExecutionId, Profile, ProfileId};
 use delivery::{MemberId, MessageId};
 use feedback::sns::Sns;
 use feedback::{Context, ProviderEvent};
@@ -69,13 +69,18 @@ impl World {
 
     /// A call to so many, that nobody has begun to deliver.
     pub(crate) async fn placed(&self, recipients: usize, category: Category) -> Head {
-        let recipient = |_| CallRecipient {
-            profile: None,
+        self.placed_to(&vec![None; recipients], category).await
+    }
+
+    /// A call to these, or to whom it brings along.
+    pub(crate) async fn placed_to(&self, people: &[Option<ProfileId>], category: Category) -> Head {
+        let recipient = |profile: &Option<ProfileId>| CallRecipient {
+            profile: *profile,
             addresses: serde_json::Map::new(),
             attributes: serde_json::Map::new(),
             context: serde_json::Value::Null,
         };
-        let call = Call { recipients: (0..recipients).map(recipient).collect(), ..Call::default() };
+        let call = Call { recipients: people.iter().map(recipient).collect(), ..Call::default() };
         let head = Head {
             id: ExecutionId::random(),
             campaign: CampaignId::from_bytes([3; 16]),
@@ -84,10 +89,10 @@ impl World {
             category,
             shards: 0,
             actions: vec![Channel::Email],
-            audience: Audience::Call { recipients: u32::try_from(recipients).unwrap() },
+            audience: Audience::Call { recipients: u32::try_from(people.len()).unwrap() },
             on_unknown: OnUnknown::Hold,
             on_missing: OnMissing::Blank,
-            started_at: self.clock.now(),
+            started_at: self.clock.now() - Duration::from_secs(3600),
             plan: None,
             request: Some(CallRequest {
                 id: "order-7".to_owned(),
@@ -122,10 +127,33 @@ impl World {
 
     /// A call whose members have these codes.
     pub(crate) async fn settled(&self, codes: &[Code], category: Category) -> ChunkKey {
-        let head = self.placed(codes.len(), category).await;
+        self.settled_to(&vec![None; codes.len()], codes, category).await
+    }
+
+    /// Somebody who is at [`address`], as a stored profile.
+    pub(crate) async fn profile(&self, index: usize) -> ProfileId {
+        let id = ProfileId::random();
+        let email = serde_json::Map::from_iter([("email".to_owned(), address(index).into())]);
+        self.store.profiles.put(&Profile::new(id, email).unwrap(), None).await.unwrap();
+        id
+    }
+
+    /// A call to these that have these codes.
+    pub(crate) async fn settled_to(
+        &self,
+        people: &[Option<ProfileId>],
+        codes: &[Code],
+        category: Category,
+    ) -> ChunkKey {
+        let head = self.placed_to(people, category).await;
         let mut claimed = self.claimed(&head).await;
         self.settle(&mut claimed, codes).await;
         claimed.key
+    }
+
+    /// Makes it another time.
+    pub(crate) fn set(&self, now: &str) {
+        *self.clock.0.lock().unwrap() = now.parse().unwrap();
     }
 
     pub(crate) async fn codes(&self, chunk: ChunkKey) -> Vec<Code> {

@@ -7,6 +7,7 @@ use campaign::{Profile, ProfileId};
 use links::{Kind, Link};
 use serde_json::{Map, Value};
 use store::StoreError;
+use store::suppression::Entry;
 
 use super::{Scope, Subject, found};
 use crate::Context;
@@ -15,9 +16,6 @@ use crate::Context;
 const SOURCE: &str = "unsubscribe link";
 /// For how many days after its own somebody may take it back.
 const DAYS: u16 = 1;
-/// How often a change is tried against those of others.
-const TRIES: usize = 4;
-
 /// What is to be as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Undo {
@@ -25,6 +23,18 @@ pub(super) struct Undo {
     pub(super) scope: Scope,
     /// How it was.
     pub(super) was: Was,
+    /// What it has become: the profile's revision, or when the entry on the suppression list was made. Once that has moved, it is
+    /// another no, and this takes nothing back.
+    pub(super) state: i64,
+}
+
+/// What has come of taking it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// There is no such no, or none any more.
+    Done,
+    /// It is not what it was when that was offered.
+    Moved,
 }
 
 /// What was said before somebody unsubscribed.
@@ -56,7 +66,7 @@ impl Was {
 impl Undo {
     /// What its token is signed with, beside the link.
     fn target(self) -> String {
-        format!("undo {} {}", self.scope.name(), self.was.name())
+        format!("undo {} {} {}", self.scope.name(), self.was.name(), self.state)
     }
 
     /// What shows later that this was offered to whoever holds this link: who only ever got the message, years ago perhaps,
@@ -91,24 +101,31 @@ pub(super) async fn unsubscribe(
     scope: Scope,
 ) -> Result<Option<Undo>, StoreError> {
     let store = &context.store;
-    let (is_new, was) = match subject.recipient {
-        Recipient::Profile(id) => {
+    let (is_new, was, state) = match subject.recipient {
+        Recipient::Profile(id) | Recipient::Person { profile: id, .. } => {
             let topic = subject.topic.as_ref().filter(|_| scope == Scope::Topic);
             // Who has no profile any more gets nothing any more.
             let Some(before) = found(store.profiles.get(id).await)? else { return Ok(None) };
             let was = was(&before.value, subject, scope);
             let is_new = found(store.profiles.opt_out(id, subject.channel, topic).await)?;
-            (is_new.unwrap_or(false), was)
+            // Where another has changed it in between, it can't be taken back.
+            (is_new.unwrap_or(false), was, before.revision + 1)
         }
         Recipient::Address(hash) => {
             let (hash, reason) = (AddressHash::from_bytes(hash), SuppressionReason::Unsubscribed);
             let source = Some(SOURCE.to_owned());
             // One that stops more than marketing stays as it is, and is not ours to take away.
             let is_new = store.suppressions.add_hashed(subject.channel, hash, reason, source).await?;
-            (is_new, Was::Nothing)
+            let entry = if is_new { store.suppressions.find_hashed(hash).await? } else { None };
+            let Some(entry) = entry else { return Ok(None) };
+            (is_new, Was::Nothing, state_of(&entry))
         }
     };
-    Ok(is_new.then_some(Undo { scope, was }))
+    Ok(is_new.then_some(Undo { scope, was, state }))
+}
+
+fn state_of(entry: &Entry) -> i64 {
+    entry.suppression.at.as_millisecond()
 }
 
 /// What a profile says before it says no.
@@ -127,38 +144,47 @@ fn was(profile: &Profile, subject: &Subject, scope: Scope) -> Was {
     }
 }
 
-/// Makes it as it was, where it still says no.
-pub(super) async fn undo(context: &Context, subject: &Subject, what: Undo) -> Result<(), StoreError> {
+/// Makes it as it was, where it still says the no that this was offered for.
+pub(super) async fn undo(context: &Context, subject: &Subject, what: Undo) -> Result<Undone, StoreError> {
     match subject.recipient {
-        Recipient::Profile(id) => restore(context, id, subject, what).await,
+        Recipient::Profile(id) | Recipient::Person { profile: id, .. } => {
+            restore(context, id, subject, what).await
+        }
         Recipient::Address(hash) => {
             let (hash, suppressions) = (AddressHash::from_bytes(hash), &context.store.suppressions);
-            let entry = suppressions.find_hashed(hash).await?;
+            let Some(entry) = suppressions.find_hashed(hash).await? else { return Ok(Undone::Done) };
             // What somebody else has put there since is not ours to take away.
-            if entry.is_some_and(|entry| entry.suppression.reason == SuppressionReason::Unsubscribed) {
-                suppressions.remove_hashed(hash).await?;
+            let is_ours = entry.suppression.reason == SuppressionReason::Unsubscribed;
+            if !is_ours || state_of(&entry) != what.state {
+                return Ok(Undone::Moved);
             }
-            Ok(())
+            suppressions.remove_hashed(hash).await?;
+            Ok(Undone::Done)
         }
     }
 }
 
-async fn restore(context: &Context, id: ProfileId, subject: &Subject, what: Undo) -> Result<(), StoreError> {
+async fn restore(
+    context: &Context,
+    id: ProfileId,
+    subject: &Subject,
+    what: Undo,
+) -> Result<Undone, StoreError> {
     let profiles = &context.store.profiles;
     let of = match (what.scope, &subject.topic) {
         (Scope::All, _) => ("consent", subject.channel.name()),
         (Scope::Topic, Some(topic)) => ("topics", topic.as_str()),
-        (Scope::Topic, None) => return Ok(()),
+        (Scope::Topic, None) => return Ok(Undone::Done),
     };
-    for _ in 0..TRIES {
-        let Some(before) = found(profiles.get(id).await)? else { return Ok(()) };
-        let Some(document) = restored(before.value.document(), of, what.was) else { return Ok(()) };
-        match profiles.put(&Profile::from_stored(id, document), Some(&before)).await {
-            Err(StoreError::Stale { .. }) => {}
-            put => return put,
-        }
+    let Some(before) = found(profiles.get(id).await)? else { return Ok(Undone::Done) };
+    let Some(document) = restored(before.value.document(), of, what.was) else { return Ok(Undone::Done) };
+    if before.revision != what.state {
+        return Ok(Undone::Moved);
     }
-    Err(StoreError::Contended { what: "profile" })
+    match profiles.put(&Profile::from_stored(id, document), Some(&before)).await {
+        Err(StoreError::Stale { .. }) => Ok(Undone::Moved),
+        put => put.map(|()| Undone::Done),
+    }
 }
 
 /// The document as it was before; `None` where it does not say no.

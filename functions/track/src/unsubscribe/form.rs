@@ -27,9 +27,10 @@ impl Form {
         };
         let scope = field("scope").and_then(Scope::from_name);
         let (token, was) = (field("undo"), field("was").and_then(Was::from_name));
-        match (token, scope, was) {
-            (Some(token), Some(scope), Some(was)) => {
-                Self::Undo { token: token.to_owned(), what: Undo { scope, was } }
+        let state = field("state").and_then(|state| state.parse().ok());
+        match (token, scope, was, state) {
+            (Some(token), Some(scope), Some(was), Some(state)) => {
+                Self::Undo { token: token.to_owned(), what: Undo { scope, was, state } }
             }
             _ => Self::Unsubscribe(scope),
         }
@@ -57,9 +58,9 @@ mod tests {
     fn the_page_s_forms_are_read() {
         assert_eq!(Form::parse(b"scope=topic"), Form::Unsubscribe(Some(Scope::Topic)));
         assert_eq!(Form::parse(b"x=1&scope=all\r\n"), Form::Unsubscribe(Some(Scope::All)));
-        let undo =
-            Form::Undo { token: "a-_b".to_owned(), what: Undo { scope: Scope::Topic, was: Was::Nothing } };
-        assert_eq!(Form::parse(b"undo=a-_b&scope=topic&was=nothing"), undo);
+        let what = Undo { scope: Scope::Topic, was: Was::Nothing, state: 7 };
+        let undo = Form::Undo { token: "a-_b".to_owned(), what };
+        assert_eq!(Form::parse(b"undo=a-_b&scope=topic&was=nothing&state=7"), undo);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! A table that is out of reach, or says nothing: whoever visits gets what they came for.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -104,7 +105,11 @@ impl Table for Troubled {
 }
 
 /// Waiting is over at once.
-struct Impatient;
+#[derive(Default)]
+struct Impatient {
+    /// How much later it is than it was, in seconds.
+    later: AtomicU64,
+}
 
 #[async_trait]
 impl Clock for Impatient {
@@ -112,7 +117,7 @@ impl Clock for Impatient {
         SystemClock.now()
     }
     fn monotonic(&self) -> Duration {
-        SystemClock.monotonic()
+        SystemClock.monotonic() + Duration::from_secs(self.later.load(Ordering::Relaxed))
     }
     async fn sleep(&self, _: Duration) {}
 }
@@ -121,6 +126,8 @@ impl Clock for Impatient {
 #[derive(PartialEq)]
 enum Keys {
     Known,
+    /// So long ago that they are to be read again.
+    Lapsed,
     Unknown,
 }
 
@@ -130,10 +137,14 @@ async fn troubled(state: State, keys: &Keys) -> World {
     let mut platform = world.store.platform.clone();
     let table = Arc::new(Troubled { table: platform.table.clone(), state: Mutex::new(State::Reached) });
     platform.table = table.clone();
-    platform.clock = Arc::new(Impatient);
+    let clock = Arc::new(Impatient::default());
+    platform.clock = clock.clone();
     let store = Store::new(platform, HashKey([7; 32])).with_public_url(BASE);
-    if *keys == Keys::Known {
+    if *keys != Keys::Unknown {
         store.links.keys().await.unwrap();
+    }
+    if *keys == Keys::Lapsed {
+        clock.later.store(3600, Ordering::Relaxed);
     }
     world.serve(store);
     *table.state.lock().unwrap() = state;
@@ -142,8 +153,9 @@ async fn troubled(state: State, keys: &Keys) -> World {
 
 #[tokio::test]
 async fn a_click_leads_on_and_a_picture_is_one_where_nothing_can_be_counted() {
-    for state in [State::Cut, State::Silent] {
-        let world = troubled(state, &Keys::Known).await;
+    let states = [State::Cut, State::Silent].into_iter();
+    for (state, keys) in states.flat_map(|state| [(state, Keys::Known), (state, Keys::Lapsed)]) {
+        let world = troubled(state, &keys).await;
         let click = world.get(&world.click(ANN, 0, TARGET)).await;
         assert_eq!((click.status.as_u16(), click.header("location")), (302, TARGET), "{state:?}");
         let open = world.get(&world.open(ANN)).await;

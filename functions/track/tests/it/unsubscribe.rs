@@ -19,7 +19,7 @@ fn undo_of(page: &Answer) -> Option<String> {
         let from = page.text().split(&format!("name=\"{name}\" value=\"")).nth(1)?;
         from.split('"').next().map(|value| format!("{name}={value}"))
     };
-    Some([value("undo")?, value("scope")?, value("was")?].join("&"))
+    Some([value("undo")?, value("scope")?, value("was")?, value("state")?].join("&"))
 }
 
 /// Row E1.
@@ -144,17 +144,16 @@ async fn nothing_is_undone_that_was_not_offered_lately() {
     let today = day_of(SystemClock.now().as_second());
     let about = About::Unsubscribe(Recipient::Profile(world.people[usize::from(ANN)]));
     let mut old = String::new();
-    Link { member: world.member(ANN), day: today - 2, about }.push_token(
-        &world.keys,
-        "undo all in",
-        &mut old,
-    );
+    let state = undo.rsplit('=').next().unwrap();
+    let target = format!("undo all in {state}");
+    Link { member: world.member(ANN), day: today - 2, about }.push_token(&world.keys, &target, &mut old);
     for forged in [
-        format!("undo={token}&scope=all&was=in"),
-        format!("undo={old}&scope=all&was=in"),
+        format!("undo={token}&scope=all&was=in&state={state}"),
+        format!("undo={old}&scope=all&was=in&state={state}"),
+        format!("{undo}0"),
         undo.replace("was=in", "was=pending"),
         undo.replace("scope=all", "scope=topic"),
-        "undo=&scope=all&was=in".to_owned(),
+        format!("undo=&scope=all&was=in&state={state}"),
     ] {
         let answer = world.post(&world.unsubscribe(ANN), &forged).await;
         assert_eq!(answer.status.as_u16(), 410, "{forged}");
@@ -164,6 +163,30 @@ async fn nothing_is_undone_that_was_not_offered_lately() {
     assert_eq!(world.post(&world.unsubscribe(BOB), &undo).await.status.as_u16(), 410);
     assert_eq!(world.post(&world.unsubscribe(ANN), &undo).await.status.as_u16(), 200);
     assert_eq!(world.profile(ANN).await["consent"]["email"], "in");
+}
+
+/// What was offered for one no does not take back another.
+#[tokio::test]
+async fn an_undo_is_good_for_the_no_that_it_was_offered_for_alone() {
+    let world = World::new(None).await;
+    let hash = world.store.suppressions.hash(Channel::Email, "guest@example.org").await.unwrap();
+    let issuer = world.issuer_of(world.member(BOB), Some(Recipient::Address(*hash.as_bytes())));
+    for link in [world.unsubscribe(ANN), path(|out| issuer.push_unsubscribe(out))] {
+        let done = world.post(&link, ONE_CLICK).await;
+        let undo = undo_of(&done).unwrap();
+        // Whoever presses the button twice is told the same twice.
+        for _ in 0..2 {
+            assert_eq!(world.post(&link, &undo).await.status.as_u16(), 200);
+        }
+        // Two entries of one millisecond would be the same.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        let again = world.post(&link, ONE_CLICK).await;
+        let refused = world.post(&link, &undo).await;
+        assert_eq!(refused.status.as_u16(), 410);
+        refused.assert_is_plain_page();
+        assert_eq!(undo_of(&world.post(&link, ONE_CLICK).await), None, "it is still a no");
+        assert_eq!(world.post(&link, &undo_of(&again).unwrap()).await.status.as_u16(), 200);
+    }
 }
 
 #[tokio::test]
@@ -193,7 +216,7 @@ async fn an_undo_leaves_what_others_have_put_on_the_list_since() {
     let done = world.post(&link, ONE_CLICK).await;
     let reason = SuppressionReason::HardBounce;
     world.store.suppressions.add_hashed(Channel::Email, hash, reason, None).await.unwrap();
-    world.post(&link, &undo_of(&done).unwrap()).await;
+    assert_eq!(world.post(&link, &undo_of(&done).unwrap()).await.status.as_u16(), 410);
     let entry = world.store.suppressions.find_hashed(hash).await.unwrap().unwrap();
     assert_eq!(entry.suppression.reason, reason);
 }
@@ -211,6 +234,26 @@ async fn a_link_works_for_ever_after_the_ledger_has_forgotten() {
     // A profile that is gone has nothing left to be said.
     let done = world.post(&world.unsubscribe(GONE), ONE_CLICK).await;
     assert_eq!((done.status.as_u16(), undo_of(&done)), (200, None));
+}
+
+#[tokio::test]
+async fn whose_profile_is_gone_is_put_on_the_list_so_that_it_holds_for_whoever_the_address_comes_back_with() {
+    let world = World::new(Some("offers")).await;
+    let hash = world.store.suppressions.hash(Channel::Email, "gone@example.org").await.unwrap();
+    let person = |index: u8| Recipient::Person {
+        profile: world.people[usize::from(index)],
+        address: *hash.as_bytes(),
+    };
+    let link =
+        |index| path(|out| world.issuer_of(world.member(index), Some(person(index))).push_unsubscribe(out));
+    assert_eq!(world.post(&link(GONE), ONE_CLICK).await.status.as_u16(), 200);
+    let entry = world.store.suppressions.find(Channel::Email, "gone@example.org").await.unwrap().unwrap();
+    assert_eq!(entry.suppression.reason, SuppressionReason::Unsubscribed);
+    world.store.suppressions.remove_hashed(hash).await.unwrap();
+    // Who has one is asked there.
+    world.post(&link(ANN), ONE_CLICK).await;
+    assert_eq!(world.profile(ANN).await["topics"]["offers"], "out");
+    assert_eq!(world.store.suppressions.find_hashed(hash).await.unwrap(), None);
 }
 
 #[tokio::test]

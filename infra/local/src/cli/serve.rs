@@ -76,8 +76,16 @@ impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let node = Node::start(self.config()?).await?;
+        let config = self.config()?;
+        let is_for_trying = config.public_url.is_none() && matches!(config.email, Email::Smtp(_));
+        let node = Node::start(config).await?;
         println!("Envoi listens on http://{}", node.address());
+        if is_for_trying {
+            let url = node.store().links.public_url();
+            eprintln!(
+                "envoi: links in mail are at {url}, where recipients hardly reach them: see --public-url"
+            );
+        }
         if let Some(key) = node.first_key() {
             println!("The first admin key, shown this once: {key}");
         }

@@ -19,6 +19,10 @@ const MAX_RENDERED_BYTES: usize = 2 * 1024 * 1024;
 /// The most turns of all loops of a field together.
 const MAX_TURNS: usize = 100_000;
 
+/// The longest target that a link leads past us to: the URL around it stays below the 2,000 or so bytes that every mail program and
+/// gateway takes. A longer one is left as it is.
+const MOST_COUNTED_BYTES: usize = 1400;
+
 /// What an expression comes to.
 #[derive(Debug, Clone)]
 pub(super) enum Val<'r> {
@@ -108,7 +112,12 @@ impl<'r> Machine<'r> {
             }
         };
         match self.links {
-            Some(links) if links.clicks && url::is_web(target) && !is_ours(links, target) => {
+            Some(links)
+                if links.clicks
+                    && target.len() <= MOST_COUNTED_BYTES
+                    && url::is_web(target)
+                    && !is_ours(links, target) =>
+            {
                 links.push_click(number, target, out);
             }
             _ => push_html(out, target),

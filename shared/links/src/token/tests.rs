@@ -15,6 +15,9 @@ fn any_about() -> impl Strategy<Value = About> {
         any::<u16>().prop_map(About::Click),
         any::<[u8; 16]>().prop_map(|id| About::Unsubscribe(Recipient::Profile(ProfileId::from_bytes(id)))),
         any::<[u8; 16]>().prop_map(|hash| About::Unsubscribe(Recipient::Address(hash))),
+        any::<([u8; 16], [u8; 16])>().prop_map(|(id, address)| {
+            About::Unsubscribe(Recipient::Person { profile: ProfileId::from_bytes(id), address })
+        }),
     ]
 }
 

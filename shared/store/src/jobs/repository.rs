@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use campaign::JobId;
 use platform::blob::Stat;
+use platform::queue::MAX_DELAY;
 use platform::{Change, Condition, Consistency, Due, Item, Key, Message, Platform, Query, Updated, Write};
 
 use super::{AWAIT_SECONDS, Job, JobState, KEEP_SECONDS};
@@ -156,8 +157,18 @@ impl Jobs {
     /// # Errors
     /// As the engine's.
     pub async fn hand_on(&self, job: &mut Job) -> Result<bool, StoreError> {
-        let at_ms = self.platform.clock.now().as_millisecond() + PATIENCE_MS;
-        let message = GoOn { job: job.id }.message();
+        self.hand_on_after(job, Duration::ZERO).await
+    }
+
+    /// The same, where there is nothing to be done before `wait` is over; it may be gone on with sooner, and at the latest
+    /// after [`MAX_DELAY`].
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn hand_on_after(&self, job: &mut Job, wait: Duration) -> Result<bool, StoreError> {
+        let wait = wait.min(MAX_DELAY);
+        let at_ms = self.platform.clock.now().as_millisecond() + millis(wait) + PATIENCE_MS;
+        let message = GoOn { job: job.id }.message().after(wait);
         let mut changes = lease::give_back().to_vec();
         changes.extend([Change::set(TRIES, 0), Change::Due(Some(due(job.id, at_ms)))]);
         self.write(job, changes, vec![message]).await

@@ -25,6 +25,8 @@ const PEOPLE: &str = "p";
 const MACHINES: &str = "m";
 /// How often a change is tried anew when others change the same chunk's facts at the same time.
 const TRIES: usize = 30;
+/// How many events are told in one transaction: each touches two hours at most, and a transaction has 100 writes.
+const MOST_AT_ONCE: usize = 40;
 /// Over how many items a shard's counters of an hour are spread, by the chunk's number: transactions on one item wait for
 /// each other, and the events of many chunks come at the same time.
 const PARTS: u32 = 8;
@@ -88,15 +90,26 @@ impl Ledger {
         Ok(self.read_facts(chunk).await?.0)
     }
 
-    /// Joins what events say of members of a chunk, and counts the difference. Being told twice, or late, does no harm. Where
-    /// the chunk belongs to a call that the ledger has forgotten, nothing is counted.
+    /// Joins what events say of members of a chunk, and counts the difference. Being told twice, or late, does no harm. Of a
+    /// chunk that the ledger has forgotten, nothing is counted.
     ///
     /// # Errors
     /// As the engine's; [`StoreError::Contended`] where others keep changing the chunk's facts.
     pub async fn tell(&self, chunk: ChunkKey, told: &[Told]) -> Result<News, StoreError> {
         let Some(books) = self.books_of(chunk).await? else { return Ok(News::default()) };
+        let mut news = News::default();
+        for some in told.chunks(MOST_AT_ONCE) {
+            news.facts.extend(self.tell_some(chunk, books, some).await?.facts);
+        }
+        Ok(news)
+    }
+
+    async fn tell_some(&self, chunk: ChunkKey, books: Books, told: &[Told]) -> Result<News, StoreError> {
         for _ in 0..TRIES {
             let (before, revision) = self.read_facts(chunk).await?;
+            if revision.is_none() && !self.has_chunk(chunk).await? {
+                return Ok(News::default());
+            }
             let (mut facts, mut deltas) = (before.clone(), Deltas::new());
             for Told { member, fact, minute } in told {
                 facts.join(*member, *fact, *minute, &mut deltas);
@@ -124,6 +137,9 @@ impl Ledger {
         for _ in 0..TRIES {
             let mut counted = Counted::default();
             let (before, revision) = self.read_facts(chunk).await?;
+            if revision.is_none() && !self.has_chunk(chunk).await? {
+                return Ok(News::default());
+            }
             let mut facts = before.clone();
             facts.join(member, fact, minute, &mut counted.deltas);
             counted.visits.push((fact, minute));
@@ -156,6 +172,9 @@ impl Ledger {
         let key = chunk::beside(&chunk, 'L', &format!("#{link:05}"));
         let name = if fact == Fact::Clicked { PEOPLE } else { MACHINES };
         let item = self.platform.table.get(LEDGER, &key, Consistency::Strong).await?;
+        if item.is_none() && !self.has_chunk(chunk).await? {
+            return Ok(None);
+        }
         let mut bits = item.as_ref().and_then(|item| item.bytes(name)).unwrap_or_default().to_vec();
         let (byte, bit) = (usize::from(member / 8), 1_u8 << (member % 8));
         if bits.len() <= byte {
@@ -188,6 +207,12 @@ impl Ledger {
         let item = self.platform.table.get(LEDGER, &key(&chunk), Consistency::Strong).await?;
         let Some(item) = item else { return Ok((ChunkFacts::default(), None)) };
         Ok((facts_of(&item)?, item.number(REVISION)))
+    }
+
+    /// Whether the ledger still knows the chunk. Where it does not, what was known of its members may be forgotten, too: who
+    /// comes then may have come before. What is known lives longer than the chunk, so while that is there nothing is forgotten.
+    async fn has_chunk(&self, chunk: ChunkKey) -> Result<bool, StoreError> {
+        Ok(self.chunk(chunk).await?.is_some())
     }
 
     fn facts_write(&self, chunk: ChunkKey, facts: &ChunkFacts, revision: Option<i64>) -> Write {

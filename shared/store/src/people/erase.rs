@@ -12,10 +12,17 @@
 //! The profile goes first and in one step, on condition that it is as it was read; from then on nobody writes to the
 //! person, and what others do at the same time can only leave traces of an id that no longer says anything. The ledger keeps
 //! that id: who got how many is as it was.
+//!
+//! Whoever read the profile before may be at work still: a delivery writes the provider's words, a call of the API its
+//! answer. So everything behind the files waits until none of these can be ([`Erasing::let_settle`]); whoever begins later
+//! finds no profile.
+
+use std::time::Duration;
 
 use campaign::profile::Consent;
 use campaign::suppression::SuppressionReason;
 use campaign::{Channel, Profile, ProfileId};
+use jiff::Timestamp;
 use platform::{Blob, Deadline};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +51,12 @@ pub struct Erasing {
     pub about: Option<u64>,
     #[serde(default)]
     stage: Stage,
+    /// When the profile was gone, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone_ms: Option<i64>,
+    /// For how long from then on others may be at work with it still, in milliseconds.
+    #[serde(default)]
+    settles_ms: i64,
     /// Where to go on in the stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<String>,
@@ -99,11 +112,24 @@ impl Erasing {
     pub fn is_complete(&self) -> bool {
         self.stage == Stage::Over
     }
+
+    /// Has what is behind the profile and the files wait until the profile is gone for so long: the longest that whoever
+    /// read it before may be at work. Without this, nothing waits.
+    pub fn let_settle(&mut self, time: Duration) {
+        self.settles_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    }
+
+    /// How long there is nothing to be done at `now` but to wait; `None` where there is something.
+    pub fn wait(&self, now: Timestamp) -> Option<Duration> {
+        let gone_ms = self.gone_ms.filter(|_| self.stage == Stage::Ledger && self.after.is_none())?;
+        let left_ms = gone_ms.saturating_add(self.settles_ms) - now.as_millisecond();
+        u64::try_from(left_ms).ok().filter(|left_ms| *left_ms > 0).map(Duration::from_millis)
+    }
 }
 
 impl Store {
-    /// Goes on erasing a person until that is done or `until`, whichever is first. Being done again it does no harm, from
-    /// wherever it was remembered to be.
+    /// Goes on erasing a person until that is done, has to wait ([`Erasing::wait`]), or `until`, whichever is first. Being
+    /// done again it does no harm, from wherever it was remembered to be.
     ///
     /// # Errors
     /// As the engine's; then some of it may be done.
@@ -114,10 +140,18 @@ impl Store {
         erasing: &mut Erasing,
         until: Deadline,
     ) -> Result<(), StoreError> {
-        while !erasing.is_complete() && !until.remaining(&*self.platform.clock).is_zero() {
+        let clock = &*self.platform.clock;
+        while !erasing.is_complete()
+            && erasing.wait(clock.now()).is_none()
+            && !until.remaining(clock).is_zero()
+        {
             let after = erasing.after.take();
             let (counts, next) = match erasing.stage {
-                Stage::Profile => (self.erase_profile(person).await?, None),
+                Stage::Profile => {
+                    let erased = self.erase_profile(person).await?;
+                    erasing.gone_ms = Some(clock.now().as_millisecond());
+                    (erased, None)
+                }
                 Stage::Exports => self.erase_exports(blob, person, after).await?,
                 Stage::Ledger => self.erase_traces(person, after, &mut erasing.scanned).await?,
                 Stage::Events => self.erase_events(person, after).await?,

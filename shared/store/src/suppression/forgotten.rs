@@ -12,6 +12,13 @@ use crate::tables::{AUDIENCE, LEDGER_TTL_SECONDS};
 /// How long it is remembered that an address is not to be named, in seconds: as long as events can come of messages to it.
 const REMEMBER_SECONDS: i64 = LEDGER_TTL_SECONDS;
 
+impl Suppression {
+    /// The same without its address, and without what people wrote down as its source: that may name somebody, too.
+    pub(super) fn unnamed(&self) -> Self {
+        Self { address: None, source: None, ..self.clone() }
+    }
+}
+
 impl Suppressions {
     /// Forgets an address, and where its entry came from: a keyed hash is kept, so that nothing is sent to it as before, and
     /// so that what late events say of it does not name it again. Says whether an entry named it.
@@ -25,12 +32,10 @@ impl Suppressions {
             marker.expires = Some(self.platform.clock.now().as_second() + REMEMBER_SECONDS);
             let mut writes = vec![Write::put(AUDIENCE, marker)];
             let named = self.read(&item_key(hash)).await?;
-            // What people wrote down as its source may name somebody, too.
             let named = named.filter(|(found, _)| found.address.is_some() || found.source.is_some());
             let was_named = named.is_some();
             if let Some((found, revision)) = named {
-                let forgotten = Suppression { address: None, source: None, ..found };
-                writes.extend(put_writes(hash, &forgotten, revision)?);
+                writes.extend(put_writes(hash, &found.unnamed(), revision)?);
             }
             if refused(self.platform.table.transact(writes).await)?.is_none() {
                 return Ok(was_named);
@@ -44,7 +49,7 @@ impl Suppressions {
         Write::check(AUDIENCE, marker_key(hash), Condition::NotExists)
     }
 
-    /// A new entry as it is to be kept: without an address that is forgotten.
+    /// What is to be added, as it may be kept: it names nobody where its address is forgotten.
     pub(super) async fn unnamed(
         &self,
         hash: AddressHash,
@@ -52,10 +57,10 @@ impl Suppressions {
     ) -> Result<Suppression, StoreError> {
         let is_forgotten = new.address.is_some()
             && self.platform.table.get(AUDIENCE, &marker_key(hash), Consistency::Strong).await?.is_some();
-        Ok(if is_forgotten { Suppression { address: None, ..new.clone() } } else { new.clone() })
+        Ok(if is_forgotten { new.unnamed() } else { new.clone() })
     }
 }
 
-fn marker_key(hash: AddressHash) -> Key {
+pub(super) fn marker_key(hash: AddressHash) -> Key {
     Key::new(partition(hash), "F")
 }

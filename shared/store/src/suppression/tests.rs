@@ -1,3 +1,4 @@
+use campaign::frequency::MessageTag;
 use futures::future::join_all;
 use jiff::SignedDuration;
 use platform::embedded::Embedded;
@@ -140,7 +141,11 @@ async fn five_soft_bounces_in_a_row_suppress_an_address() {
     let store = store();
     let list = &store.suppressions;
     let now = SystemClock.now();
-    let bounce = async || list.soft_bounce(Channel::Email, "Ann@example.org", now).await.unwrap();
+    let mut messages = 0..;
+    let mut bounce = async || {
+        let message = MessageTag(messages.next().unwrap());
+        list.soft_bounce(Channel::Email, "Ann@example.org", message, now).await.unwrap()
+    };
     for count in 1..BOUNCES_IN_A_ROW {
         assert_eq!(bounce().await, SoftBounces::Counted(count));
     }
@@ -165,14 +170,35 @@ async fn five_soft_bounces_in_a_row_suppress_an_address() {
 }
 
 #[tokio::test]
-async fn bounces_that_are_long_past_are_forgotten() {
+async fn a_bounce_counts_once_however_often_and_late_it_is_told() {
     let store = store();
     let list = &store.suppressions;
+    // As long past as it is, it was heard of now.
     let then = SystemClock.now() - SignedDuration::from_hours(91 * 24);
-    for _ in 0..2 * BOUNCES_IN_A_ROW {
-        let counted = list.soft_bounce(Channel::Email, "ann@example.org", then).await.unwrap();
-        assert_eq!(counted, SoftBounces::Counted(1));
+    let bounce = async |message| {
+        list.soft_bounce(Channel::Email, "ann@example.org", MessageTag(message), then).await.unwrap()
+    };
+    for count in 1..BOUNCES_IN_A_ROW {
+        for message in (1..=count).rev().chain(1..=count) {
+            assert_eq!(bounce(message.into()).await, SoftBounces::Counted(count));
+        }
     }
+    assert_eq!(bounce(99).await, SoftBounces::Suppressed);
+    // Whoever died before the entry was written is made up for.
+    assert_eq!(bounce(99).await, SoftBounces::Suppressed);
+    assert_eq!(bounce(1).await, SoftBounces::Suppressed);
+}
+
+#[tokio::test]
+async fn bounces_are_remembered_for_ninety_days_from_the_last_one() {
+    let store = store();
+    let list = &store.suppressions;
+    let bounce = list.soft_bounce(Channel::Email, "ann@example.org", MessageTag(1), Timestamp::UNIX_EPOCH);
+    bounce.await.unwrap();
+    let at = bounces_key(list.hash(Channel::Email, "ann@example.org").await.unwrap());
+    let item = store.platform.table.get(AUDIENCE, &at, Consistency::Strong).await.unwrap().unwrap();
+    let left = item.expires.unwrap() - SystemClock.now().as_second();
+    assert!((90 * 24 * 3600 - 60..=90 * 24 * 3600).contains(&left), "{left}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +206,8 @@ async fn bounces_at_the_same_time_are_all_counted() {
     let store = store();
     let list = &store.suppressions;
     let now = SystemClock.now();
-    let bounces = (0..20).map(|_| list.soft_bounce(Channel::Email, "ann@example.org", now));
+    let bounces =
+        (0..20).map(|message| list.soft_bounce(Channel::Email, "ann@example.org", MessageTag(message), now));
     let answers = join_all(bounces).await;
     let mut counted: Vec<_> = answers
         .into_iter()

@@ -285,6 +285,34 @@ fn mjml_has_links_too() {
     assert!(!rendered.html.contains("data-envoi"), "{}", rendered.html);
 }
 
+/// Older mail programs and gateways take no URL of much over 2,000 bytes.
+#[test]
+fn what_is_too_long_to_lead_past_us_is_left_alone() {
+    let html = "<body><p><a href=\"https://x.io/{{profile.rest}}\">x</a></p></body>";
+    for (length, is_counted) in [(1400, true), (1401, false)] {
+        let rest = "r".repeat(length - "https://x.io/".len());
+        let keys = keys();
+        let rendered = render(html, &json!({ "rest": rest }), Some(&issuer(&keys)));
+        let href = &hrefs(&rendered.html)[0];
+        let expected = format!("https://x.io/{rest}");
+        match followed(href) {
+            Some((target, _)) => assert!(is_counted && target == expected && href.len() < 2_048),
+            None => assert!(!is_counted && *href == expected),
+        }
+    }
+}
+
+/// Browsers find a host in some that nobody else does; those are left alone.
+#[test]
+fn what_can_not_be_led_to_is_left_alone() {
+    let html = "<body><p><a href=\"{{profile.url}}\">x</a></p></body>";
+    for url in ["https:///x.io", "https://\\x.io", "http://user@/x", "https://:80/"] {
+        let keys = keys();
+        let rendered = render(html, &json!({ "url": url }), Some(&issuer(&keys)));
+        assert_eq!(hrefs(&rendered.html), [url]);
+    }
+}
+
 /// Attributes as people and editors write them, and worse.
 fn attributes() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![

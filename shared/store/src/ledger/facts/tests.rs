@@ -1,18 +1,24 @@
 use std::sync::Arc;
 
-use campaign::ExecutionId;
+use campaign::{ExecutionId, ProfileId};
 use platform::embedded::Embedded;
-use platform::{Query, Range, SystemClock};
+use platform::{Clock, Query, Range, SystemClock};
 
 use super::*;
+use crate::ledger::{Begins, NewChunk};
 use crate::tables;
 
 const CHUNK: ChunkKey =
     ChunkKey { execution: ExecutionId::from_bytes([7; 16]), shard: 3, action: 1, number: 12 };
 
-fn ledger() -> (Embedded, Ledger) {
+/// A ledger with the chunk in it.
+async fn ledger() -> (Embedded, Ledger) {
     let engine = Embedded::in_memory(Arc::new(SystemClock));
     let ledger = Ledger::new(engine.platform());
+    let members = vec![ProfileId::from_bytes([1; 16]); 50];
+    let new = NewChunk { key: CHUNK, members, begins: Begins::AtOnce };
+    let writes = chunk::first_writes(vec![new], SystemClock.now().as_second());
+    engine.platform().table.transact(writes).await.unwrap();
     (engine, ledger)
 }
 
@@ -41,7 +47,7 @@ fn told(member: u8, fact: Fact, minute: Minute) -> Told {
 
 #[tokio::test]
 async fn what_is_told_is_counted_once_in_its_minute() {
-    let (engine, ledger) = ledger();
+    let (engine, ledger) = ledger().await;
     let events = [told(0, Fact::Delivered, 61), told(1, Fact::SoftBounced, 62), told(0, Fact::Delivered, 61)];
     let news = ledger.tell(CHUNK, &events).await.unwrap();
     assert_eq!(news.facts, [(0, Fact::Delivered), (1, Fact::SoftBounced)]);
@@ -58,7 +64,7 @@ async fn what_is_told_is_counted_once_in_its_minute() {
 
 #[tokio::test]
 async fn a_hundred_opens_at_once_are_one_unique() {
-    let (engine, ledger) = ledger();
+    let (engine, ledger) = ledger().await;
     let visit = Visit { member: 9, fact: Fact::Opened, link: None, minute: 60 };
     let visits = (0..100).map(|_| ledger.visit(CHUNK, visit));
     let news: Vec<_> = futures::future::join_all(visits).await.into_iter().map(Result::unwrap).collect();
@@ -70,7 +76,7 @@ async fn a_hundred_opens_at_once_are_one_unique() {
 
 #[tokio::test]
 async fn a_links_visitors_are_counted_apart_by_person_and_program() {
-    let (engine, ledger) = ledger();
+    let (engine, ledger) = ledger().await;
     let visit =
         |member, fact, link| ledger.visit(CHUNK, Visit { member, fact, link: Some(link), minute: 60 });
     for (member, fact, link) in [
@@ -90,4 +96,31 @@ async fn a_links_visitors_are_counted_apart_by_person_and_program() {
     assert_eq!(links["L#01#00000001#00000#4 f13"], 1);
     assert_eq!(links["L#01#00000001#00002#4 v12"], 1);
     assert_eq!(counters(&engine, "E#").await["E#01#00000001#4 f12m0"], 2);
+}
+
+#[tokio::test]
+async fn of_a_chunk_that_is_forgotten_nothing_is_counted_anew() {
+    let (engine, ledger) = ledger().await;
+    let gone = ChunkKey { number: 13, ..CHUNK };
+    let visit = Visit { member: 9, fact: Fact::Clicked, link: Some(1), minute: 60 };
+    assert_eq!(ledger.visit(gone, visit).await.unwrap(), News::default());
+    assert_eq!(ledger.tell(gone, &[told(0, Fact::Delivered, 61)]).await.unwrap(), News::default());
+    assert!(counters(&engine, "E#").await.is_empty() && counters(&engine, "L#").await.is_empty());
+    assert_eq!(ledger.facts(gone).await.unwrap(), ChunkFacts::default());
+}
+
+#[tokio::test]
+async fn a_history_of_many_hours_is_told_in_parts() {
+    let (engine, ledger) = ledger().await;
+    let history = |at: i64| {
+        let of = move |member: u8| {
+            let minute = (i64::from(member) + at) * 60;
+            [told(member, Fact::SoftBounced, minute), told(member, Fact::Complained, minute + 6000)]
+        };
+        (0..50).flat_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(ledger.tell(CHUNK, &history(200)).await.unwrap().facts.len(), 100);
+    assert_eq!(ledger.tell(CHUNK, &history(1)).await.unwrap(), News::default());
+    let counted = counters(&engine, "E#").await;
+    assert_eq!(counted.values().sum::<i64>(), 100);
 }
