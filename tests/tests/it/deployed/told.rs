@@ -115,6 +115,20 @@ pub(super) async fn what_recipients_and_providers_tell_is_in_the_report() {
         assert_eq!(reasons["reasons"]["suppressed"], 1, "{next}");
         assert_eq!(next["total"]["balances"], true, "{next}");
 
+        // All that is held of somebody, and of what was sent to them, by a job that looks through the ledger.
+        let path = format!("/executions/{}/recipients", execution["id"].as_str().unwrap());
+        let recipients = envoi.api.all(&path).await.unwrap();
+        let opened = |recipient: &&Value| recipient["events"].to_string().contains("\"opened\"");
+        let person = recipients.iter().find(opened).unwrap()["profile_id"].as_str().unwrap();
+        let export = envoi.api.act(&format!("/profiles/{person}/export")).await.unwrap();
+        let job = export["id"].as_str().unwrap();
+        let done = envoi.api.job(job, std::time::Duration::from_millis(200)).await.unwrap();
+        assert_eq!(done["state"], "completed", "{done}");
+        let file = envoi.download(&format!("/jobs/{job}/export")).await.unwrap();
+        let file: Value = serde_json::from_str(&file).unwrap();
+        assert_eq!(file["profile"]["email"], audience.address(0), "{file}");
+        assert_eq!(file["messages"].as_array().unwrap().len(), 2, "{file}");
+
         for (function, partition, may) in [
             ("track", "secret#links", true),
             ("track", "secret#email", false),
