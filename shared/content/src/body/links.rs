@@ -106,7 +106,10 @@ impl Marking<'_> {
         let label = value(LABEL).filter(|label| !label.is_empty());
         for attribute in &open.attributes {
             if named(&attribute, TRACK) || named(&attribute, LABEL) {
-                self.edits.push((self.whole(attribute), String::new()));
+                // Without quotes, a value goes on to where it may take the end of a block with it.
+                if is_balanced(self.tags_in(&attribute.value)) {
+                    self.edits.push((self.whole(attribute), String::new()));
+                }
                 continue;
             }
             if !named(&attribute, "href") {

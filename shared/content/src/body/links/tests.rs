@@ -107,6 +107,15 @@ fn attributes_that_a_tag_divides_have_links_too() {
 }
 
 #[test]
+fn the_end_of_a_block_stays_where_an_attribute_of_ours_runs_into_it() {
+    let html = "{{#if profile.a}}<area href=https://x.io data-envoi-track=off{{/if}} >";
+    assert_eq!(
+        marked(html).html,
+        "{{#if profile.a}}<area href=\"{{#_link 0}}https://x.io{{/_link}}\" data-envoi-track=off{{/if}} >{{_open}}"
+    );
+}
+
+#[test]
 fn outlooks_own_markup_has_links_too() {
     let (html, links) = shown(
         "<!--[if mso]><v:roundrect href=\"https://x?a&amp;b\"><![endif]--><!--[if !mso]><!--><a href=\"https://x?a&b\">x</a><!--<![endif]-->",
