@@ -309,14 +309,16 @@ async fn what_becomes_of_a_message_after_it_was_sent_reaches_the_ledger_the_list
         world.sink.messages().into_iter().map(|message| (message.to, message.message_id)).collect();
     let (ann, ben, cleo) = (&ids[addresses[0]], &ids[addresses[1]], &ids[addresses[2]]);
     let api = world.api();
+    // Mail that came back alone puts nobody on the list whom only a call knew: anybody may send such mail.
     let events = json!({ "events": [
+        { "message_id": ben, "type": "hard_bounced", "address": addresses[1] },
         { "message_id": ann, "type": "delivered", "address": addresses[0] },
         { "message_id": cleo, "type": "complained", "address": addresses[2] },
         { "message_id": cleo, "type": "delivered", "address": addresses[2] },
     ] });
     let client = reqwest::Client::new();
     for _ in 0..3 {
-        assert_eq!(api.post("/feedback/events", &events).await.unwrap()["accepted"], 3);
+        assert_eq!(api.post("/feedback/events", &events).await.unwrap()["accepted"], 4);
         let posted = client
             .post(format!("{}/feedback/bounces", api.base()))
             .header("x-api-key", api.key())
