@@ -15,6 +15,9 @@ pub struct Text {
     /// In E.164.
     pub(crate) to: String,
     pub(crate) text: String,
+    /// What the campaign is: providers treat marketing apart.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only AWS is told"))]
+    pub(crate) category: Category,
 }
 
 impl fmt::Debug for Text {
@@ -63,13 +66,12 @@ pub(crate) fn prepare(job: &Job<'_, SmsTemplate>, profile: Profile) -> Result<Te
     }
     // A proof is for somebody who knows what it is.
     let is_proof = matches!(job.id, MessageId::Proof { .. });
-    if let (Category::Marketing, false, Some(wording)) =
-        (job.configuration.category, is_proof, &sender.opt_out_wording)
+    if let (Category::Marketing, false, Some(wording)) = (job.category, is_proof, &sender.opt_out_wording)
         && !content::says(&text, wording)
     {
         return Err((Code::Policy, "it does not say how to opt out, as the configuration asks".to_owned()));
     }
-    Ok(Text { id: job.id.clone(), to: to.as_str().to_owned(), text })
+    Ok(Text { id: job.id.clone(), to: to.as_str().to_owned(), text, category: job.category })
 }
 
 fn code_of(error: &RenderError) -> Code {

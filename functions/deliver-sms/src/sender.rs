@@ -44,13 +44,12 @@ impl SmsSender {
     #[cfg(feature = "aws")]
     async fn by_aws(
         &self,
-        configuration: &Configuration,
         settings: &campaign::configuration::AwsSms,
         messages: &[Text],
         time: Duration,
     ) -> Vec<Answer> {
         match &self.aws {
-            Some(aws) => aws.send(configuration.category, settings, messages, time).await,
+            Some(aws) => aws.send(settings, messages, time).await,
             None => misconfigured(messages, "no variable AWS_REGION says where AWS is to send from"),
         }
     }
@@ -84,7 +83,7 @@ impl Sender for SmsSender {
         match &sender.provider {
             SmsProvider::Http(http) => self.gateway.send(configuration.id, http, &messages, time).await,
             #[cfg(feature = "aws")]
-            SmsProvider::Aws(aws) => self.by_aws(configuration, aws, &messages, time).await,
+            SmsProvider::Aws(aws) => self.by_aws(aws, &messages, time).await,
             #[cfg(not(feature = "aws"))]
             SmsProvider::Aws(_) => {
                 misconfigured(&messages, "this program can't send by AWS: use the provider http")

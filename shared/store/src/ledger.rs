@@ -10,11 +10,12 @@ mod learn;
 pub(crate) mod lease;
 mod pause;
 mod series;
+mod stored;
 mod traces;
 
 pub use call::{CallRequest, Placed, call_id};
 use campaign::{CampaignId, ExecutionId};
-pub use chunk::{Begins, Bookkeeping, Claim, ClaimedChunk, Lost, NewChunk, Next, Part, StoredChunk, Waits};
+pub use chunk::{Begins, Bookkeeping, Claim, ClaimedChunk, Lost, NewChunk, Next, Waits};
 pub use counters::{ActionCounts, Books, Release, Tally};
 pub use cursor::{Cursor, CursorClaim, LaneCursor, Lanes, Seen, Zones};
 pub use facts::{News, Told, Visit};
@@ -25,6 +26,7 @@ pub use pause::Turned;
 use platform::table::DUE_BUCKETS;
 use platform::{Item, Platform};
 pub(crate) use series::Counters;
+pub use stored::{Part, StoredChunk};
 pub use traces::{Trace, Traces};
 
 use crate::StoreError;

@@ -26,6 +26,7 @@ mod rates;
 mod recurring;
 mod reports;
 mod schemathesis;
+mod settled;
 mod simulation;
 mod sms;
 mod smtp;

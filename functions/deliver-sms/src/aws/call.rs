@@ -21,20 +21,14 @@ use super::classify::{self, Rejection};
 use crate::message::Text;
 use crate::sender::not_accepted;
 
-pub(super) async fn hand_over(
-    client: &Client,
-    category: Category,
-    settings: &AwsSms,
-    message: &Text,
-    time: Duration,
-) -> Answer {
+pub(super) async fn hand_over(client: &Client, settings: &AwsSms, message: &Text, time: Duration) -> Answer {
     let handover = Handover::default();
     let tags = tags::of(&message.id).into_iter().map(|(name, value)| (name.to_owned(), value));
     let call = client
         .send_text_message()
         .destination_phone_number(&message.to)
         .message_body(&message.text)
-        .message_type(match category {
+        .message_type(match message.category {
             Category::Marketing => MessageType::Promotional,
             Category::Transactional => MessageType::Transactional,
         })

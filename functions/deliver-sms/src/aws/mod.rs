@@ -15,7 +15,6 @@ use aws_sdk_pinpointsmsvoicev2::Client;
 use aws_sdk_pinpointsmsvoicev2::config::retry::RetryConfig;
 use aws_sdk_pinpointsmsvoicev2::config::timeout::TimeoutConfig;
 use aws_sdk_pinpointsmsvoicev2::config::{Builder, StalledStreamProtectionConfig};
-use campaign::Category;
 use campaign::configuration::AwsSms;
 use delivery::Answer;
 use platform::aws::Connections;
@@ -63,17 +62,10 @@ impl EndUserMessaging {
 
     /// Hands messages over, all at once, and says of each, in the same order, what became of it. Takes at most `time`; there
     /// are no retries.
-    pub(crate) async fn send(
-        &self,
-        category: Category,
-        settings: &AwsSms,
-        messages: &[Text],
-        time: Duration,
-    ) -> Vec<Answer> {
+    pub(crate) async fn send(&self, settings: &AwsSms, messages: &[Text], time: Duration) -> Vec<Answer> {
         let client = self.connections.client();
         let time = time.min(LONGEST_CALL);
-        let calls =
-            messages.iter().map(|message| call::hand_over(&client, category, settings, message, time));
+        let calls = messages.iter().map(|message| call::hand_over(&client, settings, message, time));
         let answers = futures::future::join_all(calls).await;
         self.connections.used();
         answers

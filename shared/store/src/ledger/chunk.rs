@@ -7,40 +7,37 @@ use std::time::Duration;
 
 use campaign::chunk::Members;
 use campaign::id::random_bytes;
-use campaign::plan::{Lane, NUMBERS};
-use campaign::{Code, Outcome, ProfileId};
+use campaign::plan::NUMBERS;
+use campaign::{Code, ProfileId};
 use platform::{
-    Change, Condition, Consistency, Item, Key, Message, PlatformError, Query, Range as Keys, TransactError,
-    Updated, Write,
+    Change, Condition, Consistency, Item, Key, Message, PlatformError, TransactError, Updated, Write,
 };
 
 use super::counters::Books;
-use super::cursor::Cursor;
 use super::lease::{self, Worker};
-use super::{Head, Ledger, call, counters};
+use super::{Ledger, call, counters};
 use crate::StoreError;
-use crate::error::refused;
-use crate::messages::{ChunkKey, FanOut};
+use crate::messages::{CALL_SHARD, ChunkKey};
 use crate::tables::{self, LEDGER, LEDGER_TTL_SECONDS};
 
-const WHAT: &str = "chunk";
+pub(super) const WHAT: &str = "chunk";
 
 // One- or two-letter names: a chunk of 50 must stay below 1,000 bytes, one write unit.
 pub(super) const MEMBERS: &str = "b";
-const REVISION: &str = "r";
+pub(super) const REVISION: &str = "r";
 const ATTEMPT: &str = "a";
 const WINDOW: &str = "w";
 const RESTING: &str = "s";
 const STUCK: &str = "k";
-const TRIES: &str = "t";
-const FIRST_TRY: &str = "f";
-const NOT_BEFORE: &str = "n";
-const FOR_RATE: &str = "q";
-const MINUTE: &str = "h";
-const CLOSED: &str = "c";
-const DOUBT_SINCE: &str = "u";
+pub(super) const TRIES: &str = "t";
+pub(super) const FIRST_TRY: &str = "f";
+pub(super) const NOT_BEFORE: &str = "n";
+pub(super) const FOR_RATE: &str = "q";
+pub(super) const MINUTE: &str = "h";
+pub(super) const CLOSED: &str = "c";
+pub(super) const DOUBT_SINCE: &str = "u";
 const ALONE: &str = "p";
-const GO_ON: &str = "i";
+pub(super) const GO_ON: &str = "i";
 
 /// After so many deaths of the process while it was prepared alone, a member is taken to be their cause.
 const DEATHS: usize = 2;
@@ -142,45 +139,6 @@ pub enum Next {
     /// It waits in the ledger for its turn at the configuration's rate, which comes no sooner than the resume of an
     /// execution that is paused.
     AwaitRate,
-}
-
-/// Which chunks of a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// All of them.
-    Whole,
-    /// Those of one lane of an action, from its n-th on until before another.
-    Lane {
-        /// The action.
-        action: u8,
-        /// The lane.
-        lane: Lane,
-        /// The first.
-        from: u32,
-        /// The one behind the last.
-        until: u32,
-    },
-}
-
-/// A chunk as it is stored, for looking at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredChunk {
-    /// Which.
-    pub key: ChunkKey,
-    /// Its members.
-    pub members: Members,
-    /// Whether everybody in it has an outcome.
-    pub closed: bool,
-    /// Until when somebody works on it.
-    pub leased_until_ms: Option<i64>,
-    /// Until when it waits.
-    pub not_before_ms: Option<i64>,
-    /// Whether it waits for its turn at the configuration's rate.
-    pub awaits_rate: bool,
-    /// Counts its changes.
-    pub revision: i64,
-    /// In which minute (since the Unix epoch) it was first counted.
-    pub minute: Option<i64>,
 }
 
 /// A chunk to be written.
@@ -532,177 +490,6 @@ impl Ledger {
         }
         Err(StoreError::Contended { what: WHAT })
     }
-
-    /// Turns members that are in doubt into what this worker, which lost its lease, knows of them: `known` holds the
-    /// codes by member. Members that another has decided meanwhile stay as they are.
-    ///
-    /// # Errors
-    /// As the engine's; [`StoreError::Contended`] where others keep changing the chunk.
-    pub async fn amend(
-        &self,
-        chunk: ChunkKey,
-        books: Books,
-        known: &[(usize, Code)],
-    ) -> Result<(), StoreError> {
-        for _ in 0..10 {
-            let Some(mut stored) = self.chunk(chunk).await? else { return Ok(()) };
-            let mut changed = false;
-            for (member, code) in known {
-                if stored.members.codes.get(*member).is_some_and(|code| code.outcome() == Outcome::Unknown) {
-                    stored.members.codes[*member] = *code;
-                    changed = true;
-                }
-            }
-            if !changed || self.rewrite(&mut stored, books, None).await? {
-                return Ok(());
-            }
-            // Another holds the chunk, with the doubt in memory, and would write it back: wait until it is done.
-            self.platform.clock.sleep(Duration::from_millis(200)).await;
-        }
-        Err(StoreError::Contended { what: WHAT })
-    }
-
-    /// The chunk as it is stored, strongly read.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn chunk(&self, chunk: ChunkKey) -> Result<Option<StoredChunk>, StoreError> {
-        let item = self.platform.table.get(LEDGER, &key(&chunk), Consistency::Strong).await?;
-        item.as_ref().map(|item| stored(chunk, item)).transpose()
-    }
-
-    /// A page of the chunks of a shard, of one action from a number on or of all actions, in the order of action and
-    /// number.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn chunks(
-        &self,
-        shard: FanOut,
-        part: Part,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<(Vec<StoredChunk>, Option<String>), StoreError> {
-        let range = match part {
-            Part::Whole => Keys::Prefix("C#".to_owned()),
-            Part::Lane { until, from, .. } if until <= from => return Ok((Vec::new(), None)),
-            Part::Lane { action, lane, from, until } => {
-                Keys::Between(sort_key(action, lane.number(from)), sort_key(action, lane.number(until - 1)))
-            }
-        };
-        let query =
-            Query { range, ..Query::of(tables::shard(shard.execution, shard.shard), limit).after(after) };
-        let page = self.platform.table.query(LEDGER, query).await?;
-        let chunks = page
-            .items
-            .iter()
-            .map(|item| {
-                let mut parts = item.key.sk.split('#').skip(1);
-                let action = parts.next().and_then(|action| action.parse().ok());
-                let number = parts.next().map(|number| number.strip_prefix(LATER).unwrap_or(number));
-                let number = number.and_then(|number| number.parse().ok());
-                let (Some(action), Some(number)) = (action, number) else { return Err(corrupt()) };
-                stored(ChunkKey { execution: shard.execution, shard: shard.shard, action, number }, item)
-            })
-            .collect::<Result<_, _>>()?;
-        Ok((chunks, page.next))
-    }
-
-    /// What [`Self::chunks`] takes as `after` to go on behind this chunk.
-    pub fn behind(chunk: &ChunkKey) -> String {
-        key(chunk).sk
-    }
-
-    /// Turns the members of a chunk whose outcome is one of `outcomes` back to pending, with the counters, and sends its
-    /// message. Returns how many members; `None` where the execution is not open or the chunk keeps changing.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn reopen(
-        &self,
-        chunk: &StoredChunk,
-        outcomes: &[Outcome],
-        head: &Head,
-    ) -> Result<Option<usize>, StoreError> {
-        let mut chunk = chunk.clone();
-        for _ in 0..5 {
-            let mut again = 0;
-            for code in &mut chunk.members.codes {
-                if outcomes.contains(&code.outcome()) {
-                    *code = code.again();
-                    again += 1;
-                }
-            }
-            if again == 0 {
-                return Ok(Some(0));
-            }
-            if self.rewrite(&mut chunk, head.books(), Some(head)).await? {
-                return Ok(Some(again));
-            }
-            match self.chunk(chunk.key).await? {
-                Some(newer) => chunk = newer,
-                None => return Ok(Some(0)),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Writes changed members of a chunk nobody holds, with the counters; where `reopen` is given, opens it as a
-    /// part of that execution and sends its message. False where the chunk has changed, is held, or the execution may not be reopened.
-    pub(super) async fn rewrite(
-        &self,
-        chunk: &mut StoredChunk,
-        books: Books,
-        reopen: Option<&Head>,
-    ) -> Result<bool, StoreError> {
-        let now = self.platform.clock.now();
-        let deltas = chunk.members.book();
-        let joining = if chunk.minute.is_none() { chunk.members.codes.len() } else { 0 };
-        let minute = chunk.minute.unwrap_or(now.as_second().div_euclid(60));
-        let mut changes = vec![
-            Change::set(MEMBERS, chunk.members.pack()),
-            Change::add(REVISION, 1),
-            Change::set(MINUTE, minute),
-        ];
-        let condition = Condition::All(vec![
-            Condition::equals(REVISION, chunk.revision),
-            Condition::Lacks(lease::LEASE.to_owned()),
-        ]);
-        let (mut writes, mut messages, mut closed) = (Vec::new(), Vec::new(), 0);
-        if let Some(head) = reopen {
-            for name in [NOT_BEFORE, FOR_RATE, TRIES, FIRST_TRY, DOUBT_SINCE, GO_ON] {
-                changes.push(Change::Remove(name.to_owned()));
-            }
-            if chunk.closed {
-                changes.push(Change::Remove(CLOSED.to_owned()));
-                closed = -1;
-            }
-            writes.push(Self::touch_open(chunk.key.execution));
-            let shard = FanOut { execution: chunk.key.execution, shard: chunk.key.shard };
-            writes.push(Cursor::reopened(shard, chunk.key.action));
-            messages.push(head.message(&chunk.key));
-        }
-        writes.push(Write::update(LEDGER, key(&chunk.key), changes).when(condition));
-        writes.push(counters::book(books, &chunk.key, minute, &deltas, closed, joining));
-        Ok(refused(self.platform.commit(writes, messages).await)?.is_none())
-    }
-
-    /// The error texts of a chunk, by member.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn details(&self, chunk: ChunkKey) -> Result<BTreeMap<usize, String>, StoreError> {
-        let item = self.platform.table.get(LEDGER, &detail_key(&chunk), Consistency::Strong).await?;
-        let Some(item) = item else { return Ok(BTreeMap::new()) };
-        Ok(item
-            .attributes
-            .iter()
-            .filter_map(|(name, value)| match value {
-                platform::Value::S(text) => Some((name.strip_prefix('m')?.parse().ok()?, text.clone())),
-                _ => None,
-            })
-            .collect())
-    }
 }
 
 pub(super) fn key(chunk: &ChunkKey) -> Key {
@@ -710,14 +497,31 @@ pub(super) fn key(chunk: &ChunkKey) -> Key {
 }
 
 /// Stands before the numbers of other lanes than the first, which have more digits and come after its.
-pub(super) const LATER: char = 'r';
+const LATER: char = 'r';
 
-fn sort_key(action: u8, number: u32) -> String {
+pub(super) fn sort_key(action: u8, number: u32) -> String {
     if number < NUMBERS {
         format!("C#{action:02}#{number:06}")
     } else {
         format!("C#{action:02}#{LATER}{number:010}")
     }
+}
+
+/// The chunk under this key: the other way round than [`key`].
+pub(super) fn chunk_of(key: &Key) -> Option<ChunkKey> {
+    let rest = key.pk.strip_prefix("x#")?;
+    let (execution, shard) = match rest.split_once('#') {
+        None => (rest, CALL_SHARD),
+        Some((execution, shard)) => (execution, shard.parse().ok()?),
+    };
+    let (action, number) = key.sk.strip_prefix("C#")?.split_once('#')?;
+    let number = number.strip_prefix(LATER).unwrap_or(number);
+    Some(ChunkKey {
+        execution: execution.parse().ok()?,
+        shard,
+        action: action.parse().ok()?,
+        number: number.parse().ok()?,
+    })
 }
 
 pub(super) fn detail_key(chunk: &ChunkKey) -> Key {
@@ -752,11 +556,11 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn corrupt() -> StoreError {
+pub(super) fn corrupt() -> StoreError {
     StoreError::Corrupt { what: WHAT, source: None }
 }
 
-fn members(item: &Item) -> Result<Members, StoreError> {
+pub(super) fn members(item: &Item) -> Result<Members, StoreError> {
     item.bytes(MEMBERS).and_then(|bytes| Members::unpack(bytes).ok()).ok_or_else(corrupt)
 }
 
@@ -813,18 +617,5 @@ fn claimed(key: ChunkKey, item: &Item, lease_until_ms: i64) -> Result<ClaimedChu
         attempt: item.number(ATTEMPT).ok_or_else(corrupt)?,
         revision: item.number(REVISION).ok_or_else(corrupt)?,
         presumed: None,
-    })
-}
-
-pub(super) fn stored(key: ChunkKey, item: &Item) -> Result<StoredChunk, StoreError> {
-    Ok(StoredChunk {
-        key,
-        members: members(item)?,
-        closed: item.number(CLOSED).is_some(),
-        leased_until_ms: item.number(lease::LEASE),
-        not_before_ms: item.number(NOT_BEFORE),
-        awaits_rate: item.number(FOR_RATE).is_some(),
-        revision: item.number(REVISION).ok_or_else(corrupt)?,
-        minute: item.number(MINUTE),
     })
 }

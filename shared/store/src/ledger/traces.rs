@@ -4,16 +4,17 @@
 use campaign::call::{Call, CallRecipient};
 use campaign::{ExecutionId, ProfileId};
 use memchr::memmem;
-use platform::{Change, Condition, Consistency, Item, Key, Scan, Updated};
+use platform::{Change, Condition, Consistency, Item, Scan, Updated};
 use serde_json::{Map, Value};
 
 use super::call::{CALL, call_of};
-use super::chunk::{LATER, MEMBERS, detail_key, stored};
+use super::chunk::{MEMBERS, chunk_of, detail_key};
+use super::stored::stored;
 use super::{Head, Ledger, StoredChunk, head};
 use crate::StoreError;
 use crate::document::{self, REVISION};
 use crate::idempotency;
-use crate::messages::{CALL_SHARD, ChunkKey};
+use crate::messages::ChunkKey;
 use crate::tables::{self, LEDGER};
 
 /// How often a change is tried against those of others.
@@ -146,23 +147,6 @@ fn places(members: &[u8], person: ProfileId) -> impl Iterator<Item = usize> + '_
     ids.iter().enumerate().filter(move |(_, id)| *id == person.as_bytes()).map(|(place, _)| place)
 }
 
-/// The chunk under this key.
-fn chunk_of(key: &Key) -> Option<ChunkKey> {
-    let rest = key.pk.strip_prefix("x#")?;
-    let (execution, shard) = match rest.split_once('#') {
-        None => (rest, CALL_SHARD),
-        Some((execution, shard)) => (execution, shard.parse().ok()?),
-    };
-    let (action, number) = key.sk.strip_prefix("C#")?.split_once('#')?;
-    let number = number.strip_prefix(LATER).unwrap_or(number);
-    Some(ChunkKey {
-        execution: execution.parse().ok()?,
-        shard,
-        action: action.parse().ok()?,
-        number: number.parse().ok()?,
-    })
-}
-
 /// The call of this item, where it is to this person.
 fn call_to(person: ProfileId, item: &Item) -> Result<Option<Trace>, StoreError> {
     let is_to = |call: &Call| call.recipients.iter().any(|who| who.profile == Some(person));
@@ -176,7 +160,10 @@ fn call_to(person: ProfileId, item: &Item) -> Result<Option<Trace>, StoreError> 
 mod tests {
     use campaign::chunk::Members;
 
+    use platform::Key;
+
     use super::*;
+    use crate::messages::CALL_SHARD;
 
     #[test]
     fn a_person_is_found_at_each_of_their_places_and_nowhere_between() {
