@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the functions and deploys them: cargo lambda (with zig), then sam deploy. Run it again to update.
+# Builds the functions and deploys them: infra/build.sh, then sam deploy. Run it again to update.
 #
 #   infra/deploy.sh [--arch arm64|x86_64] [--stack envoi] [--no-build] [Parameter=Value ...]
 #
@@ -21,19 +21,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-case $arch in
-  arm64) flag=--arm64 ;;
-  x86_64) flag=--x86-64 ;;
-  *) usage ;;
-esac
-
-if [ "$build" = yes ]; then
-  build=(cargo lambda build "$flag" --lambda-dir target/lambda --locked --no-default-features)
-  "${build[@]}" --profile lambda --features aws,lambda -p activate -p fanout -p jobs -p notify -p track -p feedback \
-    -p deliver-sms -p deliver-push -p deliver-webhook
-  "${build[@]}" --profile lambda --features aws,lambda,ses,smtp -p deliver-email
-  "${build[@]}" --profile lambda-api --features aws,lambda -p api
-fi
+[ "$build" = no ] || infra/build.sh --arch "$arch"
 sam deploy --template-file infra/template.yaml --stack-name "$stack" --resolve-s3 --capabilities CAPABILITY_IAM \
   --no-fail-on-empty-changeset --parameter-overrides "Architecture=$arch" \
   ${parameters[@]+"${parameters[@]}"} "$@"

@@ -25,8 +25,8 @@ functions=(api activate fanout deliver-email deliver-sms deliver-push deliver-we
 
 step() { printf '== %s\n' "$*" >&2; }
 case $(uname -m) in
-  arm64 | aarch64) arch=arm64 flag=--arm64 ;;
-  *) arch=x86_64 flag=--x86-64 ;;
+  arm64 | aarch64) arch=arm64 ;;
+  *) arch=x86_64 ;;
 esac
 
 # The template names the programs by paths from its own folder, so a copy of both is all that packaging needs.
@@ -36,21 +36,11 @@ mkdir -p "$work/infra"
 cp infra/template.yaml "$work/infra/"
 
 if [ -z "${ENVOI_BINARIES:-}" ]; then
-  features=(--no-default-features --locked)
-  others=(-p api -p activate -p fanout -p jobs -p notify -p track -p feedback -p deliver-sms -p deliver-push -p deliver-webhook)
-  if cargo lambda --version > /dev/null 2>&1; then
-    step "building with cargo lambda for $arch"
-    build=(cargo lambda build --profile lambda "$flag" --lambda-dir target/lambda "${features[@]}")
-    ENVOI_BINARIES=target/lambda
-  else
-    # The target is named so that cargo's files and cargo lambda's folders don't meet.
-    target=$(rustc -vV | sed -n 's/^host: //p')
-    step "building with cargo for $target (whose C library must not be newer than that of the functions' image, 2.34)"
-    build=(cargo build --profile lambda --target "$target" "${features[@]}")
-    ENVOI_BINARIES=${CARGO_TARGET_DIR:-target}/$target/lambda
-  fi
-  "${build[@]}" --features aws,lambda "${others[@]}"
-  "${build[@]}" --features aws,lambda,smtp -p deliver-email
+  with=cargo
+  if cargo lambda --help > /dev/null 2>&1; then with=cargo-lambda; fi
+  step "building with $with for $arch"
+  infra/build.sh --arch "$arch" --with "$with"
+  ENVOI_BINARIES=${CARGO_TARGET_DIR:-target}/lambda
 fi
 for name in "${functions[@]}"; do
   mkdir -p "$work/target/lambda/$name"

@@ -15,25 +15,20 @@ use serde_json::json;
 
 use crate::report::{Report, mib};
 
-/// The functions, what they are built with, and how large they may be in bytes, zipped.
-const FUNCTIONS: [(&str, &str, u64); 11] = [
-    ("api", "aws,lambda", 4_000_000),
-    ("activate", "aws,lambda", 3_000_000),
-    ("fanout", "aws,lambda", 3_000_000),
-    ("deliver-email", "aws,lambda,ses,smtp", 3_000_000),
-    ("deliver-push", "aws,lambda", 3_000_000),
-    ("deliver-sms", "aws,lambda", 3_000_000),
-    ("deliver-webhook", "aws,lambda", 3_000_000),
-    ("jobs", "aws,lambda", 3_000_000),
-    ("notify", "aws,lambda", 3_000_000),
-    ("track", "aws,lambda", 3_000_000),
-    ("feedback", "aws,lambda", 3_000_000),
+/// The functions, and how large they may be in bytes, zipped.
+const FUNCTIONS: [(&str, u64); 11] = [
+    ("api", 4_000_000),
+    ("activate", 3_000_000),
+    ("fanout", 3_000_000),
+    ("deliver-email", 3_000_000),
+    ("deliver-push", 3_000_000),
+    ("deliver-sms", 3_000_000),
+    ("deliver-webhook", 3_000_000),
+    ("jobs", 3_000_000),
+    ("notify", 3_000_000),
+    ("track", 3_000_000),
+    ("feedback", 3_000_000),
 ];
-/// How a function is built for Lambda: see `Cargo.toml`.
-fn profile(name: &str) -> &'static str {
-    if name == "api" { "lambda-api" } else { "lambda" }
-}
-
 /// How long a start may take, in milliseconds.
 const BUDGET_MS: f64 = 10.0;
 /// What a function asks the runtime for.
@@ -105,10 +100,10 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<()> {
     let wanted =
         |name: &&str| options.function.is_empty() || options.function.iter().any(|asked| asked == name);
     let mut report = Report::default();
-    for (name, features, budget) in FUNCTIONS.iter().filter(|(name, ..)| wanted(name)) {
+    for (name, budget) in FUNCTIONS.iter().filter(|(name, _)| wanted(name)) {
         let program = match &options.built {
             Some(folder) => program_in(folder, name),
-            None => build(name, features)?,
+            None => build(name)?,
         };
         let zipped = zipped(&program)?;
         // The first one reads the program from the disk.
@@ -142,14 +137,11 @@ fn program_in(folder: &Path, name: &str) -> PathBuf {
     if program.is_dir() { program.join("bootstrap") } else { program }
 }
 
-/// Builds a function as it is deployed, alone: with others, it would get the features that they need.
-fn build(name: &str, features: &str) -> anyhow::Result<PathBuf> {
+/// Builds a function as it is deployed, but by this machine's own linker.
+fn build(name: &str) -> anyhow::Result<PathBuf> {
     let workspace =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this package lies in the workspace")?;
-    // With the target named, since the folder of the profile is where `cargo lambda` puts its folders.
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = Command::new(workspace.join("infra/build.sh"));
     // What cargo told this program about its own package, build scripts would take for theirs, and run again.
     for (name, _) in std::env::vars_os() {
         if name
@@ -159,15 +151,10 @@ fn build(name: &str, features: &str) -> anyhow::Result<PathBuf> {
             command.env_remove(name);
         }
     }
-    let built = command
-        .current_dir(workspace)
-        .args(["build", "--profile", profile(name), "--target", &target, "--package", name])
-        .args(["--no-default-features", "--features", features])
-        .status()
-        .context("cargo does not start")?;
+    let built = command.args(["--with", "cargo", name]).status().context("infra/build.sh does not start")?;
     ensure!(built.success(), "{name} does not build");
     let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-    Ok(folder.join(target).join(profile(name)).join(name))
+    Ok(program_in(&folder.join("lambda"), name))
 }
 
 fn zipped(program: &Path) -> anyhow::Result<u64> {
