@@ -13,8 +13,8 @@
 //! | nothing: no connection | tried again; where all go to one host, it is left alone for a while |
 //! | nothing: time was up, or the connection broke | doubt |
 //!
-//! What concerns an endpoint as a whole concerns everybody only where all are told there. Where data chooses the host, one
-//! that is down or asks us to wait keeps nobody else waiting.
+//! What concerns an endpoint as a whole concerns everybody only where all are told there. Where data chooses the host, or the
+//! configuration is for other hosts too, one that is down or asks us to wait keeps nobody else waiting.
 //!
 //! A 410 from the one URL of a content disables the configuration, where that is for this one host, and so tells the operator;
 //! nobody is given up for it before the retry period ends, in case it was a mistake. From a URL that is a recipient's own, or
@@ -31,6 +31,29 @@ use platform::batch;
 
 /// The longest that a receiver can have us wait: it holds up everybody who is to be told there.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Whom it concerns that a host is down or asks us to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Whoever is told anything by the configuration: it is for this host alone.
+    Everybody,
+    /// Those in the same chunk: other contents lead elsewhere.
+    Chunk,
+}
+
+impl Audience {
+    /// The answer as this audience is to take it. What holds a whole configuration would hold up others' hosts, too.
+    pub(crate) fn hears(self, answer: Answer) -> Answer {
+        match answer {
+            Answer::NotAccepted { cause: Cause::Throttled | Cause::Unreachable, retry_after, detail }
+                if self == Self::Chunk =>
+            {
+                Answer::NotAccepted { cause: Cause::Transient, retry_after, detail }
+            }
+            answer => answer,
+        }
+    }
+}
 
 /// What an answer's status means.
 pub(crate) fn of_status(status: StatusCode, asked: Option<Duration>, destination: Destination) -> Answer {
@@ -162,6 +185,19 @@ mod tests {
             [OneUrl, OneHost, AnyHost].map(unreachable),
             [Cause::Unreachable, Cause::Unreachable, Cause::Transient]
         );
+    }
+
+    #[test]
+    fn a_host_among_others_holds_up_none_but_those_who_are_told_there() {
+        let detail = String::new();
+        let retry_after = Some(Duration::from_secs(7));
+        let answer = |cause| Answer::NotAccepted { cause, retry_after, detail: detail.clone() };
+        for cause in [Cause::Throttled, Cause::Unreachable, Cause::Transient] {
+            assert_eq!(Audience::Chunk.hears(answer(cause)), answer(Cause::Transient));
+            assert_eq!(Audience::Everybody.hears(answer(cause)), answer(cause));
+        }
+        assert_eq!(Audience::Chunk.hears(answer(Cause::Misconfigured)), answer(Cause::Misconfigured));
+        assert_eq!(Audience::Chunk.hears(Answer::Accepted), Answer::Accepted);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use platform::batch;
 use store::{Store, StoreError};
 use tracing::warn;
 
-use crate::answer;
+use crate::answer::{self, Audience};
 use crate::call::Call;
 use crate::keys::Keys;
 
@@ -28,6 +28,8 @@ const LONGEST_ANSWER: usize = 16 << 10;
 pub struct WebhookSender {
     store: Store,
     client: Client,
+    /// For hosts that data chooses, of which there may be thousands: no connection of theirs is kept.
+    passing: Client,
     keys: Keys,
 }
 
@@ -42,14 +44,17 @@ impl WebhookSender {
     /// Calls to whatever `policy` allows, signed by the keys in this store.
     pub fn new(store: Store, policy: Policy) -> Self {
         let limits = Limits { answer: LONGEST_ANSWER, ..Limits::default() };
-        Self { store, client: Client::new(policy, limits), keys: Keys::default() }
+        let passing = Client::new(policy.clone(), Limits { rest: Duration::ZERO, ..limits });
+        Self { store, client: Client::new(policy, limits), passing, keys: Keys::default() }
     }
 
-    async fn make(&self, client: &Client, keys: &[Secret], settings: &WebhookSettings, call: Call) -> Made {
-        let destination = match call.destination {
+    async fn make(&self, within: Duration, keys: &[Secret], settings: &WebhookSettings, call: Call) -> Made {
+        let client = if call.destination == Destination::AnyHost { &self.passing } else { &self.client };
+        let audience = if pins_one_host(settings) { Audience::Everybody } else { Audience::Chunk };
+        let destination = match (call.destination, audience) {
             // Others may be told elsewhere by the same configuration, which one content's URL says nothing about.
-            Destination::OneUrl if !pins_one_host(settings) => Destination::OneHost,
-            destination => destination,
+            (Destination::OneUrl, Audience::Chunk) => Destination::OneHost,
+            (destination, _) => destination,
         };
         // A proof shows what an endpoint does; that stops nothing.
         let is_member = matches!(call.id, MessageId::Member(_));
@@ -60,16 +65,17 @@ impl WebhookSender {
         signed.retain(|(name, _): &(HeaderName, HeaderValue)| {
             *name != standard_webhooks::SIGNATURE || !keys.is_empty()
         });
-        match client.send(call.request(signed)).await {
+        match client.send_within(call.request(signed), within).await {
             Ok(response) => {
                 let asked = retry_after(response.headers(), clock.now());
                 let status = response.status();
                 let is_gone = is_member && answer::is_gone(status, destination);
-                Made { answer: answer::of_status(status, asked, destination), is_gone }
+                Made { answer: audience.hears(answer::of_status(status, asked, destination)), is_gone }
             }
             Err(error) => {
                 let is_gone = error.status().is_some_and(|status| answer::is_gone(status, destination));
-                Made { answer: answer::of_error(&error, destination), is_gone: is_member && is_gone }
+                let answer = audience.hears(answer::of_error(&error, destination));
+                Made { answer, is_gone: is_member && is_gone }
             }
         }
     }
@@ -131,8 +137,7 @@ impl Sender for WebhookSender {
         if within.is_zero() {
             return same(&calls, Cause::Transient, "there was no time left for a call");
         }
-        let client = self.client.within(within);
-        let made = join_all(calls.into_iter().map(|call| self.make(&client, &keys, settings, call))).await;
+        let made = join_all(calls.into_iter().map(|call| self.make(within, &keys, settings, call))).await;
         if made.iter().any(|made| made.is_gone) {
             self.disable(configuration.id).await;
         }

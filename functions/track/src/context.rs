@@ -5,10 +5,13 @@ use links::{Day, Kind, Link, TokenError, day_of};
 use platform::Clock;
 use store::{Store, StoreError};
 
+use crate::templates::Templates;
+
 /// What the function needs. Clones are cheap and share it.
 #[derive(Debug, Clone)]
 pub struct Context {
     pub(crate) store: Arc<Store>,
+    pub(crate) templates: Arc<Templates>,
 }
 
 /// Why a link can't be followed.
@@ -23,7 +26,7 @@ pub(crate) enum Broken {
 impl Context {
     /// Over this store.
     pub fn new(store: Store) -> Self {
-        Self { store: Arc::new(store) }
+        Self { store: Arc::new(store), templates: Arc::default() }
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -19,6 +19,7 @@ mod location;
 mod open;
 mod page;
 mod router;
+mod templates;
 mod texts;
 mod unsubscribe;
 mod view;

@@ -1,5 +1,6 @@
 //! A message as a page, as its recipient got it: the version's own content, filled in from their profile as it is now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
@@ -9,7 +10,7 @@ use campaign::ProfileId;
 use campaign::configuration::{Sender, Tracking};
 use campaign::content::OnMissing;
 use campaign::link::Recipient;
-use campaign::lowered::{LoweredContent, LoweredEmail};
+use campaign::lowered::LoweredContent;
 use content::{EmailTemplate, RenderedEmail};
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -25,6 +26,7 @@ use crate::Context;
 use crate::context::Broken;
 use crate::language::Language;
 use crate::page::{Refusal, document, escape, page, refuse, refuse_broken, say};
+use crate::templates::Key;
 use crate::texts::Texts;
 use crate::unsubscribe::found;
 use crate::visit::count;
@@ -89,10 +91,28 @@ fn show(rendered: RenderedEmail, language: Language) -> Response {
     document(StatusCode::OK, rendered.html, HeaderValue::from_static(POLICY))
 }
 
+/// What an email is rendered by; `None` where the action is none by email, or its content is gone.
+async fn template(context: &Context, key: Key) -> Result<Option<Arc<EmailTemplate>>, StoreError> {
+    if let Some(template) = context.templates.get(key) {
+        return Ok(Some(template));
+    }
+    let (campaign, version, action) = key;
+    let lowered = context.store.campaigns.lowered(campaign, version, action).await;
+    let Some(LoweredContent::Email(email)) = found(lowered)? else { return Ok(None) };
+    // It can take long enough to keep everybody else waiting.
+    let compiled = tokio::task::spawn_blocking(move || EmailTemplate::from_lowered(&email)).await;
+    let Ok(Ok(template)) = compiled else {
+        return Err(StoreError::Corrupt { what: "lowered content", source: None });
+    };
+    let template = Arc::new(template);
+    context.templates.keep(key, Arc::clone(&template));
+    Ok(Some(template))
+}
+
 /// What a message was made of, as far as there still is all of it.
 struct Sent {
     head: Head,
-    email: LoweredEmail,
+    template: Arc<EmailTemplate>,
     recipient: ProfileId,
     profile: Value,
 }
@@ -110,10 +130,10 @@ impl Sent {
             return Ok(None);
         };
         let Some(profile) = found(store.profiles.get(recipient).await)? else { return Ok(None) };
-        let lowered = store.campaigns.lowered(head.campaign, head.version, member.action).await;
-        let Some(LoweredContent::Email(email)) = found(lowered)? else { return Ok(None) };
+        let key = (head.campaign, head.version, member.action);
+        let Some(template) = template(context, key).await? else { return Ok(None) };
         let profile = Value::Object(profile.value.into_document());
-        Ok(Some(Self { head, email, recipient, profile }))
+        Ok(Some(Self { head, template, recipient, profile }))
     }
 
     async fn render(
@@ -138,11 +158,8 @@ impl Sent {
             opens: false,
             clicks: tracking.clicks,
         };
-        let Ok(template) = EmailTemplate::from_lowered(&self.email) else {
-            return Err(StoreError::Corrupt { what: "lowered content", source: None });
-        };
         // Who has lost a value since had it when the message was sent.
-        match template.render(&self.profile, &Value::Null, OnMissing::Blank, Some(&issuer)) {
+        match self.template.render(&self.profile, &Value::Null, OnMissing::Blank, Some(&issuer)) {
             Ok(rendered) => Ok(Some((rendered, tracking))),
             Err(error) => {
                 let (execution, error) = (self.head.id, batch::chain(&error));

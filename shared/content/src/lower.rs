@@ -256,6 +256,11 @@ impl<'o> Lowering<'o> {
         let parts = [("document", &prepared.html, HTML), ("text derived from it", &prepared.text, TEXT)];
         for (what, source, language) in parts {
             if let Err(error) = template::compile_checked(source, field, language) {
+                if error.code == "too_large" {
+                    // Links and inlined styles have made it longer.
+                    self.errors.push(ContentError::new(error.code, field, error.message));
+                    return None;
+                }
                 // The source itself is well formed, so blocks have come apart: opened where the document keeps them
                 // and closed where it does not, or the other way round.
                 let message = format!(

@@ -8,6 +8,14 @@ pub(crate) fn line_column(source: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
+/// The position in the whole of what is at `within` in a part of it that begins at `start`.
+pub(crate) const fn moved(start: (usize, usize), within: (usize, usize)) -> (usize, usize) {
+    match within {
+        (1, column) => (start.0, start.1 + column - 1),
+        (line, column) => (start.0 + line - 1, column),
+    }
+}
+
 /// The byte offset of a line and column as [`line_column`] gives them.
 #[cfg(feature = "lower")]
 pub(crate) fn offset_of(source: &str, line: usize, column: usize) -> usize {
@@ -33,5 +41,9 @@ mod tests {
         assert_eq!(line_column(source, offset), (2, 6));
         assert_eq!(offset_of(source, 2, 6), offset);
         assert_eq!(line_column(source, 0), (1, 1));
+        for at in [0, 2, 3, 5] {
+            let (part, start) = (&source[at..], line_column(source, at));
+            assert_eq!(moved(start, line_column(part, offset - at)), (2, 6));
+        }
     }
 }

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use campaign::content::{OnMissing, PushContent};
@@ -9,6 +10,8 @@ use crate::template::{self, Escaping, Program};
 
 /// The most bytes of a push notification that Firebase Cloud Messaging takes, as [`RenderedPush::payload_bytes`] counts them.
 pub const MAX_PUSH_BYTES: usize = 4096;
+/// The longest that is rendered at all, all texts together: they are many, and each could be as long as a field may be.
+const MOST_RENDERED_BYTES: usize = 64 * MAX_PUSH_BYTES;
 /// The name by which the app gets the link.
 pub const PUSH_LINK: &str = "link";
 
@@ -93,9 +96,18 @@ impl PushTemplate {
         context: &Value,
         on_missing: OnMissing,
     ) -> Result<RenderedPush, RenderError> {
+        let bytes = Cell::new(0);
         let render = |program: &Program| {
             let mut text = String::new();
-            program.render(profile, context, on_missing, &mut text).map(|()| text)
+            program.render(profile, context, on_missing, &mut text)?;
+            bytes.set(bytes.get() + text.len());
+            if bytes.get() > MOST_RENDERED_BYTES {
+                return Err(RenderError::TooLarge {
+                    what: "notification in bytes",
+                    limit: MOST_RENDERED_BYTES,
+                });
+            }
+            Ok(text)
         };
         let optional = |program: Option<&Program>| {
             let text = program.map(render).transpose()?;
@@ -162,6 +174,17 @@ mod tests {
                 .sum();
             prop_assert_eq!(push.payload_bytes(), expected);
         }
+    }
+
+    #[test]
+    fn many_long_texts_are_not_rendered_to_the_last() {
+        let data = (0..20).map(|number| (format!("d{number}"), "{{profile.long}}".to_owned())).collect();
+        let template = PushTemplate::compile(&PushContent { data, ..PushContent::default() }).unwrap();
+        let render = |bytes: usize| {
+            template.render(&json!({ "long": "x".repeat(bytes) }), &Value::Null, OnMissing::Blank)
+        };
+        assert!(render(MOST_RENDERED_BYTES / 20).is_ok_and(|push| push.is_too_large()));
+        assert!(matches!(render(MOST_RENDERED_BYTES / 20 + 1), Err(RenderError::TooLarge { .. })));
     }
 
     #[test]

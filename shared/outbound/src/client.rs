@@ -30,7 +30,8 @@ pub struct Limits {
     /// For the whole call, from connecting to the answer's last byte.
     pub call: Duration,
     /// How long a connection may be at rest and be used again. The shorter, the rarer a call meets one that is being closed
-    /// at the other end, which leaves in doubt whether the call was taken.
+    /// at the other end, which leaves in doubt whether the call was taken. Zero: none is kept, for whoever calls more hosts
+    /// than connections can be open to.
     pub rest: Duration,
     /// The longest answer, in bytes, without its head. Of what is longer the rest is not read, and the connection is closed.
     pub answer: usize,
@@ -238,6 +239,7 @@ impl fmt::Debug for Client {
 
 fn pool(connector: Connector, limits: Limits) -> Pool<Connector, Full<Bytes>> {
     Pool::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(if limits.rest.is_zero() { 0 } else { usize::MAX })
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(limits.rest)
         .http1_max_buf_size(LARGEST_HEAD)

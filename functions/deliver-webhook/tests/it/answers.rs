@@ -97,6 +97,26 @@ async fn an_answer_is_heeded_and_not_kept() {
 }
 
 #[tokio::test]
+async fn one_host_of_a_configuration_for_several_keeps_nobody_else_waiting() {
+    let receiver = Receiver::start(said(429, "retry-after: 7\r\n")).await;
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let cause = |answer| match answer {
+        Answer::NotAccepted { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    };
+    for (hosts, throttled, unreachable) in [
+        (&[][..], Cause::Transient, Cause::Transient),
+        (&["127.0.0.1", "*.example.org"], Cause::Transient, Cause::Transient),
+        (&["127.0.0.1"], Cause::Throttled, Cause::Unreachable),
+    ] {
+        let world = World::with("http://127.0.0.1", hosts).await;
+        assert_eq!(cause(world.answer(&to(&receiver.url()), ada()).await), throttled, "{hosts:?}");
+        let nowhere = to(&format!("http://{nowhere}/"));
+        assert_eq!(cause(world.answer(&nowhere, ada()).await), unreachable, "{hosts:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_an_end_is_cut_and_its_status_counts() {
     let head = |status: u16| {
         Behaviour::Endless(format!("HTTP/1.1 {status} X\r\ncontent-length: 9999999999\r\n\r\n"))

@@ -9,7 +9,7 @@ use crate::world::{World, ada, to};
 
 #[tokio::test]
 async fn without_a_connection_nobody_has_the_call() {
-    let world = World::new().await;
+    let world = World::with("http://127.0.0.1", &["127.0.0.1"]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);

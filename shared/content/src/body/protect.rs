@@ -361,7 +361,7 @@ impl Protected {
         let mut seen: HashMap<usize, usize> = HashMap::new();
         let mut newest = None;
         let mut moved = None;
-        let restored = self.replace(html, |number, form| {
+        let restored = self.replace(html, Parting::Html, |number, form| {
             *seen.entry(number).or_default() += 1;
             if form == Form::Comment && self.kept[number].at.is_some() {
                 if newest.is_some_and(|newest| newest >= number) {
@@ -387,10 +387,10 @@ impl Protected {
 
     /// As [`Self::restore`], for a text that need not hold every tag.
     pub(super) fn restore_some(&self, text: &str) -> String {
-        self.replace(text, |_, _| {})
+        self.replace(text, Parting::Text, |_, _| {})
     }
 
-    fn replace(&self, html: &str, mut saw: impl FnMut(usize, Form)) -> String {
+    fn replace(&self, html: &str, parting: Parting, mut saw: impl FnMut(usize, Form)) -> String {
         let mut out = String::with_capacity(html.len() + html.len() / 4);
         let mut rest = html;
         while let Some(start) = rest.find(&self.prefix) {
@@ -419,7 +419,7 @@ impl Protected {
             }
             push_literal(&mut out, before);
             if kept.form != Form::CssWord {
-                part_from_tag(&mut out);
+                parting.part_from_tag(&mut out);
             }
             out.push_str(&kept.original);
             saw(number, kept.form);
@@ -441,16 +441,31 @@ fn push_literal(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-/// Sees to it that a tag behind `out` stays the tag that it is: a backslash before it would turn it into text, a brace into
-/// another. Neither comes from the source as it is, where they would have done so before.
-fn part_from_tag(out: &mut String) {
-    let entity = if out.ends_with('{') && !out.ends_with("\\{{") {
-        "&#123;"
-    } else if out.ends_with('\\') && !out.ends_with("\\\\") {
-        "&#92;"
-    } else {
-        return;
-    };
-    out.pop();
-    out.push_str(entity);
+/// How what stands before a tag, and would make another of it, is written: a backslash would turn it into text, a brace into
+/// another tag. Neither comes from the source as it is, where they would have done so before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parting {
+    /// By entities.
+    Html,
+    /// By tags that print them: a text has no entities.
+    Text,
+}
+
+impl Parting {
+    /// Sees to it that a tag behind `out` stays the tag that it is.
+    fn part_from_tag(self, out: &mut String) {
+        let (entity, tag) = if out.ends_with('{') && !out.ends_with("\\{{") {
+            ("&#123;", "{{trim \"{\"}}")
+        } else if out.ends_with('\\') && !out.ends_with("\\\\") {
+            ("&#92;", "{{trim \"\\\\\"}}")
+        } else {
+            return;
+        };
+        out.pop();
+        if self == Self::Text {
+            // Of several in a row, those before it stand before a tag now.
+            self.part_from_tag(out);
+        }
+        out.push_str(if self == Self::Html { entity } else { tag });
+    }
 }

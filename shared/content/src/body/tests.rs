@@ -63,6 +63,22 @@ fn braces_that_come_from_entities_stay_text() {
 }
 
 #[test]
+fn the_derived_text_says_what_stands_before_a_tag_as_it_is() {
+    for (body, said) in [
+        ("<p>&#123;{{profile.x}}</p>", "{7"),
+        ("<p>a &#92;{{profile.x}}</p>", "a \\7"),
+        ("<p>&#92;&#123;{{profile.x}}</p>", "\\{7"),
+    ] {
+        let text = prepare_html(body).text;
+        let program = crate::template::compile_checked(&text, "text", crate::email::TEXT).expect(&text);
+        let mut out = String::new();
+        let (profile, nothing) = (serde_json::json!({ "x": 7 }), serde_json::Value::Null);
+        program.render(&profile, &nothing, campaign::content::OnMissing::Skip, &mut out).expect("renders");
+        assert_eq!(out.trim(), said, "{text}");
+    }
+}
+
+#[test]
 fn css_is_inlined_and_what_can_not_be_stays_in_the_head() {
     let html = prepare_html(
         "<html><head><style>.a{color:red} .a:hover{color:blue} @media (max-width:9px){.a{color:green}} p{color:{{profile.c}}}</style></head>\

@@ -67,6 +67,10 @@ pub(super) fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// How many tags may be cut off by the end of the source until no more are looked for. Each is read to the end before that
+/// is known; documents have one, where somebody forgot a quote.
+const MOST_CUT_OFF: usize = 32;
+
 struct Tokenizer<'s> {
     source: &'s str,
     bytes: &'s [u8],
@@ -74,6 +78,10 @@ struct Tokenizer<'s> {
     /// The first tag that does not lie before the position.
     next: usize,
     at: usize,
+    /// Behind the last `>`, which every tag has at its end.
+    last_end: usize,
+    /// How many tags were cut off by the end.
+    cut_off: usize,
     tokens: Vec<Token>,
 }
 
@@ -84,8 +92,16 @@ pub(super) fn tokenize(source: &str, tags: &[Tag]) -> Vec<Token> {
 /// The tokens of a part of a source, in the source's own offsets.
 pub(super) fn tokenize_part(source: &str, part: Range<usize>, tags: &[Tag]) -> Vec<Token> {
     let source = &source[..part.end];
-    let mut tokenizer =
-        Tokenizer { source, bytes: source.as_bytes(), tags, next: 0, at: part.start, tokens: Vec::new() };
+    let mut tokenizer = Tokenizer {
+        source,
+        bytes: source.as_bytes(),
+        tags,
+        next: 0,
+        at: part.start,
+        last_end: source.rfind('>').map_or(0, |at| at + 1),
+        cut_off: 0,
+        tokens: Vec::new(),
+    };
     tokenizer.run();
     tokenizer.tokens
 }
@@ -148,6 +164,7 @@ impl Tokenizer<'_> {
             return Some(Token::Comment(start..end));
         }
         match *self.bytes.get(start + 1)? {
+            b'/' | b'a'..=b'z' | b'A'..=b'Z' if start >= self.last_end => None,
             b'!' | b'?' => {
                 let end = rest.find('>').map_or(self.bytes.len(), |length| start + length + 1);
                 self.at = end;
@@ -162,7 +179,11 @@ impl Tokenizer<'_> {
                 self.at = end;
                 Some(Token::Close { range: start..end, name: start + 2..name_end })
             }
-            byte if byte.is_ascii_alphabetic() => self.open(),
+            byte if byte.is_ascii_alphabetic() && self.cut_off < MOST_CUT_OFF => {
+                let open = self.open();
+                self.cut_off += usize::from(open.is_none());
+                open
+            }
             _ => None,
         }
     }
@@ -202,7 +223,8 @@ impl Tokenizer<'_> {
         self.at += 1;
         let tags_before = self.next;
         self.until(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/' | b'='));
-        open.loose |= self.tags[tags_before..].iter().any(|tag| (start..self.at).contains(&tag.range.start));
+        let mut tags = self.tags[tags_before..].iter().take_while(|tag| tag.range.start < self.at);
+        open.loose |= tags.any(|tag| tag.range.start >= start);
         let name = start..self.at;
         let mut value_at = self.at;
         while self.bytes.get(value_at).is_some_and(u8::is_ascii_whitespace) {
@@ -319,6 +341,28 @@ mod tests {
             [Token::Text(0..9), Token::Template(0), Token::Text(14..15), Token::Template(1)],
             "{tokens:?}"
         );
+    }
+
+    #[test]
+    fn what_is_cut_off_again_and_again_is_not_read_to_the_end_each_time() {
+        let steps = |source: &str| {
+            let mut tokenizer = Tokenizer {
+                source,
+                bytes: source.as_bytes(),
+                tags: &[],
+                next: 0,
+                at: 0,
+                last_end: source.rfind('>').map_or(0, |at| at + 1),
+                cut_off: 0,
+                tokens: Vec::new(),
+            };
+            tokenizer.run();
+            assert_eq!(tokenizer.tokens, [Token::Text(0..source.len())]);
+            tokenizer.cut_off
+        };
+        assert_eq!(steps(&"<a ".repeat(20_000)), 0);
+        assert_eq!(steps(&"</a ".repeat(20_000)), 0);
+        assert_eq!(steps(&format!("{}<b c=\"z>", "<a x=y ".repeat(20_000))), MOST_CUT_OFF);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Running a [`Program`](super::Program) over borrowed JSON.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use campaign::content::OnMissing;
 use links::Issuer;
 use serde_json::{Number, Value};
 
+use super::bounded::Bounded;
 use super::escape::{push_html, push_json_text, push_url};
 use super::helpers;
 use super::path::{Origin, Path, Segment};
@@ -14,8 +16,10 @@ use super::program::{Expr, Form, Node, Ours};
 use crate::error::RenderError;
 use crate::url;
 
-/// The longest rendered field.
-const MAX_RENDERED_BYTES: usize = 2 * 1024 * 1024;
+/// The longest rendered field, and the longest value that a helper makes on the way to it.
+pub(super) const MAX_RENDERED_BYTES: usize = 2 * 1024 * 1024;
+/// The most bytes of all values together that helpers make for a field.
+const MAX_MADE_BYTES: usize = 4 * MAX_RENDERED_BYTES;
 /// The most turns of all loops of a field together.
 const MAX_TURNS: usize = 100_000;
 
@@ -58,6 +62,8 @@ pub(super) struct Machine<'r> {
     links: Option<&'r Issuer<'r>>,
     frames: Vec<Frame<'r>>,
     turns: usize,
+    /// The bytes of all values that helpers have made.
+    made: Cell<usize>,
     /// Where links' targets are written before it is known what becomes of them.
     target: String,
 }
@@ -69,7 +75,21 @@ impl<'r> Machine<'r> {
         on_missing: OnMissing,
         links: Option<&'r Issuer<'r>>,
     ) -> Self {
-        Self { profile, context, on_missing, links, frames: Vec::new(), turns: 0, target: String::new() }
+        Self {
+            profile,
+            context,
+            on_missing,
+            links,
+            frames: Vec::new(),
+            turns: 0,
+            made: Cell::new(0),
+            target: String::new(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn made(&self) -> usize {
+        self.made.get()
     }
 
     pub(super) fn run(&mut self, nodes: &'r [Node], out: &mut String) -> Result<(), RenderError> {
@@ -96,6 +116,7 @@ impl<'r> Machine<'r> {
                 Node::Link { number, body } => self.link(*number, body, out)?,
                 Node::Open => self.open(out),
             }
+            fits(out.len())?;
         }
         Ok(())
     }
@@ -180,9 +201,6 @@ impl<'r> Machine<'r> {
         if self.turns > MAX_TURNS {
             return Err(RenderError::TooLarge { what: "number of loop turns", limit: MAX_TURNS });
         }
-        if out.len() > MAX_RENDERED_BYTES {
-            return Err(RenderError::TooLarge { what: "field in bytes", limit: MAX_RENDERED_BYTES });
-        }
         self.frames.push(frame);
         let result = self.run(body, out);
         self.frames.pop();
@@ -203,14 +221,19 @@ impl<'r> Machine<'r> {
             Val::Own(json) => json,
         };
         match json {
-            // Writing to a String never fails.
-            json if form == Form::Json => _ = write!(out, "{json}"),
-            Value::String(text) => match form {
-                Form::Html => push_html(out, text),
-                Form::JsonText => push_json_text(out, text),
-                Form::Url => push_url(out, text),
-                Form::Plain | Form::Json => out.push_str(text),
-            },
+            json if form == Form::Json => {
+                write!(Bounded::new(out, MAX_RENDERED_BYTES), "{json}").map_err(|_| too_long())?;
+            }
+            Value::String(text) => {
+                // Before it is escaped, which makes it a few times as long at the most.
+                fits(out.len() + text.len())?;
+                match form {
+                    Form::Html => push_html(out, text),
+                    Form::JsonText => push_json_text(out, text),
+                    Form::Url => push_url(out, text),
+                    Form::Plain | Form::Json => out.push_str(text),
+                }
+            }
             Value::Number(number) => push_number(out, number),
             Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
             Value::Null => {}
@@ -227,12 +250,32 @@ impl<'r> Machine<'r> {
     }
 
     pub(super) fn eval(&self, expr: &'r Expr) -> Result<Val<'r>, RenderError> {
-        match expr {
-            Expr::Path(path) => Ok(self.path(path)),
-            Expr::Literal(Value::Null) => Ok(Val::Missing("null")),
-            Expr::Literal(value) => Ok(Val::Ref(value)),
-            Expr::Call(call) => helpers::call(self, call),
+        let value = match expr {
+            Expr::Path(path) => self.path(path),
+            Expr::Literal(Value::Null) => Val::Missing("null"),
+            Expr::Literal(value) => Val::Ref(value),
+            Expr::Call(call) => helpers::call(self, call)?,
+        };
+        if let Val::Own(Value::String(text)) = &value {
+            self.room(text.len())?;
+            self.made.set(self.made.get() + text.len());
         }
+        Ok(value)
+    }
+
+    /// Whether a helper may make a value of so many bytes. Whoever makes more than a few times what it was given asks before:
+    /// what is made is looked at in any case, but then it is there already.
+    pub(super) fn room(&self, bytes: usize) -> Result<(), RenderError> {
+        if bytes > MAX_RENDERED_BYTES {
+            return Err(too_long_value());
+        }
+        if self.made.get() + bytes > MAX_MADE_BYTES {
+            return Err(RenderError::TooLarge {
+                what: "values of all helpers together in bytes",
+                limit: MAX_MADE_BYTES,
+            });
+        }
+        Ok(())
     }
 
     fn path(&self, path: &'r Path) -> Val<'r> {
@@ -266,6 +309,20 @@ impl<'r> Machine<'r> {
             Some(value) => Val::Ref(value),
         }
     }
+}
+
+/// Whether a field may have so many bytes.
+fn fits(bytes: usize) -> Result<(), RenderError> {
+    if bytes > MAX_RENDERED_BYTES { Err(too_long()) } else { Ok(()) }
+}
+
+const fn too_long() -> RenderError {
+    RenderError::TooLarge { what: "field in bytes", limit: MAX_RENDERED_BYTES }
+}
+
+/// A helper's value is longer than the longest field.
+pub(super) const fn too_long_value() -> RenderError {
+    RenderError::TooLarge { what: "value of a helper in bytes", limit: MAX_RENDERED_BYTES }
 }
 
 /// Whether a target is a link of ours already.

@@ -11,6 +11,7 @@ use super::helpers::{self, Helper, Spec};
 use super::path::{self, Origin, Scope, ScopeKind};
 use super::program::{Call, Expr, Form, Node, Ours, Program};
 use crate::error::ContentError;
+use crate::position::moved;
 
 /// How printed values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +67,12 @@ pub(crate) const LINK: &str = "_link";
 /// The picture that tells that a message is opened: `{{_open}}`.
 pub(crate) const OPEN: &str = "_open";
 
-type Position = (usize, usize);
+pub(super) type Position = (usize, usize);
 
 struct Lowering {
     field: &'static str,
+    /// Where the piece begins that is at hand.
+    start: Position,
     escaping: Escaping,
     links: Links,
     /// Whether it is inside of a link's target.
@@ -81,13 +84,15 @@ struct Lowering {
     text_bytes: usize,
 }
 
+/// Lowers the pieces of a template, each with where it begins.
 pub(super) fn lower(
-    template: &Template,
+    pieces: &[(Position, Template)],
     field: &'static str,
     language: Language,
 ) -> Result<Compiled, Vec<ContentError>> {
     let mut lowering = Lowering {
         field,
+        start: (1, 1),
         escaping: language.escaping,
         links: language.links,
         in_link: false,
@@ -97,7 +102,11 @@ pub(super) fn lower(
         errors: Vec::new(),
         text_bytes: 0,
     };
-    let nodes = lowering.nodes(template, (1, 1));
+    let mut nodes = Vec::new();
+    for (start, template) in pieces {
+        lowering.start = *start;
+        nodes.extend(lowering.nodes(template, *start));
+    }
     if lowering.errors.is_empty() {
         let program = Program { nodes, text_bytes: lowering.text_bytes, ours: lowering.ours };
         Ok(Compiled { program, variables: lowering.variables })
@@ -115,7 +124,8 @@ impl Lowering {
         let mut nodes: Vec<Node> = Vec::with_capacity(template.elements.len());
         for (index, element) in template.elements.iter().enumerate() {
             // The parser gives an `else if` no position of its own.
-            let position = template.mapping.get(index).map_or(around, |mapping| (mapping.0, mapping.1));
+            let within = template.mapping.get(index).map(|mapping| (mapping.0, mapping.1));
+            let position = within.map_or(around, |within| moved(self.start, within));
             match element {
                 TemplateElement::RawString(text) if text.is_empty() => {}
                 TemplateElement::RawString(text) => {

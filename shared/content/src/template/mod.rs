@@ -4,6 +4,7 @@
 //! missing value inside a helper's argument from a present one. Ours resolves scopes, helpers and their arity once, at
 //! compile time, and borrows profile and context, so that rendering costs little more than copying the text.
 
+mod bounded;
 #[cfg(feature = "lower")]
 mod defined;
 mod escape;
@@ -12,6 +13,7 @@ mod helpers;
 pub(crate) mod lex;
 mod lower;
 mod path;
+mod pieces;
 mod program;
 
 use campaign::content::OnMissing;
@@ -30,7 +32,7 @@ pub use program::Ours;
 pub(crate) use program::Program;
 
 use crate::error::{ContentError, RenderError};
-use crate::position::line_column;
+use crate::position::{line_column, moved};
 
 /// A compiled template together with the variables it mentions.
 #[derive(Debug)]
@@ -66,8 +68,27 @@ pub(crate) fn compile(
     field: &'static str,
     language: impl Into<Language>,
 ) -> Result<Compiled, Vec<ContentError>> {
-    let parsed = Template::compile(source).map_err(|error| vec![syntax_error(&error, source, field)])?;
-    lower::lower(&parsed, field, language.into())
+    compile_in_pieces(source, field, language.into(), pieces::LEAST_BYTES)
+}
+
+fn compile_in_pieces(
+    source: &str,
+    field: &'static str,
+    language: Language,
+    least_bytes: usize,
+) -> Result<Compiled, Vec<ContentError>> {
+    let tags = lex::tags(source, usize::MAX).map_err(|refused| vec![refused.in_field(field, source)])?;
+    let pieces = pieces::cut(source, &tags, least_bytes, field).map_err(|error| vec![error])?;
+    let mut parsed = Vec::with_capacity(pieces.len());
+    let mut start = (1, 1);
+    for piece in pieces {
+        let piece = &source[piece];
+        let template =
+            Template::compile(piece).map_err(|error| vec![syntax_error(&error, source, field, start)])?;
+        parsed.push((start, template));
+        start = moved(start, line_column(piece, piece.len()));
+    }
+    lower::lower(&parsed, field, language)
 }
 
 /// Whether the path (without its root) leads to a value.
@@ -102,21 +123,28 @@ impl Program {
     }
 }
 
-fn syntax_error(error: &TemplateError, source: &str, field: &'static str) -> ContentError {
+/// What is wrong with the piece of `source` that begins at `start`.
+fn syntax_error(
+    error: &TemplateError,
+    source: &str,
+    field: &'static str,
+    start: (usize, usize),
+) -> ContentError {
+    let position = || error.pos().map(|within| moved(start, within));
     let (position, message) = match error.reason() {
         // The parser's own text lists grammar rules, which tell a template's author nothing.
         TemplateErrorReason::InvalidSyntax(_) => match lex::explain(source) {
             Some((at, message)) => (Some(line_column(source, at)), message.to_owned()),
-            None => (error.pos(), "the tag that ends or begins near here is not well formed".to_owned()),
+            None => (position(), "the tag that ends or begins near here is not well formed".to_owned()),
         },
         TemplateErrorReason::MismatchingClosedHelper(open, close) => {
             let message = format!("{{{{/{close}}}}} closes a block that was opened as {{{{#{open}}}}}");
-            (error.pos(), message)
+            (position(), message)
         }
         TemplateErrorReason::InvalidParam(parameter) => {
-            (error.pos(), format!("{parameter} is not a valid argument"))
+            (position(), format!("{parameter} is not a valid argument"))
         }
-        other => (error.pos(), other.to_string()),
+        other => (position(), other.to_string()),
     };
     ContentError::new("syntax", field, message).at(position)
 }

@@ -366,3 +366,143 @@ proptest! {
         }
     }
 }
+
+/// Runs what has no scopes, and says how much its helpers made on the way.
+fn made(source: &str, profile: &Value) -> (Result<usize, RenderError>, usize) {
+    let compiled = compile(source, "text", Escaping::Html).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let mut out = String::new();
+    let mut machine = eval::Machine::new(profile, &Value::Null, Blank, None);
+    let result = machine.run(&compiled.program.nodes, &mut out);
+    assert!(out.capacity() <= 16 * eval::MAX_RENDERED_BYTES, "{}", out.capacity());
+    (result.map(|()| out.len()), machine.made())
+}
+
+fn is_too_large<T>(result: &Result<T, RenderError>) -> bool {
+    matches!(result, Err(RenderError::TooLarge { .. }))
+}
+
+#[test]
+fn a_small_template_makes_no_large_message() {
+    let replaced = |inner: &str| format!("(replace {inner} \"a\" \"{}\")", "a".repeat(300));
+    let source = format!("{{{{upper {}}}}}", replaced(&replaced(&replaced(&replaced("\"aaa\"")))));
+    let (result, made) = made(&source, &Value::Null);
+    assert!(is_too_large(&result) && made <= eval::MAX_RENDERED_BYTES, "{result:?} {made}");
+
+    let profile = json!({
+        "long": "a".repeat(3_000_000), "quotes": "\"".repeat(500_000),
+        "many": vec!["x".repeat(1000); 1000], "some": vec!["y"; 1000],
+    });
+    for source in [
+        "{{profile.long}}",
+        "{{upper profile.long}}",
+        "{{url_encode profile.long}}",
+        "{{join profile.long}}",
+        "{{json profile.long}}",
+        "{{truncate profile.long 2999999}}",
+        "{{replace profile.quotes \"\\\"\" \"12345\"}}",
+        "{{json (url_encode profile.quotes)}}{{json profile.many}}",
+        "{{join profile.many (join profile.many)}}",
+        "{{join profile.some (join profile.many)}}",
+        "{{profile.quotes}}{{profile.quotes}}",
+        "{{#each profile.some}}{{#if (eq (join profile.many) \"\")}}{{/if}}{{/each}}",
+        "{{#with (join profile.many)}}{{#each profile.some}}{{#if (eq ../this \"\")}}{{/if}}{{/each}}{{/with}}",
+        "{{#each profile.some}}{{join profile.many}}{{/each}}",
+    ] {
+        let (result, made) = self::made(source, &profile);
+        assert!(is_too_large(&result), "{source}: {result:?}");
+        assert!(made <= 4 * eval::MAX_RENDERED_BYTES, "{source}: {made}");
+    }
+    let pattern = format!("{{{{date \"2026-03-01\" (replace \"{}\" \"a\" \"%255Y\")}}}}", "a".repeat(999));
+    assert!(matches!(self::made(&pattern, &profile).0, Err(RenderError::InvalidValue { .. })));
+}
+
+/// Helpers in helpers, which make more of what they are given the deeper they go.
+fn nested() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec!["profile.text", "profile.list", "\"aaaa\"", "profile.none"]);
+    leaf.prop_map(str::to_owned).prop_recursive(12, 24, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("(replace {a} {b} {c})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(replace {a} \"a\" {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(join {a} {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(default {a} {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(truncate {a} 1000000 ellipsis={b})")),
+            (inner, prop::sample::select(vec!["json", "upper", "capitalize", "url_encode", "trim"]))
+                .prop_map(|(a, helper)| format!("({helper} {a})")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_nesting_of_helpers_makes_more_than_a_field_may_have(nested in nested()) {
+        let profile = json!({"text": "a\"ß".repeat(2000), "list": vec!["a".repeat(50); 100]});
+        let source = format!("{{{{upper {nested}}}}}");
+        if lex::tags(&source, 64).is_ok() {
+            let (result, made) = made(&source, &profile);
+            prop_assert!(made <= 4 * eval::MAX_RENDERED_BYTES, "{made} {result:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_compiled_in_pieces_is_what_it_is_as_a_whole(pieces in prop::collection::vec(prop::sample::select(vec![
+        "{{profile.id}}", "{{~profile.id~}}", "{{#if profile.id}}", "{{/if}}", "{{else}}", "{{#each profile.tags}}", "{{/each}}",
+        "{{! c }}", "{{!-- c --}}", "\\{{", "\\", "{", "}", "~", " ", "\n", "\r\n", "a", "bc", "<p>", "ż", "{{nothing}}",
+    ]), 0..24)) {
+        let source: String = pieces.concat();
+        if lex::tags(&source, 64).is_err() {
+            return Ok(());
+        }
+        let compile = |least| compile_in_pieces(&source, "text", Escaping::Html.into(), least);
+        match (compile(usize::MAX), compile(1)) {
+            (Ok(whole), Ok(parts)) => {
+                let render = |compiled: &Compiled| {
+                    let mut out = String::new();
+                    compiled.program.render(&data(), &Value::Null, Blank, &mut out).map(|()| out)
+                };
+                prop_assert_eq!(render(&whole), render(&parts));
+                prop_assert_eq!(whole.variables, parts.variables);
+            }
+            // Of several errors either may be found first.
+            (Err(whole), Err(parts)) => prop_assert_eq!(whole[0].code, parts[0].code),
+            (whole, parts) => prop_assert!(false, "{whole:?} {parts:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_locale_from_data_that_is_not_known_is_no_reason_to_fail() {
+    for (source, expected) in [
+        ("{{number 1234.5 locale=profile.person.name.firstName}}", "1,234.5"),
+        ("{{currency 1234.5 \"EUR\" locale=profile.person.name.firstName}}", "€1,234.50"),
+        ("{{number 1234.5 locale=profile.none}}", "1,234.5"),
+        ("{{currency 1234.5 \"MXN\" locale=\"es-MX\"}}", "MXN\u{a0}1,234.50"),
+        ("{{number 1234.5 locale=\"es-419\"}} {{number 1234.5 locale=\"es_ES\"}}", "1,234.5 1.234,5"),
+        ("{{currency 1234.5 \"CHF\" locale=\"de-CH\"}}", "CHF\u{a0}1\u{2019}234.50"),
+        (
+            "{{number 1234.5 locale=\"de-Latn-CH\"}} {{number 1234.5 locale=\"DE-at\"}}",
+            "1\u{2019}234.5 1.234,5",
+        ),
+        (
+            "{{currency 5 \"KWD\"}} {{currency 5 \"UGX\"}} {{currency 5 \"CLF\"}}",
+            "KWD\u{a0}5.000 UGX\u{a0}5 CLF\u{a0}5.0000",
+        ),
+    ] {
+        assert_eq!(blank(source), expected, "{source}");
+    }
+    let failed = render_with("{{number 1 locale=5}}", Blank, Escaping::None);
+    assert!(matches!(failed, Err(RenderError::InvalidValue { .. })), "{failed:?}");
+}
+
+#[test]
+fn places_are_told_in_the_whole_of_a_source() {
+    let row = "<td>żółć</td>\n".repeat(200);
+    let source =
+        format!("{row}{{{{profile.a}}}}{row}{{{{profile.b}}}}<i>ab\n ż {{{{nobody}}}}{row}{{{{profile.c");
+    let error = error(&source);
+    assert_eq!((error.code, error.line, error.column), ("syntax", Some(602), Some(1)), "{error}");
+    let error = self::error(&source[..source.len() - "{{profile.c".len()]);
+    assert_eq!((error.code, error.line, error.column), ("unknown_variable", Some(402), Some(4)), "{error}");
+}

@@ -56,6 +56,10 @@ pub(crate) fn url(url: &str) -> Result<(), String> {
     if authority.host().is_empty() {
         return Err("it has no host".to_owned());
     }
+    // What stands behind the host and is no port, the parser lets pass and no call can use.
+    if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err("its port is not a number from 1 to 65535".to_owned());
+    }
     Ok(())
 }
 

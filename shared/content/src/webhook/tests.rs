@@ -139,12 +139,18 @@ mod lowered {
     #[test]
     fn what_data_can_not_mend_is_an_error_when_it_is_written() {
         assert_eq!(codes(&content("https://h.example/{{profile.id}}", Some("{{json profile.x}}"))), []);
+        assert_eq!(codes(&content("https://h.example:8443/{{profile.id}}", None)), []);
+        assert_eq!(codes(&content("https://[::1]:65535", None)), []);
         assert_eq!(codes(&content(" ", None)), found("empty_url", "url"));
         for url in [
             "h.example",
             "ftp://h.example/{{profile.id}}",
             "https://u:p@h.example/{{profile.id}}",
             "https://h.example/a b/{{profile.id}}",
+            "https://h.example:99999/{{profile.id}}",
+            "https://h.example:0/{{profile.id}}",
+            "https://h.example:a/",
+            "https://h.example:/",
         ] {
             assert_eq!(codes(&content(url, None)), found("not_valid", "url"), "{url}");
         }

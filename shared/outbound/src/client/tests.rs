@@ -131,6 +131,18 @@ async fn an_answer_is_read_whole_and_the_connection_used_again() {
 }
 
 #[tokio::test]
+async fn a_client_whose_connections_may_not_rest_keeps_none() {
+    let server = Server::start(Does::Answers(OK.to_owned())).await;
+    let client = Client::new(allowing(), Limits { rest: Duration::ZERO, ..limits() });
+    for connections in 1..4 {
+        client.send(post(&server.url())).await.unwrap();
+        // Were it kept, it would go back to the pool in a task of its own.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(server.connections(), connections);
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_not_followed() {
     let other = Server::start(Does::Answers(OK.to_owned())).await;
     let moved = format!("HTTP/1.1 307 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", other.url());

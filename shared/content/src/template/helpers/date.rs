@@ -11,6 +11,9 @@ use crate::error::RenderError;
 use crate::template::eval::{Machine, Val};
 use crate::template::program::{Call, Expr};
 
+/// The longest pattern. A few of its bytes can ask for hundreds of the result.
+const LONGEST_PATTERN: usize = 1000;
+
 /// Looks the zone up once, and tries the pattern, where they are written out in the template.
 pub(super) fn prepare(call: &mut Call) -> Result<(), String> {
     if let Some(Expr::Literal(Value::String(name))) = zone_argument(call) {
@@ -18,6 +21,9 @@ pub(super) fn prepare(call: &mut Call) -> Result<(), String> {
         call.zone = Some(zone);
     }
     if let Some(Expr::Literal(Value::String(pattern))) = call.arguments.get(1) {
+        if pattern.len() > LONGEST_PATTERN {
+            return Err(format!("the pattern has more than {LONGEST_PATTERN} bytes"));
+        }
         let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
         strtime::format(pattern, &sample).map_err(|_| format!("\"{pattern}\" is not a strftime pattern"))?;
     }
@@ -29,6 +35,9 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
     let pattern = argument!(machine, call, 1);
     let source = text(&value, &call.arguments[0])?;
     let pattern = text(&pattern, &call.arguments[1])?;
+    if pattern.len() > LONGEST_PATTERN {
+        return Err(invalid(call, format!("the pattern has more than {LONGEST_PATTERN} bytes")));
+    }
     let zone = zone(machine, call)?;
     let when = parse(source.trim(), &zone)
         .ok_or_else(|| invalid(call, "the value is neither an ISO 8601 date nor an instant"))?;

@@ -1,4 +1,8 @@
 //! Arithmetic, and numbers as people write them.
+//!
+//! The languages that `locale=` knows: bg, cs, da, de, el, en, es, fi, fr, he, hr, hu, id, it, ja, ko, nb, nl, no, pl, pt, ro,
+//! ru, sk, sl, sv, th, tr, uk, zh. A region behind one (`de-AT`, `pt_BR`) makes a difference where it is of Switzerland,
+//! Liechtenstein or Latin America. Another locale that is written out is an error, one that comes from data is read as `en`.
 
 use serde_json::{Number, Value};
 
@@ -19,15 +23,31 @@ struct Style {
 const NARROW_SPACE: &str = "\u{202f}";
 const NO_BREAK_SPACE: &str = "\u{a0}";
 
-/// The style of a language tag such as `de` or `de-AT`, by CLDR's main conventions of the language.
+/// What is written where nothing else is asked for, or what the data asks for is not known.
+const ENGLISH: Style = Style { group: ",", decimal: ".", currency_first: true };
+
+/// The style of a language tag such as `de` or `de-AT`, by CLDR's main conventions of the language, and of those regions
+/// that differ from it so much that its numbers would be misread there.
 fn style(locale: &str) -> Option<Style> {
-    let language = locale.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-    let (group, decimal, currency_first) = match language.as_str() {
-        "en" | "ja" | "zh" | "ko" | "he" | "th" => (",", ".", true),
-        "de" | "es" | "it" | "da" | "id" | "el" | "ro" | "hr" | "sl" => (".", ",", false),
-        "nl" | "pt" | "tr" => (".", ",", true),
-        "fr" => (NARROW_SPACE, ",", false),
-        "pl" | "cs" | "sk" | "sv" | "nb" | "no" | "fi" | "ru" | "uk" | "hu" | "bg" => {
+    let mut tags = locale.split(['-', '_']);
+    let language = tags.next().unwrap_or_default().to_ascii_lowercase();
+    let is_region = |tag: &&str| match tag.len() {
+        2 => tag.bytes().all(|byte| byte.is_ascii_alphabetic()),
+        3 => tag.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    };
+    let region = tags.find(is_region).unwrap_or_default().to_ascii_uppercase();
+    let (group, decimal, currency_first) = match (language.as_str(), region.as_str()) {
+        ("es", "419" | "DO" | "GT" | "HN" | "MX" | "NI" | "PA" | "PE" | "PR" | "SV" | "US") => {
+            (",", ".", true)
+        }
+        ("es", "AR" | "CL" | "CO" | "EC" | "UY" | "VE") => (".", ",", true),
+        ("de", "CH" | "LI") => ("\u{2019}", ".", true),
+        ("en" | "ja" | "zh" | "ko" | "he" | "th", _) => return Some(ENGLISH),
+        ("de" | "es" | "it" | "da" | "id" | "el" | "ro" | "hr" | "sl", _) => (".", ",", false),
+        ("nl" | "pt" | "tr", _) => (".", ",", true),
+        ("fr", _) => (NARROW_SPACE, ",", false),
+        ("pl" | "cs" | "sk" | "sv" | "nb" | "no" | "fi" | "ru" | "uk" | "hu" | "bg", _) => {
             (NO_BREAK_SPACE, ",", false)
         }
         _ => return None,
@@ -82,11 +102,16 @@ fn decimals<'r>(machine: &Machine<'r>, call: &'r Call, expr: &'r Expr) -> Result
         .ok_or_else(|| invalid(call, "decimals must be 0 to 12"))
 }
 
+/// The style that `locale=` asks for. Data may ask for any language there is: one that is not known gets English, as a
+/// profile that says nothing does.
 fn locale<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Style, RenderError> {
-    let value = call.named("locale").map(|expr| machine.eval(expr)).transpose()?;
-    let name = value.as_ref().and_then(Val::json).and_then(eval::text_of);
-    let name = name.as_deref().unwrap_or("en");
-    style(name).ok_or_else(|| invalid(call, "the locale is not known"))
+    let Some(expr) = call.named("locale") else { return Ok(ENGLISH) };
+    let value = machine.eval(expr)?;
+    let Some(name) = value.json().and_then(eval::text_of) else { return Ok(ENGLISH) };
+    match style(&name) {
+        None if matches!(expr, Expr::Literal(_)) => Err(invalid(call, "the locale is not known")),
+        style => Ok(style.unwrap_or(ENGLISH)),
+    }
 }
 
 /// Whole numbers stay exact as long as they fit; the rest is rounded to the 15 digits a double really has.
@@ -143,18 +168,29 @@ fn format(number: f64, decimals: Option<usize>, style: Style) -> String {
     out
 }
 
+/// How many decimals an amount has: the minor units of ISO 4217.
+fn minor_units(code: &str) -> usize {
+    match code {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
+        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        "CLF" | "UYW" => 4,
+        _ => 2,
+    }
+}
+
 fn currency(number: f64, code: &str, style: Style) -> String {
-    let (symbol, decimals) = match code {
-        "EUR" => ("€", 2),
-        "USD" => ("$", 2),
-        "GBP" => ("£", 2),
-        "JPY" => ("¥", 0),
-        "KRW" => ("₩", 0),
-        "PLN" => ("zł", 2),
-        "INR" => ("₹", 2),
-        "CLP" | "ISK" | "VND" | "XAF" | "XOF" => (code, 0),
-        _ => (code, 2),
+    let symbol = match code {
+        "EUR" => "€",
+        "USD" => "$",
+        "GBP" => "£",
+        "JPY" => "¥",
+        "KRW" => "₩",
+        "PLN" => "zł",
+        "INR" => "₹",
+        _ => code,
     };
+    let decimals = minor_units(code);
     let amount = format(number.abs(), Some(decimals), style);
     let negative = number < 0.0 && amount.contains(|digit: char| matches!(digit, '1'..='9'));
     let sign = if negative { "-" } else { "" };

@@ -1,24 +1,27 @@
 //! Helpers that make texts.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{Helper, argument, invalid, numeric, text};
 use crate::error::RenderError;
+use crate::template::bounded::Bounded;
 use crate::template::escape::push_url;
-use crate::template::eval::{self, Machine, Val};
+use crate::template::eval::{self, MAX_RENDERED_BYTES, Machine, Val};
 use crate::template::program::Call;
 
 pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>, RenderError> {
     let value = argument!(machine, call, 0);
     match call.helper {
-        Helper::Json => {
-            return Ok(Val::Own(value.json().map(Value::to_string).unwrap_or_default().into()));
-        }
+        Helper::Json => return json(&value),
         Helper::Join => return join(machine, call, &value),
         Helper::Length => return length(call, &value),
         _ => {}
     }
     let source = text(&value, &call.arguments[0])?;
+    machine.room(source.len())?;
     let made = match call.helper {
         Helper::Upper => source.to_uppercase(),
         Helper::Lower => source.to_lowercase(),
@@ -41,12 +44,7 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
         Helper::Replace => {
             let (from, to) = (argument!(machine, call, 1), argument!(machine, call, 2));
             let from = text(&from, &call.arguments[1])?;
-            // Replacing "" would write the new text between all characters, which nobody means.
-            if from.is_empty() {
-                source.into_owned()
-            } else {
-                source.replace(&*from, &text(&to, &call.arguments[2])?)
-            }
+            replace(machine, source, &from, &text(&to, &call.arguments[2])?)?
         }
         _ => {
             let mut encoded = String::with_capacity(source.len() + 16);
@@ -55,6 +53,27 @@ pub(super) fn call<'r>(machine: &Machine<'r>, call: &'r Call) -> Result<Val<'r>,
         }
     };
     Ok(Val::Own(made.into()))
+}
+
+/// A value as JSON.
+fn json<'r>(value: &Val<'r>) -> Result<Val<'r>, RenderError> {
+    let mut written = String::new();
+    if let Some(json) = value.json() {
+        write!(Bounded::new(&mut written, MAX_RENDERED_BYTES), "{json}")
+            .map_err(|_| eval::too_long_value())?;
+    }
+    Ok(Val::Own(written.into()))
+}
+
+/// `source` with `to` in the place of each `from`. How long that is, is known before it is made.
+fn replace(machine: &Machine<'_>, source: Cow<'_, str>, from: &str, to: &str) -> Result<String, RenderError> {
+    // Replacing "" would write the new text between all characters, which nobody means.
+    if from.is_empty() {
+        return Ok(source.into_owned());
+    }
+    let found = source.matches(from).count();
+    machine.room((source.len() - found * from.len()).saturating_add(found.saturating_mul(to.len())))?;
+    Ok(source.replace(from, to))
 }
 
 /// At most `limit` characters, the ellipsis counted.
@@ -71,17 +90,20 @@ fn truncate(source: &str, limit: usize, ellipsis: &str) -> String {
 
 fn join<'r>(machine: &Machine<'r>, call: &'r Call, value: &Val<'r>) -> Result<Val<'r>, RenderError> {
     let Some(Value::Array(items)) = value.json() else {
-        return Ok(Val::Own(text(value, &call.arguments[0])?.into()));
+        let text = text(value, &call.arguments[0])?;
+        machine.room(text.len())?;
+        return Ok(Val::Own(text.into()));
     };
     let separator = call.arguments.get(1).map(|expr| machine.eval(expr)).transpose()?;
     let separator = separator.as_ref().and_then(Val::json).and_then(eval::text_of);
     let separator = separator.as_deref().unwrap_or(", ");
     let mut joined = String::new();
     for item in items.iter().filter(|item| !item.is_null()) {
-        if !joined.is_empty() {
-            joined.push_str(separator);
-        }
-        joined.push_str(&eval::text_of(item).ok_or_else(|| eval::not_printable(&call.arguments[0], item))?);
+        let separator = if joined.is_empty() { "" } else { separator };
+        let text = eval::text_of(item).ok_or_else(|| eval::not_printable(&call.arguments[0], item))?;
+        machine.room(joined.len() + separator.len() + text.len())?;
+        joined.push_str(separator);
+        joined.push_str(&text);
     }
     Ok(Val::Own(joined.into()))
 }
