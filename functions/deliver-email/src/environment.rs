@@ -2,7 +2,7 @@
 //! one out.
 
 use std::env;
-#[cfg(feature = "ses")]
+#[cfg(any(feature = "ses", feature = "smtp"))]
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -61,7 +61,13 @@ async fn smtp(
     secrets: &Secrets,
     variable: impl Fn(&str) -> anyhow::Result<Option<String>>,
 ) -> anyhow::Result<Provider> {
-    Ok(Provider::Smtp(SmtpPool::new(server(host, secrets, variable).await?)?))
+    let is_named = variable("ENVOI_SMTP_USER")?.is_some();
+    let server = server(host, secrets, variable).await?;
+    Ok(Provider::Smtp(if is_named {
+        SmtpPool::new(server)?
+    } else {
+        SmtpPool::with_kept(server, Arc::new(secrets.clone()))?
+    }))
 }
 
 #[cfg(feature = "smtp")]

@@ -80,12 +80,22 @@ impl Draft<'_> {
             message_id: &message_id,
             date_unix_seconds: self.now_seconds,
             list_unsubscribe: &unsubscribe,
-            extra: Vec::new(),
+            extra: origin(self.category),
         };
         let message =
             build_message(&headers, &rendered).map_err(|error| (Code::RenderFailed, error.to_string()))?;
         Ok(Letter { id, from: from.from.as_str().into(), to: to.to_owned(), message })
     }
+}
+
+/// What says to other programs that nobody wrote this by hand, so that no vacation notice answers it (RFC 3834, section 5).
+/// Old ones go by `Precedence`, which would have servers think little of a message that is not for many.
+fn origin(category: Category) -> Vec<(&'static str, &'static str)> {
+    let mut headers = vec![("Auto-Submitted", "auto-generated")];
+    if category == Category::Marketing {
+        headers.push(("Precedence", "bulk"));
+    }
+    headers
 }
 
 /// Where the links of a configuration's messages are.

@@ -14,6 +14,8 @@ mod handler;
 mod letter;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+#[cfg(any(feature = "ses", feature = "smtp"))]
+mod redact;
 mod sender;
 #[cfg(feature = "ses")]
 pub mod ses;

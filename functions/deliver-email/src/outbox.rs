@@ -1,7 +1,8 @@
 //! Messages as files: a provider for trying things out, or for a mail system that picks files up.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -9,6 +10,7 @@ use std::{
     },
 };
 
+use platform::private;
 use thiserror::Error;
 
 use crate::{Answer, NotAccepted, Refusal};
@@ -20,7 +22,7 @@ const MAX_ID_BYTES: usize = 200;
 ///
 /// A file appears under its name whole or not at all, and is named by the id alone: the same message written twice is
 /// one file. Nothing is synced to the disk: a file survives the end of this process, however sudden, but perhaps not
-/// that of the machine.
+/// that of the machine. Nobody but this user may read them.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     folder: Arc<Path>,
@@ -36,13 +38,13 @@ pub struct OutboxError {
 }
 
 impl Outbox {
-    /// The outbox in `folder`, which is made if it is not there.
+    /// The outbox in `folder`, which is made if it is not there, for this user alone.
     ///
     /// # Errors
     /// Where the folder can't be made.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, OutboxError> {
         let folder = folder.into();
-        match fs::create_dir_all(&folder) {
+        match private::make_folder(&folder) {
             Ok(()) => Ok(Self { folder: folder.into() }),
             Err(source) => Err(OutboxError { folder, source }),
         }
@@ -84,7 +86,12 @@ fn write_whole(folder: &Path, name: &str, message: &[u8]) -> io::Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let temporary = folder.join(format!(".{name}.{}-{number}.tmp", std::process::id()));
-    let written = fs::write(&temporary, message).and_then(|()| fs::rename(&temporary, folder.join(name)));
+    let written = private::file_options()
+        .create(true)
+        .truncate(true)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(message))
+        .and_then(|()| fs::rename(&temporary, folder.join(name)));
     if written.is_err() {
         // Best effort: what remains is a hidden file that nobody reads.
         let _ = fs::remove_file(&temporary);
@@ -115,6 +122,18 @@ mod tests {
         outbox.write("x1-1-8", b"other").await;
         assert_eq!(names(&folder.path().join("out")), ["x1-1-7.eml", "x1-1-8.eml"]);
         assert_eq!(fs::read(folder.path().join("out/x1-1-7.eml")).unwrap(), b"again");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn nobody_else_can_read_a_message() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(folder.path().join("out")).unwrap();
+        outbox.write("x1", b"message").await;
+        let mode = |path: &str| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("out"), mode("out/x1.eml")), (0o700, 0o600));
     }
 
     #[tokio::test]

@@ -52,9 +52,20 @@ pub fn burst(rate: u32, window: usize) -> usize {
 /// How long a provider is left alone that could not be reached so many times in a row, in microseconds: 5 seconds at first, twice
 /// as long each time, a minute at most.
 pub const fn outage_us(outages: u32) -> i64 {
-    let doublings = outages.saturating_sub(1);
-    let seconds = if doublings >= 4 { 60 } else { 5 << doublings };
-    seconds * 1_000_000
+    doubled_us(5, outages)
+}
+
+/// How long a provider is left alone that has asked so many times in a row to be, and not said for how long, in microseconds: a
+/// second at first, twice as long each time, a minute at most.
+pub const fn throttle_us(throttles: u32) -> i64 {
+    doubled_us(1, throttles)
+}
+
+/// So many seconds at first, twice as long each time, a minute at most; in microseconds.
+const fn doubled_us(first_seconds: i64, times: u32) -> i64 {
+    let doublings = times.saturating_sub(1);
+    let seconds = if doublings >= 6 { 60 } else { first_seconds << doublings };
+    if seconds > 60 { 60_000_000 } else { seconds * 1_000_000 }
 }
 
 #[cfg(test)]
@@ -84,5 +95,12 @@ mod tests {
         let seconds: Vec<_> = (0..8).map(|outages| outage_us(outages) / 1_000_000).collect();
         assert_eq!(seconds, [5, 5, 10, 20, 40, 60, 60, 60]);
         assert_eq!(outage_us(u32::MAX), 60_000_000);
+    }
+
+    #[test]
+    fn a_provider_that_goes_on_asking_us_to_wait_is_left_alone_longer_each_time() {
+        let seconds: Vec<_> = (0..9).map(|throttles| throttle_us(throttles) / 1_000_000).collect();
+        assert_eq!(seconds, [1, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(throttle_us(u32::MAX), 60_000_000);
     }
 }

@@ -48,10 +48,12 @@ use crate::{Cause, Job, JobLinks, MemberId, MessageId, Metrics, Sender, proof};
 const STUCK: u32 = 3;
 /// A message that is earlier than this is not the one that was meant to bring the chunk back.
 const EARLY: Duration = Duration::from_secs(60);
-/// What is farther away than this waits in the ledger instead of coming back with every look at its rate.
-const LONG_HOLD: Duration = Duration::from_secs(5);
 /// A lease outlives the function: it can be killed up to a second after its own deadline.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// What a window may take beside its hand-over: waiting for its slot, recording it, and settling what came of it.
+const BESIDE_HAND_OVER: Duration = Duration::from_secs(5);
+/// How long before the function's deadline a hand-over ends, so that its answers are settled.
+const FOR_SETTLING: Duration = Duration::from_secs(2);
 
 /// What an operator may set.
 #[derive(Debug, Clone, Copy)]
@@ -103,8 +105,8 @@ struct Run<'a, S: Sender> {
     chunk: &'a mut ClaimedChunk,
     tally: Tally,
     deadline: Deadline,
-    /// How often in a row the provider could not be reached, as far as is known.
-    outages: u32,
+    /// Whether the provider could not be reached the last time, or asked to wait, as far as is known.
+    is_strained: bool,
     /// Whether anything was handed over in this claim.
     has_sent: bool,
     slots: Slots,
@@ -289,7 +291,7 @@ impl<S: Sender> Delivery<S> {
                     topic: compiled.topic.as_ref(),
                     chunk: &mut claimed,
                     tally: Tally::default(),
-                    outages: 0,
+                    is_strained: false,
                     deadline,
                     has_sent: false,
                     slots: Slots::default(),
@@ -353,7 +355,7 @@ impl<S: Sender> Delivery<S> {
     async fn is_over(&self, id: CampaignId) -> Result<bool, StoreError> {
         let read = async {
             match self.store.campaigns.get(id).await {
-                Ok(campaign) => Ok(campaign.status.is_ended()),
+                Ok(campaign) => Ok(campaign.is_stopped()),
                 Err(StoreError::NotFound { .. }) => Ok(true),
                 Err(error) => Err(error),
             }
@@ -464,8 +466,9 @@ impl<S: Sender> Delivery<S> {
         if !known.is_empty() {
             // What is known is written even where nobody can be told.
             let announced = self.listeners.announce_known(&self.store, head, chunk.key, known).await;
-            self.store.ledger.amend(chunk.key, chunk.books, known).await?;
-            meter.settled(&Decided::among(known.iter().map(|(_, code)| *code)), 0);
+            self.store.ledger.amend(chunk.key, chunk.books, known, head).await?;
+            let decided = known.iter().map(|(_, code)| *code).filter(|code| !code.is_pending());
+            meter.settled(&Decided::among(decided), 0);
             self.give_back_places(chunk, head, tally, known.iter().copied()).await;
             announced?;
         }
@@ -484,28 +487,8 @@ impl<S: Sender> Run<'_, S> {
     /// Delivers what can be now. What stands in the way, the store's troubles included, ends the loop and not the claim:
     /// what is known by then is settled.
     async fn deliver(&mut self) -> Result<Result<Ended, Lost>, StoreError> {
-        let Delivery { store, standings, .. } = self.delivery;
-        let (rates, clock, id) = (&store.rates, &*store.platform.clock, self.configuration.id);
-        let is_call = self.chunk.key.is_call();
-        let standing = if is_call {
-            standings.get(id, clock, rates.standing(id)).await?
-        } else {
-            rates.standing(id).await?
-        };
-        self.outages = standing.outages;
-        // Others in front keep nobody waiting whom a call asked for.
-        let next_us = if is_call { standing.held_until_us } else { standing.next_us };
-        let hold_us = next_us - clock.now().as_microsecond();
-        if hold_us > rate::FARTHEST_SLOT_US {
+        if let Some(ended) = self.await_provider().await? {
             self.tally.untried = Some(self.chunk.book.go_on);
-            let hold = Duration::from_micros(hold_us.unsigned_abs());
-            let is_paced = self.configuration.rate_per_second.is_some() && hold <= LONG_HOLD;
-            // Whoever finds a provider out of reach waits until somebody has tried it, not each on their own.
-            let ended = match standing.outages {
-                1.. if !is_call => Ended::OutOfRate,
-                _ if is_paced && !is_call => Ended::OutOfRate,
-                _ => Ended::OnHold(hold),
-            };
             return Ok(Ok(ended));
         }
         let mut profiles = self.profiles().await?;
@@ -552,14 +535,16 @@ impl<S: Sender> Run<'_, S> {
                     Err(error) => return Ok(Ok(trouble(&self.chunk.key, &error))),
                 }
             }
-            if self.deadline.remaining(clock) < delivery.settings.send_timeout {
+            if self.deadline.remaining(clock) < delivery.settings.send_timeout + BESIDE_HAND_OVER {
                 return Ok(Ok(Ended::OutOfTime));
             }
             let mut alone: Option<MutexGuard<'_, ()>> = None;
             if is_alone {
                 alone = Some(delivery.alone.lock().await);
-                if let Err(Lost) = ledger.prepare_alone(self.chunk, first).await? {
-                    return Ok(Err(Lost));
+                match ledger.prepare_alone(self.chunk, first).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(Lost)) => return Ok(Err(Lost)),
+                    Err(error) => return Ok(Ok(trouble(&self.chunk.key, &error))),
                 }
             }
             let mut window = self.prepare(first..part.end, self.window_size(is_alone), profiles);
@@ -582,8 +567,10 @@ impl<S: Sender> Run<'_, S> {
                 from = window.range.end;
                 continue;
             }
-            if let Err(Lost) = ledger.open_window(self.chunk, window.range.clone()).await? {
-                return Ok(Err(Lost));
+            match ledger.open_window(self.chunk, window.range.clone()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Lost)) => return Ok(Err(Lost)),
+                Err(error) => return Ok(Ok(trouble(&self.chunk.key, &error))),
             }
             drop(alone);
             // The windows before are in the ledger now; only this one's answers are known to nobody else.
@@ -724,14 +711,15 @@ impl<S: Sender> Run<'_, S> {
                 || self.topic.is_some_and(|topic| profile.is_out_of(topic)))
     }
 
-    /// Hands a recorded window over and books the answers. If the lease would not outlive the hand-over, nothing is
-    /// handed over and the members stay pending.
+    /// Hands a recorded window over and books the answers. If the lease would not outlive the hand-over, or its answers could
+    /// not be settled in time, nothing is handed over and the members stay pending.
     async fn hand_over(&mut self, window: Window<S::Message>) {
         let settings = &self.delivery.settings;
         let clock = &*self.delivery.store.platform.clock;
         let lease_end = Timestamp::from_millisecond(self.chunk.lease_until_ms).unwrap_or(Timestamp::MIN);
         let left = Duration::try_from(lease_end.duration_since(clock.now())).unwrap_or_default();
-        let time = settings.send_timeout.min(left.saturating_sub(SKEW));
+        let settled = self.deadline.remaining(clock).saturating_sub(FOR_SETTLING);
+        let time = settings.send_timeout.min(left.saturating_sub(SKEW)).min(settled);
         if time.is_zero() {
             self.tally.deferred.extend(window.members);
             self.tally.cause = self.tally.cause.max(Some(Cause::Transient));
@@ -740,11 +728,9 @@ impl<S: Sender> Run<'_, S> {
         let expected = window.members.len();
         let answers = self.delivery.sender.send(self.configuration, window.messages, time).await;
         debug_assert_eq!(answers.len(), expected, "a sender answers for each message");
-        let mut answers = answers.into_iter();
-        for index in window.members {
-            let answer = answers.next().unwrap_or_else(|| crate::Answer::Ambiguous { detail: String::new() });
-            self.tally.answer(&mut self.chunk.members, index, answer);
-        }
+        let unanswered = std::iter::repeat_with(|| crate::Answer::Ambiguous { detail: String::new() });
+        let answers = window.members.into_iter().zip(answers.into_iter().chain(unanswered));
+        self.tally.window(&mut self.chunk.members, answers);
         self.hold().await;
     }
 }

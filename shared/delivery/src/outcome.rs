@@ -20,6 +20,9 @@ pub(crate) const THROTTLE_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const QUOTA_WAIT: Duration = Duration::from_secs(900);
 /// The longest that a provider can have us wait, whatever it asks for: then it is asked again.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+/// Those who wait for the same come apart by at least so much, and by so much at most.
+const LEAST_SPREAD: Duration = Duration::from_secs(1);
+const MOST_SPREAD: Duration = Duration::from_secs(15);
 /// How soon to come back after the store was in trouble.
 const TROUBLE_WAIT: Duration = Duration::from_secs(5);
 /// The longest error text kept of a provider.
@@ -47,7 +50,8 @@ pub(crate) enum Ended {
 /// What happened in one claim, so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// What the provider said for good, of members not yet written to the ledger.
+    /// What the provider said of members, as far as it is not yet written to the ledger: their codes, which are pending for
+    /// those that it surely did not take.
     pub(crate) known: Vec<(usize, Code)>,
     /// Error texts by member.
     pub(crate) details: BTreeMap<usize, String>,
@@ -57,8 +61,12 @@ pub(crate) struct Tally {
     pub(crate) cause: Option<Cause>,
     /// Whether somebody is newly in doubt.
     pub(crate) doubts: bool,
+    /// Whether the provider took or refused some of the last window, which only one that is in reach does.
+    pub(crate) is_in_reach: bool,
     /// From which member on nobody had a turn, where the loop ended before the last.
     pub(crate) untried: Option<usize>,
+    /// Until when everybody waits for the provider by this claim's doing, in milliseconds since the Unix epoch.
+    pub(crate) held_until_ms: Option<i64>,
     /// The longest wait a provider asked for.
     pub(crate) retry_after: Option<Duration>,
     /// Which members have quiet hours.
@@ -70,8 +78,27 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Books the answers to the messages of a window.
+    ///
+    /// A provider that takes messages and says nothing is out of reach: whatever followed would be in doubt, too.
+    pub(crate) fn window(
+        &mut self,
+        members: &mut Members,
+        answers: impl IntoIterator<Item = (usize, Answer)>,
+    ) {
+        self.is_in_reach = false;
+        let mut is_doubted = false;
+        for (index, answer) in answers {
+            is_doubted |= matches!(answer, Answer::Ambiguous { .. });
+            self.answer(members, index, answer);
+        }
+        if is_doubted && !self.is_in_reach {
+            self.cause = self.cause.max(Some(Cause::Unreachable));
+        }
+    }
+
     /// Books the answer to one member's message.
-    pub(crate) fn answer(&mut self, members: &mut Members, index: usize, answer: Answer) {
+    fn answer(&mut self, members: &mut Members, index: usize, answer: Answer) {
         let code = members.codes[index];
         match answer {
             Answer::Accepted => self.decide(members, index, code.accepted()),
@@ -86,6 +113,7 @@ impl Tally {
             }
             Answer::NotAccepted { cause, retry_after, detail } => {
                 self.detail(index, detail);
+                self.known.push((index, code));
                 self.deferred.push(index);
                 self.cause = self.cause.max(Some(cause));
                 self.retry_after = self.retry_after.max(retry_after.map(|wait| wait.min(LONGEST_ASKED)));
@@ -96,6 +124,7 @@ impl Tally {
     fn decide(&mut self, members: &mut Members, index: usize, code: Code) {
         members.codes[index] = code;
         self.known.push((index, code));
+        self.is_in_reach = true;
     }
 
     /// A member has quiet hours until then.
@@ -167,7 +196,8 @@ pub(crate) fn plan(
         if tally.untried.is_some() && !tally.stops_the_rest() {
             return match ended {
                 Ended::OutOfRate | Ended::Paused => Plan { next: Next::AwaitRate, message: None },
-                Ended::Paced(wait) | Ended::OnHold(wait) => park(now_ms, wait),
+                Ended::Paced(wait) => park(now_ms, wait),
+                Ended::OnHold(wait) => park(now_ms, spread(wait, jitter)),
                 Ended::Trouble => park(now_ms, TROUBLE_WAIT),
                 Ended::OutOfTime | Ended::Through => {
                     Plan { next: Next::Continue, message: Some(Duration::ZERO) }
@@ -180,7 +210,7 @@ pub(crate) fn plan(
             book.first_try_ms = book.first_try_ms.map(|first| first.saturating_add(millis(wait)));
             return park(now_ms, wait);
         }
-        let wait = retry_wait(book, tally, tried_ms, jitter);
+        let wait = retry_wait(book, tally, situation);
         let first_ms = book.first_try_ms.unwrap_or(tried_ms);
         let expired =
             tally.cause.is_some_and(Cause::counts_as_try) && tried_ms - first_ms >= millis(retry_period);
@@ -220,6 +250,12 @@ fn quiet_wait(book: &Bookkeeping, in_doubt: bool, until_ms: i64, now_ms: i64) ->
     Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0))
 }
 
+/// A wait for what everybody waits for, made longer by up to a quarter, so that not all of them come at the same instant.
+fn spread(wait: Duration, jitter: u64) -> Duration {
+    let most = (wait / 4).clamp(LEAST_SPREAD, MOST_SPREAD);
+    wait + Duration::from_millis(jitter % u64::try_from(most.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Waits: with a message, where a queue may hold it for so long.
 fn park(now_ms: i64, wait: Duration) -> Plan {
     let message = (wait <= retry::LONGEST_IN_QUEUE).then_some(wait);
@@ -227,12 +263,16 @@ fn park(now_ms: i64, wait: Duration) -> Plan {
 }
 
 /// How long to wait, and what that does to the tries and the retry period.
-fn retry_wait(book: &mut Bookkeeping, tally: &Tally, tried_ms: i64, jitter: u64) -> Duration {
+fn retry_wait(book: &mut Bookkeeping, tally: &Tally, situation: Situation) -> Duration {
+    let Situation { now_ms, jitter, .. } = situation;
+    let tried_ms = now_ms.saturating_sub(situation.paused_for_ms);
     match tally.cause {
         Some(cause @ (Cause::Throttled | Cause::Quota)) => {
             let least = if cause == Cause::Quota { QUOTA_WAIT } else { THROTTLE_WAIT };
-            let spread = Duration::from_millis(jitter % 1000);
-            let wait = tally.retry_after.unwrap_or(least).max(THROTTLE_WAIT) + spread;
+            let asked = tally.retry_after.unwrap_or(least).max(THROTTLE_WAIT);
+            let held_ms = tally.held_until_ms.map_or(0, |until_ms| until_ms.saturating_sub(now_ms));
+            let held = Duration::from_millis(u64::try_from(held_ms).unwrap_or(0));
+            let wait = spread(asked.max(held), jitter);
             // The clock of the retry period stands still while the provider asks us to wait.
             book.first_try_ms = book.first_try_ms.map(|first| first.saturating_add(millis(wait)));
             wait
@@ -262,10 +302,13 @@ mod tests {
         Members::new(vec![ProfileId::from_bytes([1; 16]); 3])
     }
 
+    fn not_accepted(cause: Cause, retry_after: Option<Duration>) -> Answer {
+        Answer::NotAccepted { cause, retry_after, detail: "later".to_owned() }
+    }
+
     fn deferred(cause: Cause, retry_after: Option<Duration>) -> Tally {
         let mut tally = Tally::default();
-        let answer = Answer::NotAccepted { cause, retry_after, detail: "later".to_owned() };
-        tally.answer(&mut members(), 1, answer);
+        tally.answer(&mut members(), 1, not_accepted(cause, retry_after));
         tally
     }
 
@@ -458,11 +501,46 @@ mod tests {
     fn the_gravest_cause_counts() {
         let mut tally = deferred(Cause::Transient, Some(Duration::from_secs(60)));
         assert!(!tally.stops_the_rest());
-        let down =
-            Answer::NotAccepted { cause: Cause::Unreachable, retry_after: None, detail: String::new() };
-        tally.answer(&mut members(), 2, down);
+        tally.answer(&mut members(), 2, not_accepted(Cause::Unreachable, None));
         assert!(tally.stops_the_rest());
         assert_eq!(tally.retry_after, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_window_of_doubt_and_no_word_is_an_outage() {
+        let doubt = || Answer::Ambiguous { detail: "no answer".to_owned() };
+        let refused = Answer::Refused { code: Code::Refused, detail: String::new() };
+        let later = not_accepted(Cause::Transient, None);
+        for (answers, cause, is_in_reach) in [
+            (vec![doubt(), doubt()], Some(Cause::Unreachable), false),
+            (vec![doubt(), later.clone()], Some(Cause::Unreachable), false),
+            (vec![doubt(), Answer::Accepted], None, true),
+            (vec![refused, doubt()], None, true),
+            (vec![later], Some(Cause::Transient), false),
+        ] {
+            // What the window before was told says nothing of this one.
+            let mut tally = Tally { is_in_reach: true, ..Tally::default() };
+            tally.window(&mut members(), answers.clone().into_iter().enumerate());
+            assert_eq!((tally.cause, tally.is_in_reach), (cause, is_in_reach), "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn who_waits_for_the_same_provider_comes_back_apart() {
+        let wait = |ended, tally: &Tally, jitter| {
+            let situation = Situation { ended, jitter, ..paused() };
+            match plan(&mut members(), &mut Bookkeeping::default(), tally, situation).next {
+                Next::Park(at_ms) => at_ms - NOW,
+                next => panic!("{next:?}"),
+            }
+        };
+        let mut held = deferred(Cause::Throttled, None);
+        held.held_until_ms = Some(NOW + 16_000);
+        let untried = Tally { untried: Some(0), ..Tally::default() };
+        for (jitter, expected) in [(0, 16_000), (3999, 19_999), (4000, 16_000)] {
+            assert_eq!(wait(Ended::Through, &held, jitter), expected);
+            assert_eq!(wait(Ended::OnHold(Duration::from_secs(16)), &untried, jitter), expected);
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ const CELL: &str = "cell";
 const HELD: &str = "held";
 /// How often in a row the provider could not be reached.
 const OUTAGES: &str = "down";
+/// How often in a row the provider asked to wait.
+const THROTTLES: &str = "slow";
 /// The sort key of the cell of calls.
 const CALLS: &str = "CALLS";
 /// How often a reservation is tried anew when it meets another that sets a cell which lay in the past.
@@ -28,6 +30,8 @@ pub struct Standing {
     pub held_until_us: i64,
     /// How often in a row the provider could not be reached; 0 where it was the last time.
     pub outages: u32,
+    /// How often in a row the provider asked to wait; 0 where it did not the last time.
+    pub throttles: u32,
 }
 
 /// The repository of rate cells.
@@ -142,30 +146,62 @@ impl Rates {
         configuration: ConfigurationId,
         asked: Option<Duration>,
     ) -> Result<Standing, StoreError> {
+        self.strain(configuration, OUTAGES, rate::outage_us, asked).await
+    }
+
+    /// Has everybody wait for a provider that asks for it: longer each time in a row, and at least as long as it asks. Those who
+    /// are asked at the same time are one time. Gives where the configuration stands then.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn throttle(
+        &self,
+        configuration: ConfigurationId,
+        asked: Option<Duration>,
+    ) -> Result<Standing, StoreError> {
+        self.strain(configuration, THROTTLES, rate::throttle_us, asked).await
+    }
+
+    /// Counts one more of what has everybody wait, and holds them for as long as that takes by `wait_us`.
+    async fn strain(
+        &self,
+        configuration: ConfigurationId,
+        counter: &str,
+        wait_us: fn(u32) -> i64,
+        asked: Option<Duration>,
+    ) -> Result<Standing, StoreError> {
         let now_us = self.platform.clock.now().as_microsecond();
         let key = key(configuration);
         // Counted and held at once, so that whoever comes a moment later finds it held.
-        let first_us = now_us + rate::outage_us(1);
-        let changes = vec![Change::add(OUTAGES, 1), Change::set(HELD, first_us)];
-        let item = match self.platform.table.update(LEDGER, &key, Some(past(HELD, now_us)), changes).await? {
-            Updated::New(item) => item,
-            Updated::Refused(item) => return Ok(item.map(|item| Standing::of(&item)).unwrap_or_default()),
+        let changes = vec![Change::add(counter, 1), Change::set(HELD, now_us + wait_us(1))];
+        let updated = self.platform.table.update(LEDGER, &key, Some(past(HELD, now_us)), changes).await?;
+        let (item, counted_us) = match updated {
+            Updated::New(item) => {
+                let times = u32::try_from(item.number(counter).unwrap_or(0)).unwrap_or(u32::MAX);
+                (Some(item), wait_us(times))
+            }
+            Updated::Refused(item) => (item, 0),
         };
-        let standing = Standing::of(&item);
+        let standing = item.map(|item| Standing::of(&item)).unwrap_or_default();
         let asked_us = asked.map_or(0, |asked| i64::try_from(asked.as_micros()).unwrap_or(i64::MAX / 2));
-        let held_until_us = now_us.saturating_add(rate::outage_us(standing.outages).max(asked_us));
-        self.hold(configuration, held_until_us).await?;
-        Ok(Standing { held_until_us, ..standing })
+        let until_us = now_us.saturating_add(counted_us.max(asked_us));
+        if until_us <= now_us {
+            return Ok(standing);
+        }
+        self.hold(configuration, until_us).await?;
+        Ok(Standing { held_until_us: standing.held_until_us.max(until_us), ..standing })
     }
 
-    /// Notes that the provider is reached again.
+    /// Notes that the provider is reached again, and takes what it is given.
     ///
     /// # Errors
     /// As the engine's.
     pub async fn reached(&self, configuration: ConfigurationId) -> Result<(), StoreError> {
-        let was_down = Condition::Above(OUTAGES.to_owned(), 0);
-        let set = vec![Change::set(OUTAGES, 0)];
-        self.platform.table.update(LEDGER, &key(configuration), Some(was_down), set).await?;
+        let counters = [OUTAGES, THROTTLES];
+        let was_strained = counters.map(|counter| Condition::Above(counter.to_owned(), 0)).to_vec();
+        let set = counters.map(|counter| Change::set(counter, 0)).to_vec();
+        let condition = Some(Condition::Any(was_strained));
+        self.platform.table.update(LEDGER, &key(configuration), condition, set).await?;
         Ok(())
     }
 }
@@ -173,10 +209,12 @@ impl Rates {
 impl Standing {
     fn of(item: &Item) -> Self {
         let number = |name| item.number(name).unwrap_or(0);
+        let count = |name| u32::try_from(number(name)).unwrap_or(0);
         Self {
             next_us: number(CELL),
             held_until_us: number(HELD),
-            outages: u32::try_from(number(OUTAGES)).unwrap_or(0),
+            outages: count(OUTAGES),
+            throttles: count(THROTTLES),
         }
     }
 

@@ -45,6 +45,11 @@ fn somebody() -> Recipient {
 
 /// The message that these make, soft line breaks taken out.
 fn message(from: &From, category: Category, id: MessageId, public_url: &str) -> String {
+    message_at(from, category, id, public_url, NOW)
+}
+
+/// The same, made at this time, in seconds since the Unix epoch.
+fn message_at(from: &From, category: Category, id: MessageId, public_url: &str, now_seconds: i64) -> String {
     let content = EmailContent {
         subject: "Hello".to_owned(),
         body: EmailBody::Html(
@@ -65,7 +70,7 @@ fn message(from: &From, category: Category, id: MessageId, public_url: &str) -> 
         on_missing: OnMissing::Skip,
         id,
         links: Some(JobLinks { keys: &keys, public_url, recipient }),
-        now_seconds: NOW,
+        now_seconds,
     };
     let message = String::from_utf8(draft.letter().unwrap().message).unwrap();
     message.replace("=\r\n", "").replace("=3D", "=")
@@ -86,7 +91,7 @@ fn marketing_says_how_to_unsubscribe() {
     let token = url.strip_prefix("https://envoi.example.org/t/u/").unwrap();
     let link = Link::read(Kind::Unsubscribe, token, "", &keys(), day_of(NOW)).unwrap();
     assert_eq!((link.member, link.about), (chunk().member(9), About::Unsubscribe(somebody())));
-    let rest = between(&message, ">,\r\n <mailto:", "\r\nMIME-Version").unwrap();
+    let rest = between(&message, ">,\r\n <mailto:", "\r\nAuto-Submitted").unwrap();
     assert_eq!(
         rest,
         format!(
@@ -102,6 +107,32 @@ fn marketing_says_how_to_unsubscribe() {
 fn what_is_not_marketing_has_no_such_header() {
     let message = message(&from(), Category::Transactional, member(), PUBLIC);
     assert!(!message.contains("List-Unsubscribe"), "{message}");
+}
+
+/// RFC 3834: what no person sent is answered by no vacation notice.
+#[test]
+fn every_message_says_that_no_person_wrote_it() {
+    for (category, is_bulk) in [(Category::Marketing, true), (Category::Transactional, false)] {
+        let message = message(&from(), category, member(), PUBLIC);
+        let (head, _) = message.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\nAuto-Submitted: auto-generated\r\n"), "{head}");
+        assert_eq!(head.contains("\r\nPrecedence: bulk\r\n"), is_bulk, "{head}");
+    }
+}
+
+/// A server or a person that sees a message twice can tell that it is one, whenever and by whatever process it was made.
+#[test]
+fn a_message_has_one_name_for_good_and_shares_it_with_no_other() {
+    let name = |index, now_seconds| {
+        let id = MessageId::Member(MemberId { chunk: chunk(), index });
+        let message = message_at(&from(), Category::Marketing, id, PUBLIC, now_seconds);
+        between(&message, "Message-ID: <", ">").unwrap().to_owned()
+    };
+    let first = name(9, NOW);
+    // Each is of a template compiled anew.
+    assert_eq!(name(9, NOW + 86_400), first);
+    assert!(first.ends_with("@shop.example"), "{first}");
+    assert_ne!(name(8, NOW), first);
 }
 
 /// RFC 8058: one click takes HTTPS, which a node on one's own machine does not speak.

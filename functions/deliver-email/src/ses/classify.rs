@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::redact::holds_part_of;
 use crate::{Answer, NotAccepted, Refusal};
 
 /// The longest part of a message's own words that is kept.
@@ -196,11 +197,7 @@ fn detail(status: u16, code: &str, words: &str, to: &str) -> String {
     }
     let mut separator = ": ";
     for word in words.split(' ').filter(|word| !word.is_empty()) {
-        let is_of_address =
-            word.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).any(|part| {
-                to.split(|c: char| !c.is_ascii_alphanumeric()).any(|of| of.eq_ignore_ascii_case(part))
-            });
-        if is_of_address || detail.len() + word.len() > MAX_TEXT_BYTES {
+        if holds_part_of(word, to) || detail.len() + word.len() > MAX_TEXT_BYTES {
             break;
         }
         detail.push_str(separator);

@@ -7,7 +7,26 @@
 use std::time::Duration;
 
 use super::reply::Words;
+use crate::redact::holds_part_of;
 use crate::{Answer, NotAccepted, Refusal};
+
+/// How servers say that they pass nothing on for us. The bare word says less: "User unknown in relay recipient table".
+const NO_RELAY: [&str; 14] = [
+    "relay access denied",
+    "relay denied",
+    "relay is denied",
+    "relay not permitted",
+    "relay not allowed",
+    "relay prohibited",
+    "relaying denied",
+    "relaying is denied",
+    "relaying not permitted",
+    "relaying not allowed",
+    "relaying prohibited",
+    "relaying to [address]",
+    "not permitted to relay",
+    "to relay",
+];
 
 /// What a reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +45,13 @@ pub(super) enum Step {
     End,
 }
 
-/// The answer that a 4yz or 5yz reply amounts to.
+/// The answer that a 4yz or 5yz reply amounts to, for a message to this address; empty where it answers none.
 ///
 /// A 4yz after the end of a message, 421 too, says that the server will not deliver it (RFC 5321, 4.2.5).
-pub(super) fn refusal(step: Step, code: u16, words: &Words) -> Answer {
+pub(super) fn refusal(step: Step, code: u16, words: &Words, to: &str) -> Answer {
     let Words { enhanced, text } = words;
     let lower = text.to_ascii_lowercase();
+    let text = nameless(text, to);
     let detail = match enhanced {
         Some([class, subject, detail]) => format!("{code} {class}.{subject}.{detail} {text}"),
         None => format!("{code} {text}"),
@@ -76,12 +96,29 @@ fn concerns_us(step: Step, code: u16, enhanced: Option<[u16; 3]>, lower: &str) -
     if matches!(enhanced, Some([5, 1, 7 | 8] | [5, 7, 8 | 9 | 11 | 13 | 27 | 54])) {
         return true;
     }
-    // "Relay access denied", "Unable to relay", "relaying not permitted"; SES: "Email address is not verified", "Sending
-    // paused for this account".
-    (step == Step::Rcpt && has_word(lower, |word| word == "relay" || word == "relaying"))
+    // SES: "Email address is not verified", "Sending paused for this account".
+    (step == Step::Rcpt && !is_bad_mailbox(enhanced) && NO_RELAY.iter().any(|phrase| lower.contains(phrase)))
         || lower.contains("address is not verified")
         || lower.contains("sending paused for this account")
         || lower.contains("sending suspended for this account")
+}
+
+/// Whether a code says that the recipient's mailbox or domain is none (RFC 3463, RFC 7505).
+fn is_bad_mailbox(enhanced: Option<[u16; 3]>) -> bool {
+    matches!(enhanced, Some([_, 1, 1 | 2 | 3 | 6 | 10] | [_, 2, 1]))
+}
+
+/// A reply's text without what names the recipient: servers like to repeat the part before the `@`, too.
+fn nameless(text: &str, to: &str) -> String {
+    let local = to.rsplit_once('@').map_or(to, |(local, _)| local);
+    let mut nameless = String::with_capacity(text.len());
+    for word in text.split(' ') {
+        if !nameless.is_empty() {
+            nameless.push(' ');
+        }
+        nameless.push_str(if holds_part_of(word, local) { "[address]" } else { word });
+    }
+    nameless
 }
 
 /// Whether a reply says that we send too fast or too much.
@@ -116,7 +153,8 @@ fn limit(code: u16, enhanced: Option<[u16; 3]>, lower: &str) -> Option<NotAccept
 /// Why the recipient's server will never take the message.
 fn reason(step: Step, code: u16, enhanced: Option<[u16; 3]>, lower: &str) -> Refusal {
     match enhanced {
-        Some([_, 1, 1 | 2 | 3 | 6 | 10] | [_, 2, 1] | [_, 4, 4]) => return Refusal::BadAddress,
+        _ if is_bad_mailbox(enhanced) => return Refusal::BadAddress,
+        Some([_, 4, 4]) => return Refusal::BadAddress,
         Some([_, 2, 2]) => return Refusal::MailboxFull,
         Some([_, 2, 3] | [_, 3, 4]) => return Refusal::TooLarge,
         Some([_, 7, _]) => return Refusal::Policy,
@@ -186,7 +224,7 @@ mod tests {
 
     fn answer(step: Step, reply: &str) -> Answer {
         let (code, words) = words_of(&format!("{reply}\r\n"));
-        refusal(step, code, &words)
+        refusal(step, code, &words, "jane.doe@example.com")
     }
 
     fn reason_of(step: Step, reply: &str) -> Refusal {
@@ -214,6 +252,15 @@ mod tests {
             (Rcpt, "556 5.1.10 null MX", BadAddress),
             (Rcpt, "550 5.2.1 mailbox disabled", BadAddress),
             (Rcpt, "550 No such user here", BadAddress),
+            (
+                Rcpt,
+                "550 5.1.1 <bob@example.com>: Recipient address rejected: User unknown in relay recipient table",
+                BadAddress,
+            ),
+            (Rcpt, "550 User unknown in relay recipient table", BadAddress),
+            (Rcpt, "550 5.1.2 relay access denied: no such domain", BadAddress),
+            (Rcpt, "550 5.1.6 mailbox has moved, relaying denied", BadAddress),
+            (Rcpt, "550 5.2.1 mailbox disabled on this relay", BadAddress),
             (Rcpt, "553 mailbox name not allowed", BadAddress),
             (Rcpt, "501 syntax error in parameters", BadAddress),
             (Rcpt, "550 rejected by our spam filter", Policy),
@@ -249,6 +296,10 @@ mod tests {
             (Rcpt, "550 5.1.8 <x@example.com>: Sender address rejected: Domain not found"),
             (Rcpt, "554 5.7.1 <bob@example.com>: Relay access denied"),
             (Rcpt, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"),
+            (Rcpt, "550 relay not permitted"),
+            (Rcpt, "550 5.7.1 Relaying denied. Proper authentication required."),
+            (Rcpt, "550 relaying to <bob@example.com> prohibited by administrator"),
+            (Rcpt, "554 we are not permitted to relay"),
             (End, "554 Message rejected: Email address is not verified. The following identities failed"),
             (End, "554 Sending paused for this account. For more information"),
         ] {
@@ -305,6 +356,29 @@ mod tests {
             panic!("not refused")
         };
         assert_eq!(detail, "550 5.1.1 [address] user unknown");
+    }
+
+    #[test]
+    fn details_keep_no_part_of_the_recipient_s_name() {
+        for (reply, expected) in [
+            ("550 5.1.1 jane.doe: user unknown", "550 5.1.1 [address] user unknown"),
+            ("550 unknown user \"Jane-Doe\"", "550 unknown user [address]"),
+            ("450 4.2.0 janedoe is greylisted", "450 4.2.0 [address] is greylisted"),
+        ] {
+            let (Answer::Refused { detail, .. } | Answer::NotAccepted { detail, .. }) =
+                answer(Step::Rcpt, reply)
+            else {
+                panic!("{reply}")
+            };
+            assert_eq!(detail, expected);
+        }
+        // What the name is made of changes nothing of what the reply means.
+        let (code, words) = words_of("550 5.7.1 relay access denied\r\n");
+        let answer = refusal(Step::Rcpt, code, &words, "relay.access@example.com");
+        assert_eq!(
+            answer,
+            Answer::not_accepted(NotAccepted::Misconfigured, "550 5.7.1 [address] [address] denied")
+        );
     }
 
     #[test]

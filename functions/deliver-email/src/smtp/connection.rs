@@ -78,6 +78,8 @@ pub(super) struct Connection {
     /// What is written next; kept for its memory.
     pub(super) out: Vec<u8>,
     pub(super) extensions: Extensions,
+    /// To whom the message goes that the server is asked about.
+    pub(super) recipient: String,
     /// Final replies to messages, over its life.
     pub(super) served: u32,
     /// Messages the server gave an answer to, at whatever step, over its life.
@@ -95,6 +97,7 @@ impl Connection {
             inbox: Inbox::new(),
             out: Vec::with_capacity(8 * 1024),
             extensions: Extensions::default(),
+            recipient: String::new(),
             served: 0,
             settled: 0,
             needs_reset: false,

@@ -12,23 +12,47 @@ use super::{
 };
 use crate::{Answer, NotAccepted};
 
-/// Connects, greets and logs in. The error is the answer for every message that was waiting.
+/// Why there is no connection, with the answer for every message that was waiting.
+pub(super) enum NotConnected {
+    /// The server refuses these credentials.
+    LoginRefused(Answer),
+    /// Anything else.
+    Otherwise(Answer),
+}
+
+impl NotConnected {
+    pub(super) fn into_answer(self) -> Answer {
+        match self {
+            Self::LoginRefused(answer) | Self::Otherwise(answer) => answer,
+        }
+    }
+}
+
+impl From<Answer> for NotConnected {
+    fn from(answer: Answer) -> Self {
+        Self::Otherwise(answer)
+    }
+}
+
+/// Connects, greets, and logs in with `login`, if with anything.
 pub(super) async fn connect(
     config: &SmtpConfig,
+    login: Option<&Credentials>,
     protection: Option<&Protection>,
     deadline: Instant,
-) -> Result<Connection, Answer> {
-    match tokio::time::timeout_at(deadline, establish(config, protection, deadline)).await {
+) -> Result<Connection, NotConnected> {
+    match tokio::time::timeout_at(deadline, establish(config, login, protection, deadline)).await {
         Ok(result) => result,
-        Err(_) => Err(unreachable("no connection in time")),
+        Err(_) => Err(unreachable("no connection in time").into()),
     }
 }
 
 async fn establish(
     config: &SmtpConfig,
+    login: Option<&Credentials>,
     protection: Option<&Protection>,
     deadline: Instant,
-) -> Result<Connection, Answer> {
+) -> Result<Connection, NotConnected> {
     let tcp = TcpStream::connect((config.host.as_str(), config.port))
         .await
         .map_err(|error| unreachable(&format!("can't connect: {error}")))?;
@@ -46,8 +70,13 @@ async fn establish(
         connection = start_tls(connection, protection, deadline).await?;
         hello(&mut connection, config, deadline).await?;
     }
-    if let Some(credentials) = &config.credentials {
-        log_in(&mut connection, credentials, deadline).await?;
+    if let Some(credentials) = login {
+        log_in(&mut connection, credentials, deadline).await.map_err(|answer| match answer {
+            Answer::NotAccepted { cause: NotAccepted::Misconfigured, .. } => {
+                NotConnected::LoginRefused(answer)
+            }
+            answer => NotConnected::Otherwise(answer),
+        })?;
     }
     Ok(connection)
 }
@@ -127,7 +156,7 @@ fn expect(connection: &Connection, reply: Reply, step: Step, class: u16) -> Resu
     if reply.code / 100 == class {
         Ok(())
     } else if reply.is_refusal() {
-        Err(classify::refusal(step, reply.code, &connection.inbox.words(&reply)))
+        Err(classify::refusal(step, reply.code, &connection.inbox.words(&reply), ""))
     } else {
         Err(no_reply(ReadError::Nonsense))
     }

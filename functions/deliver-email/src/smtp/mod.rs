@@ -13,12 +13,14 @@ mod config;
 mod connection;
 mod envelope;
 mod handshake;
+mod login;
 mod pool;
 mod reply;
 mod stream;
 mod window;
 
 pub use config::{ConfigError, Credentials, SmtpConfig, Timeouts, Tls};
+pub use login::KeptCredentials;
 pub use pool::SmtpPool;
 
 /// One message for one recipient.

@@ -11,8 +11,14 @@ use tokio::{
 };
 
 use super::{
-    Outgoing, SmtpConfig, config::ConfigError, connection::Connection, envelope, handshake::connect,
-    stream::Protection, window::Limits,
+    KeptCredentials, Outgoing, SmtpConfig,
+    config::ConfigError,
+    connection::Connection,
+    envelope,
+    handshake::{NotConnected, connect},
+    login::Login,
+    stream::Protection,
+    window::Limits,
 };
 use crate::{Answer, NotAccepted};
 
@@ -27,6 +33,7 @@ pub struct SmtpPool {
 
 struct Inner {
     config: SmtpConfig,
+    login: Login,
     protection: Option<Protection>,
     /// One permit a connection that may be open; closed with the pool.
     permits: Semaphore,
@@ -53,11 +60,25 @@ impl SmtpPool {
     /// # Errors
     /// Where `config` could never work, or would send a password in plain text over a network.
     pub fn new(config: SmtpConfig) -> Result<Self, ConfigError> {
+        Self::logging_in(config, None)
+    }
+
+    /// The same for credentials that are kept somewhere and may change: where the server refuses those of `config`, or there
+    /// are none, they are read again, at most once a minute.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_kept(config: SmtpConfig, kept: Arc<dyn KeptCredentials>) -> Result<Self, ConfigError> {
+        Self::logging_in(config, Some(kept))
+    }
+
+    fn logging_in(config: SmtpConfig, kept: Option<Arc<dyn KeptCredentials>>) -> Result<Self, ConfigError> {
         config.check()?;
         let protection = Protection::new(&config)?;
         let permits =
             Semaphore::new(config.max_connections.get().min(Semaphore::MAX_PERMITS as u32) as usize);
-        Ok(Self { inner: Arc::new(Inner { config, protection, permits, idle: Mutex::default() }) })
+        let login = Login::new(config.credentials.clone(), kept);
+        Ok(Self { inner: Arc::new(Inner { config, login, protection, permits, idle: Mutex::default() }) })
     }
 
     /// Hands over a window of messages on one connection, and says of each, in the same order, what became of it. Takes
@@ -123,7 +144,7 @@ impl Inner {
                 Some(connection) => connection,
                 None => {
                     let at = deadline.min(Instant::now() + self.config.timeouts.connect.min(LONGEST));
-                    connect(&self.config, self.protection.as_ref(), at).await?
+                    self.connect(at).await?
                 }
             };
             let settled_before = connection.settled;
@@ -143,6 +164,22 @@ impl Inner {
                 return Ok(());
             }
             tracing::debug!("the SMTP server ended a connection, going on with a new one");
+        }
+    }
+
+    /// A new connection. Credentials that the server refuses may have been changed, so new ones are tried once.
+    async fn connect(&self, deadline: Instant) -> Result<Connection, Answer> {
+        let (config, protection) = (&self.config, self.protection.as_ref());
+        let login = self.login.current(config).await;
+        let refused = match connect(config, login.as_ref(), protection, deadline).await {
+            Err(NotConnected::LoginRefused(answer)) => answer,
+            connected => return connected.map_err(NotConnected::into_answer),
+        };
+        match self.login.instead_of(login.as_ref(), config).await {
+            Some(login) => {
+                connect(config, Some(&login), protection, deadline).await.map_err(NotConnected::into_answer)
+            }
+            None => Err(refused),
         }
     }
 

@@ -67,6 +67,7 @@ impl Connection {
                 return Err(retired());
             }
             let next = self.next_unanswered(index + 1, window, answers);
+            window[index].to.clone_into(&mut self.recipient);
             let opened = if self.extensions.pipelining {
                 if !is_open {
                     self.out.clear();
@@ -287,7 +288,7 @@ impl Connection {
     }
 
     fn refusal(&self, reply: Reply, step: Step) -> Answer {
-        classify::refusal(step, reply.code, &self.inbox.words(&reply))
+        classify::refusal(step, reply.code, &self.inbox.words(&reply), &self.recipient)
     }
 
     /// 421 may answer anything, and the connection is over with it (RFC 5321, 3.8).

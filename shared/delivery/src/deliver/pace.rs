@@ -7,9 +7,14 @@ use campaign::rate::{self, Slot};
 use store::StoreError;
 use store::rates::Standing;
 
-use super::{Run, trouble};
-use crate::outcome::{QUOTA_WAIT, THROTTLE_WAIT};
+use super::{Delivery, Run, trouble};
+use crate::outcome::{Ended, QUOTA_WAIT};
 use crate::{Cause, Sender};
+
+/// What is farther away than this waits in the ledger instead of coming back with every look at its rate.
+const LONG_HOLD: Duration = Duration::from_secs(5);
+/// The longest that a function sleeps for a provider that has everybody wait: it is paid for meanwhile.
+const LONGEST_SLEEP_US: i64 = 500_000;
 
 /// Slots of the configuration's rate that were taken and not used yet.
 #[derive(Default)]
@@ -91,42 +96,78 @@ impl<S: Sender> Run<'_, S> {
         Ok(None)
     }
 
+    /// Waits for a provider that has everybody wait, or that others stand in front of; how the claim ends where that takes too
+    /// long.
+    pub(super) async fn await_provider(&mut self) -> Result<Option<Ended>, StoreError> {
+        let Delivery { store, standings, .. } = self.delivery;
+        let (rates, clock, id) = (&store.rates, &*store.platform.clock, self.configuration.id);
+        let is_call = self.chunk.key.is_call();
+        let standing = if is_call {
+            standings.get(id, clock, rates.standing(id)).await?
+        } else {
+            rates.standing(id).await?
+        };
+        self.is_strained = standing.outages > 0 || standing.throttles > 0;
+        // Others in front keep nobody waiting whom a call asked for, nor anybody where there is no rate.
+        let takes_slots = self.configuration.rate_per_second.is_some() && !is_call;
+        let (next_us, farthest_us) = if takes_slots {
+            (standing.next_us, rate::FARTHEST_SLOT_US)
+        } else {
+            (standing.held_until_us, LONGEST_SLEEP_US)
+        };
+        let hold_us = next_us - clock.now().as_microsecond();
+        let hold = Duration::from_micros(u64::try_from(hold_us).unwrap_or(0));
+        if hold_us <= farthest_us {
+            // A near slot is waited for when it is taken.
+            if !takes_slots {
+                clock.sleep(hold).await;
+            }
+            return Ok(None);
+        }
+        Ok(Some(match standing.outages {
+            // Whoever finds a provider out of reach waits until somebody has tried it, not each on their own.
+            1.. if !is_call => Ended::OutOfRate,
+            _ if takes_slots && hold <= LONG_HOLD => Ended::OutOfRate,
+            _ => Ended::OnHold(hold),
+        }))
+    }
+
     /// Has everybody who uses the configuration wait, where the provider is out of reach or asks for it; has them go on
     /// where it is in reach again.
     pub(super) async fn hold(&mut self) {
-        let least = match self.tally.cause {
-            Some(Cause::Throttled) => Some(THROTTLE_WAIT),
-            Some(Cause::Quota) => Some(QUOTA_WAIT),
-            _ => None,
-        };
-        let (store, id) = (&self.delivery.store, self.configuration.id);
-        let clock = &*store.platform.clock;
-        let held = match (self.tally.cause, least) {
-            (Some(Cause::Unreachable), _) => store.rates.outage(id, self.tally.retry_after).await.map(Some),
-            (_, Some(least)) => {
-                if std::mem::take(&mut self.outages) > 0
-                    && let Err(error) = store.rates.reached(id).await
-                {
-                    trouble(&self.chunk.key, &error);
-                }
-                let wait = self.tally.retry_after.unwrap_or(least);
-                let wait_us = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-                let held_until_us = clock.now().as_microsecond().saturating_add(wait_us);
-                let standing = Standing { next_us: held_until_us, held_until_us, outages: 0 };
-                store.rates.hold(id, held_until_us).await.map(|()| Some(standing))
-            }
-            _ if self.outages > 0 => {
-                self.outages = 0;
-                store.rates.reached(id).await.map(|()| Some(Standing::default()))
-            }
-            _ => Ok(None),
-        };
-        match held {
+        match self.standing_after_window().await {
             Ok(None) => {}
-            Ok(Some(standing)) => self.delivery.standings.put(id, standing, clock),
+            Ok(Some(standing)) => {
+                let clock = &*self.delivery.store.platform.clock;
+                self.tally.held_until_ms = Some(standing.held_until_us / 1000);
+                self.delivery.standings.put(self.configuration.id, standing, clock);
+            }
             Err(error) => {
                 trouble(&self.chunk.key, &error);
             }
+        }
+    }
+
+    /// Where the configuration stands after a window, if the window has changed that.
+    ///
+    /// What the provider only took in silence, or did not take, says nothing of its being in reach.
+    async fn standing_after_window(&mut self) -> Result<Option<Standing>, StoreError> {
+        let (store, id) = (&self.delivery.store, self.configuration.id);
+        let is_back = self.tally.is_in_reach && std::mem::take(&mut self.is_strained);
+        if is_back && let Err(error) = store.rates.reached(id).await {
+            trouble(&self.chunk.key, &error);
+        }
+        let asked = self.tally.retry_after;
+        match self.tally.cause {
+            Some(Cause::Unreachable) => store.rates.outage(id, asked).await.map(Some),
+            Some(Cause::Throttled) => store.rates.throttle(id, asked).await.map(Some),
+            Some(Cause::Quota) => {
+                let wait_us = i64::try_from(asked.unwrap_or(QUOTA_WAIT).as_micros()).unwrap_or(i64::MAX);
+                let held_until_us = store.platform.clock.now().as_microsecond().saturating_add(wait_us);
+                store.rates.hold(id, held_until_us).await?;
+                Ok(Some(Standing { next_us: held_until_us, held_until_us, ..Standing::default() }))
+            }
+            _ => Ok(is_back.then(Standing::default)),
         }
     }
 }

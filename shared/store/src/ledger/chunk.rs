@@ -226,13 +226,17 @@ impl ClaimedChunk {
         ])
     }
 
-    /// Whether the stored chunk is as this claim's next write leaves it: nobody else writes under its attempt.
+    /// Whether the stored chunk is as this claim's next write leaves it: applied, though no answer said so.
     fn is_next(&self, item: &Item) -> bool {
-        item.number(ATTEMPT) == Some(self.attempt) && item.number(REVISION) == Some(self.revision + 1)
+        item.number(ATTEMPT) == Some(self.attempt)
+            && item.number(REVISION) == Some(self.revision + 1)
+            && item.bytes(MEMBERS) == Some(self.members.pack().as_slice())
     }
 
+    /// The revision is set and not counted up: what may be repeated needs no transaction, which costs twice as much.
     fn member_changes(&self) -> Vec<Change> {
-        let mut changes = vec![Change::set(MEMBERS, self.members.pack()), Change::add(REVISION, 1)];
+        let revision = Change::set(REVISION, self.revision + 1);
+        let mut changes = vec![Change::set(MEMBERS, self.members.pack()), revision];
         if let Some(Presumed { expires, .. }) = self.presumed {
             changes.extend([Change::set(ATTEMPT, self.attempt), Change::Expires(Some(expires))]);
         }
@@ -467,7 +471,6 @@ impl Ledger {
         if !details.is_empty() {
             writes.push(detail_write(&chunk.key, details, expires));
         }
-        let mut tried = false;
         for pause in PAUSES {
             match self.platform.commit(writes.clone(), messages.clone()).await {
                 Ok(()) => {
@@ -476,17 +479,16 @@ impl Ledger {
                 }
                 Err(TransactError::ConditionFailed(_)) => {
                     let item = self.platform.table.get(LEDGER, &key(&chunk.key), Consistency::Strong).await?;
-                    if !(tried && item.is_some_and(|item| chunk.is_next(&item))) {
+                    if !item.is_some_and(|item| chunk.is_next(&item)) {
                         return Ok(Err(Lost));
                     }
-                    // An earlier try wrote, but may not have come to sending. A message too many does no harm.
+                    // An earlier try wrote, the engine's own too, but may not have come to sending. A message too many does no harm.
                     self.platform.queue.send(messages).await?;
                     chunk.written();
                     return Ok(Ok(()));
                 }
                 Err(TransactError::Engine(error)) => self.pause_or(pause, error).await?,
             }
-            tried = true;
         }
         Err(StoreError::Contended { what: WHAT })
     }
