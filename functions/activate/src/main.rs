@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use runtime::Handled;
+
 fn main() -> ExitCode {
-    runtime::run(activate::Context::from_environment, activate::handle)
+    runtime::run(activate::Context::from_environment, async |context, event, deadline| {
+        let (response, metrics) = activate::handle_counting(context, event, deadline).await;
+        Handled::counted(response, &[("OccurrencesMissed", metrics.missed)])
+    })
 }

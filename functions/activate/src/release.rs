@@ -13,6 +13,7 @@ use store::ledger::{Cursor, Head, State};
 use store::messages::ChunkKey;
 
 use crate::Context;
+use crate::sweep::Time;
 
 /// How many chunks are released before that is written down: what dies in between is sent again, which does no harm.
 const SLICE: usize = 500;
@@ -40,9 +41,11 @@ fn waiting(head: &Head, cursor: &Cursor) -> impl Iterator<Item = (Lane, i64)> {
     })
 }
 
-/// Sends the messages of the chunks of a shard that are due by now or soon, and notes it in `cursor`.
+/// Sends the messages of the chunks of a shard that are due by now or soon, as far as the time goes, and notes it in
+/// `cursor`.
 pub(crate) async fn release(
     context: &Context,
+    time: Time,
     head: &Head,
     cursor: &mut Cursor,
     now_ms: i64,
@@ -55,7 +58,7 @@ pub(crate) async fn release(
         let wait = Duration::from_millis(u64::try_from(at_ms - now_ms).unwrap_or(0));
         let written = cursor.lanes.get(&lane).map_or(0, |stands| stands.written);
         let mut from = cursor.enqueued(lane);
-        while from < written && left > 0 {
+        while from < written && left > 0 && !time.is_over(context) {
             let slice = SLICE.min(left).min(usize::try_from(written - from).unwrap_or(SLICE));
             let until = from + u32::try_from(slice).unwrap_or(1);
             let mut messages: Vec<Message> = Vec::with_capacity(slice);

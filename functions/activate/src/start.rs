@@ -11,6 +11,7 @@ use store::messages::WakeUp;
 use tracing::{info, warn};
 
 use crate::Context;
+use crate::meter::Meter;
 
 /// A wake-up that is earlier than this is not the one that was meant.
 const EARLY: Duration = Duration::from_secs(60);
@@ -21,10 +22,15 @@ const TRIES: usize = 10;
 
 /// Starts the occurrence, if it is still the campaign's next one and its time has come. One found too late is recorded
 /// as missed, and so are those after it, until one is found in time or lies ahead: that one wakes us next.
-pub(crate) async fn start(context: &Context, id: CampaignId, occurrence_ms: i64) -> Result<(), StoreError> {
+pub(crate) async fn start(
+    context: &Context,
+    id: CampaignId,
+    occurrence_ms: i64,
+    meter: &Meter,
+) -> Result<(), StoreError> {
     let mut occurrence_ms = occurrence_ms;
     for _ in 0..MOST_AT_ONCE {
-        let Some(next) = decide(context, id, occurrence_ms).await? else { return Ok(()) };
+        let Some(next) = decide(context, id, occurrence_ms, meter).await? else { return Ok(()) };
         if next > context.store.platform.clock.now() {
             return wake_at(context, id, next).await;
         }
@@ -49,6 +55,7 @@ async fn decide(
     context: &Context,
     id: CampaignId,
     occurrence_ms: i64,
+    meter: &Meter,
 ) -> Result<Option<Timestamp>, StoreError> {
     let store = &context.store;
     for _ in 0..TRIES {
@@ -88,7 +95,11 @@ async fn decide(
             Some((audience, size)) => {
                 run(context, campaign, &version, occurrence, audience, size, now).await?
             }
-            None => miss(context, campaign, live, occurrence, now).await?,
+            None => {
+                let missed = miss(context, campaign, live, occurrence, now).await?;
+                meter.missed(u64::from(missed));
+                missed
+            }
         };
         if done {
             return Ok(following);

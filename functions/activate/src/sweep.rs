@@ -6,7 +6,7 @@ use std::time::Duration;
 use campaign::model::Actor;
 use campaign::plan::Lane;
 use campaign::version::Action;
-use campaign::{Campaign, Command, ExecutionId, Outcome, Status};
+use campaign::{CallScheduleId, Campaign, Command, ExecutionId, Outcome, Status};
 use jiff::Timestamp;
 use platform::{Deadline, Message, batch};
 use store::StoreError;
@@ -15,7 +15,11 @@ use store::messages::FanOut;
 use store::rates::Standing;
 use tracing::{error, info, warn};
 
+use crate::meter::Meter;
 use crate::{Context, check, release, start};
+
+/// What looking at one thing can come to.
+type Looked = Result<(), StoreError>;
 
 /// How many items of each due bucket one sweep looks at.
 const LIMIT: usize = 100;
@@ -27,6 +31,8 @@ const STALLED: Duration = Duration::from_secs(300);
 const FARTHEST_LOOK: Duration = STALLED;
 /// How many chunks are read at once.
 const PAGE: usize = 500;
+/// Which part of the time between two sweeps turns are given for beyond it: a sweep may come a few seconds late.
+const BEYOND: u32 = 8;
 /// How soon a call is looked at again.
 const CALL_LOOK: Duration = Duration::from_secs(15);
 /// What must be left of the time to look at another thing.
@@ -44,87 +50,153 @@ const NUDGE: Duration = Duration::from_secs(60);
 /// # Errors
 /// Where the tables can't be read at all.
 pub async fn sweep(context: &Context, deadline: Deadline) -> Result<usize, StoreError> {
-    let store = &context.store;
-    let clock = &*store.platform.clock;
-    let now = clock.now();
-    let mut looked_at = 0;
-    for found in store.campaigns.due(now).await? {
-        looked_at += 1;
-        match found {
-            Ok(due) => log_failure(&format!("campaign {}", due.id), campaign(context, &due).await),
-            Err(error) => log_failure("a campaign", Err(error)),
-        }
-        if deadline.remaining(clock) < RESERVE {
-            return Ok(looked_at);
-        }
-    }
-    for call in store.due_calls(now, LIMIT).await? {
-        looked_at += 1;
-        log_failure(&format!("call {call}"), store.make_call(call).await);
-    }
-    for job in store.jobs.overdue(now.as_millisecond(), LIMIT).await? {
-        looked_at += 1;
-        log_failure(&format!("job {job}"), store.jobs.enqueue_again(job).await);
-    }
-    for endpoint in store.endpoints.due(now, LIMIT).await? {
-        looked_at += 1;
-        log_failure(&format!("webhook endpoint {endpoint}"), store.endpoints.hand_on(endpoint).await);
-    }
-    for overdue in store.ledger.overdue(now.as_millisecond(), LIMIT).await? {
-        looked_at += 1;
-        match overdue {
-            Ok(Overdue::Execution(id)) => {
-                log_failure(&format!("execution {id}"), execution(context, id).await);
-            }
-            Ok(Overdue::Shard(shard)) => {
-                let what = format!("shard {} of execution {}", shard.shard, shard.execution);
-                log_failure(&what, look(context, shard).await);
-            }
-            Err(error) => log_failure("an item of the ledger", Err(error)),
-        }
-        if deadline.remaining(clock) < RESERVE {
-            break;
-        }
-    }
-    Ok(looked_at)
+    sweep_counting(context, deadline, &Meter::default()).await
 }
 
-fn log_failure(what: &str, looked: Result<(), StoreError>) {
-    if let Err(failure) = looked {
-        error!(what, error = %batch::chain(&failure), "{what} can't be looked at");
+/// The same, counting what is missed.
+pub(crate) async fn sweep_counting(
+    context: &Context,
+    deadline: Deadline,
+    meter: &Meter,
+) -> Result<usize, StoreError> {
+    let store = &context.store;
+    let mut round = Round::begin(context, deadline);
+    let began = store.platform.clock.now();
+    for found in store.campaigns.due(began).await? {
+        match found {
+            Ok(due) => {
+                let what = || format!("campaign {}", due.id);
+                round.look(what, || campaign(context, &due, meter)).await;
+            }
+            Err(error) => log_failure("a campaign", &error),
+        }
     }
+    for call in store.due_calls(began, LIMIT).await? {
+        round.look(|| format!("call {call}"), || planned_call(context, call)).await;
+    }
+    for job in store.jobs.overdue(began.as_millisecond(), LIMIT).await? {
+        round.look(|| format!("job {job}"), || store.jobs.enqueue_again(job)).await;
+    }
+    for endpoint in store.endpoints.due(began, LIMIT).await? {
+        let what = || format!("webhook endpoint {endpoint}");
+        round.look(what, || store.endpoints.hand_on(endpoint)).await;
+    }
+    let time = round.time;
+    for overdue in store.ledger.overdue(began.as_millisecond(), LIMIT).await? {
+        match overdue {
+            Ok(Overdue::Execution(id)) => {
+                round.look(|| format!("execution {id}"), || execution(context, time, id)).await;
+            }
+            Ok(Overdue::Shard(shard)) => {
+                let what = || format!("shard {} of execution {}", shard.shard, shard.execution);
+                round.look(what, || look(context, time, shard)).await;
+            }
+            Err(error) => log_failure("an item of the ledger", &error),
+        }
+    }
+    Ok(round.looked_at)
+}
+
+/// One sweep under way.
+struct Round<'a> {
+    context: &'a Context,
+    time: Time,
+    /// How many things were looked at.
+    looked_at: usize,
+}
+
+impl<'a> Round<'a> {
+    fn begin(context: &'a Context, deadline: Deadline) -> Self {
+        let began_ms = context.store.platform.clock.now().as_millisecond();
+        let again_ms = began_ms + millis(context.sweep_every / 2);
+        Self { context, time: Time { again_ms, deadline }, looked_at: 0 }
+    }
+
+    /// Looks at one thing, if there is time for it. One that fails or panics is told of and left for the next sweep.
+    async fn look<F: Future<Output = Looked>>(
+        &mut self,
+        what: impl Fn() -> String,
+        look: impl FnOnce() -> F,
+    ) {
+        if self.time.is_over(self.context) {
+            return;
+        }
+        self.looked_at += 1;
+        match batch::caught(look).await {
+            Some(Ok(())) => {}
+            Some(Err(failure)) => log_failure(&what(), &failure),
+            None => {
+                let what = what();
+                error!(what, "looking at {what} panicked");
+            }
+        }
+    }
+}
+
+/// What a look goes by: how long it may take, and when the next one is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time {
+    /// When to look again at what moves: midway to the next sweep, reckoned from the beginning of this one. Reckoned from
+    /// the look, or a whole period later, it would lie a moment behind the next sweep, and be found by the one after it.
+    again_ms: i64,
+    deadline: Deadline,
+}
+
+impl Time {
+    /// Whether there is no time left for another thing, or for more of one that takes long.
+    pub(crate) fn is_over(&self, context: &Context) -> bool {
+        self.deadline.remaining(&*context.store.platform.clock) < RESERVE
+    }
+}
+
+fn log_failure(what: &str, failure: &StoreError) {
+    error!(what, error = %batch::chain(failure), "{what} can't be looked at");
 }
 
 /// Starts what is overdue, or goes on with an activation that hangs. The start comes first: its time was set before.
-async fn campaign(context: &Context, campaign: &Campaign) -> Result<(), StoreError> {
+async fn campaign(context: &Context, campaign: &Campaign, meter: &Meter) -> Looked {
     let store = &context.store;
     let now = store.platform.clock.now();
     match campaign.next_occurrence.filter(|next| *next <= now) {
         Some(next) if matches!(campaign.status, Status::Scheduled | Status::Live) => {
-            let started = start::start(context, campaign.id, next.as_millisecond()).await;
+            let started = start::start(context, campaign.id, next.as_millisecond(), meter).await;
             if started.is_err() {
                 // Others are looked at before this one is again.
                 store.campaigns.postpone(campaign).await?;
             }
             started
         }
-        _ if campaign.closes.is_some_and(|closes| closes <= now) => {
-            let by = Actor::envoi();
-            match store.campaigns.command(campaign.id, Command::Complete, &by, |_| Ok(())).await {
-                Err(StoreError::NotAllowed(_)) => Ok(()),
-                completed => completed.map(|_| ()),
-            }
-        }
+        _ if campaign.closes.is_some_and(|closes| closes <= now) => close(context, campaign).await,
         _ if campaign.activating_since.is_some() => {
             store.campaigns.postpone(campaign).await?;
-            check::activate(context, campaign.id).await
+            check::activate(context, campaign.id, meter).await
         }
         _ => Ok(()),
     }
 }
 
+/// Completes a campaign that calls start and whose end has come. One that has changed since it was read may have another
+/// end by now. If it has not, it is still due, and the next sweep sees it.
+async fn close(context: &Context, campaign: &Campaign) -> Looked {
+    let as_read = |now: &mut Campaign| check::unchanged(now, campaign.revision);
+    let campaigns = &context.store.campaigns;
+    match campaigns.command(campaign.id, Command::Complete, &Actor::envoi(), as_read).await {
+        Err(StoreError::NotAllowed(_) | StoreError::Stale { .. }) => Ok(()),
+        completed => completed.map(|_| ()),
+    }
+}
+
+/// Makes a planned call whose time has come. Where that fails, others are looked at before it is again.
+async fn planned_call(context: &Context, id: CallScheduleId) -> Looked {
+    let made = context.store.make_call(id).await;
+    if made.is_err() {
+        context.store.postpone_call(id).await?;
+    }
+    made
+}
+
 /// Ends an execution that is complete, and moves on one that is being stopped.
-async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError> {
+async fn execution(context: &Context, time: Time, id: ExecutionId) -> Looked {
     let store = &context.store;
     let Some(mut head) = store.ledger.head(id).await? else { return Ok(()) };
     let now_ms = store.platform.clock.now().as_millisecond();
@@ -143,13 +215,13 @@ async fn execution(context: &Context, id: ExecutionId) -> Result<(), StoreError>
         }
         if store.ledger.nudge(id, now_ms, now_ms - millis(NUDGE)).await? {
             for shard in head.shards() {
-                hand_out(context, &head, shard).await?;
+                hand_out(context, time, &head, shard).await?;
             }
         }
     }
     let tally = store.ledger.tally(&head).await?;
     if !tally.is_complete() {
-        return store.ledger.look_at_execution(&head, now_ms + millis(context.sweep_every)).await;
+        return store.ledger.look_at_execution(&head, time.again_ms).await;
     }
     let ended = if head.state == State::Stopping { State::Stopped } else { State::Completed };
     let mut campaign = store.campaigns.get(head.campaign).await?;
@@ -178,12 +250,12 @@ async fn is_to_stop(context: &Context, head: &Head, now_ms: i64) -> Result<bool,
     }
     // Whoever stopped the campaign may have died before it came to its executions.
     let campaign = context.store.campaigns.get(head.campaign).await?;
-    Ok(campaign.status.is_ended())
+    Ok(campaign.is_stopped())
 }
 
 /// Sees to a call that is still open: whatever of it nobody holds and nothing is known to bring back gets its message
 /// again.
-async fn call(context: &Context, head: &Head, now_ms: i64) -> Result<(), StoreError> {
+async fn call(context: &Context, head: &Head, now_ms: i64) -> Looked {
     let ledger = &context.store.ledger;
     let age_ms = (now_ms - head.started_at.as_millisecond()).max(0);
     // Others may be ahead in the queue, or the provider down: the older, the less often.
@@ -217,23 +289,23 @@ async fn call(context: &Context, head: &Head, now_ms: i64) -> Result<(), StoreEr
 /// Whether the campaign of a call was stopped, or is gone.
 async fn is_over(context: &Context, head: &Head) -> Result<bool, StoreError> {
     match context.store.campaigns.get(head.campaign).await {
-        Ok(campaign) => Ok(campaign.status.is_ended()),
+        Ok(campaign) => Ok(campaign.is_stopped()),
         Err(StoreError::NotFound { .. }) => Ok(true),
         Err(error) => Err(error),
     }
 }
 
-/// Hands out the open chunks of a shard that nobody holds.
-async fn hand_out(context: &Context, head: &Head, shard: FanOut) -> Result<(), StoreError> {
+/// Hands out the open chunks of a shard, as far as the time goes. By the next time those that were are closed.
+async fn hand_out(context: &Context, time: Time, head: &Head, shard: FanOut) -> Looked {
     let mut after = None;
     loop {
-        let (chunks, next) = context.store.ledger.chunks(shard, Part::Whole, after, 500).await?;
+        let (chunks, next) = context.store.ledger.chunks(shard, Part::Whole, after, PAGE).await?;
         let messages: Vec<Message> =
             chunks.iter().filter(|chunk| !chunk.closed).map(|chunk| head.message(&chunk.key)).collect();
         if !messages.is_empty() {
             context.store.platform.queue.send(messages).await?;
         }
-        if next.is_none() {
+        if next.is_none() || time.is_over(context) {
             return Ok(());
         }
         after = next;
@@ -241,7 +313,7 @@ async fn hand_out(context: &Context, head: &Head, shard: FanOut) -> Result<(), S
 }
 
 /// Looks at one shard: does its fan-out go on, do its chunks, and who of them is to be released.
-async fn look(context: &Context, shard: FanOut) -> Result<(), StoreError> {
+async fn look(context: &Context, time: Time, shard: FanOut) -> Looked {
     let store = &context.store;
     let now_ms = store.platform.clock.now().as_millisecond();
     let asked_ms = now_ms + millis(FARTHEST_LOOK);
@@ -255,14 +327,14 @@ async fn look(context: &Context, shard: FanOut) -> Result<(), StoreError> {
     let Some(mut cursor) = store.ledger.cursor(shard).await? else { return Ok(()) };
     if let Some(release_ms) = release::next_ms(context, &head, &cursor) {
         // Whatever becomes of this look: the next one is in time.
-        store.ledger.look_by(shard, release_ms.max(now_ms + millis(context.sweep_every))).await?;
-        release::release(context, &head, &mut cursor, now_ms).await?;
+        store.ledger.look_by(shard, release_ms.max(time.again_ms)).await?;
+        release::release(context, time, &head, &mut cursor, now_ms).await?;
     }
     let mut messages = Vec::new();
     if !cursor.done && cursor.leased_until_ms.is_none_or(|until| until + millis(SKEW) < now_ms) {
         messages.push(shard.message());
     }
-    let mut view = View::read(context, &head, &cursor, now_ms).await?;
+    let mut view = View::read(&Look { context, time, head: &head, cursor: &cursor, now_ms }).await?;
     messages.append(&mut view.released);
     messages.extend(view.late.iter().map(|chunk| head.message(&chunk.key)));
     let mut seen = match cursor.seen {
@@ -279,10 +351,19 @@ async fn look(context: &Context, shard: FanOut) -> Result<(), StoreError> {
     if !messages.is_empty() {
         store.platform.queue.send(messages).await?;
     }
-    store.ledger.end_look(shard, seen, &view.closed).await?;
+    store.ledger.end_look(&cursor, seen, &view.closed).await?;
     let next_ms = if cursor.done { now_ms + millis(STALLED) } else { now_ms + millis(FAN_OUT_LOOK) };
     let sooner = [view.next_ms, release::next_ms(context, &head, &cursor)].into_iter().flatten().min();
     store.ledger.look_by(shard, sooner.unwrap_or(next_ms).clamp(now_ms + 1, next_ms)).await
+}
+
+/// What is looked at, and by what.
+struct Look<'a> {
+    context: &'a Context,
+    time: Time,
+    head: &'a Head,
+    cursor: &'a Cursor,
+    now_ms: i64,
 }
 
 /// The open chunks of a shard, by what they wait for.
@@ -303,31 +384,30 @@ struct View {
 }
 
 impl View {
-    async fn read(context: &Context, head: &Head, cursor: &Cursor, now_ms: i64) -> Result<Self, StoreError> {
+    /// Reads them, as far as the time goes.
+    async fn read(look: &Look<'_>) -> Result<Self, StoreError> {
+        let Look { context, time, head, cursor, .. } = *look;
         let mut view = Self { closed: cursor.closed.clone(), ..Self::default() };
         let version = context.store.campaigns.version(head.campaign, head.version).await?;
         for (action, planned) in version.actions.iter().enumerate() {
-            let mut turns = Turns::new(context, head, cursor.shard, planned).await?;
-            view.read_action(context, head, cursor, action, &mut turns, now_ms).await?;
+            let mut turns = Turns::new(look, planned).await?;
+            view.read_action(look, action, &mut turns).await?;
+            if time.is_over(context) {
+                view.next_by(time.again_ms);
+                break;
+            }
         }
         Ok(view)
     }
 
-    async fn read_action(
-        &mut self,
-        context: &Context,
-        head: &Head,
-        cursor: &Cursor,
-        action: usize,
-        turns: &mut Turns,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    async fn read_action(&mut self, look: &Look<'_>, action: usize, turns: &mut Turns) -> Looked {
+        let Look { context, time, head, cursor, now_ms } = *look;
         for (lane, stands) in &cursor.lanes {
             let release_ms = head.plan.as_ref().and_then(|plan| plan.release_ms(*lane));
             // What waits for its instant need not be looked at, unless there is nothing to wait for any more.
             let is_ahead = release_ms.is_some_and(|at_ms| at_ms > now_ms) && head.state == State::Running;
             // Where more wait for the rate than have their turn, whoever is behind them has time, too.
-            if *lane == Lane::EXCLUDED || is_ahead || turns.refused {
+            if *lane == Lane::EXCLUDED || is_ahead || turns.refused || time.is_over(context) {
                 continue;
             }
             let from = cursor.closed.get(action).and_then(|closed| closed.get(lane)).copied().unwrap_or(0);
@@ -343,10 +423,10 @@ impl View {
                     }
                     let leased = chunk.leased_until_ms.is_some_and(|until| until + millis(SKEW) >= now_ms);
                     if !chunk.closed && !leased {
-                        self.sort_in(chunk, head, turns, now_ms, release_ms);
+                        self.sort_in(chunk, look, turns, release_ms);
                     }
                 }
-                if next.is_none() || turns.refused {
+                if next.is_none() || turns.refused || time.is_over(context) {
                     break;
                 }
                 after = next;
@@ -358,14 +438,8 @@ impl View {
         Ok(())
     }
 
-    fn sort_in(
-        &mut self,
-        chunk: StoredChunk,
-        head: &Head,
-        turns: &mut Turns,
-        now_ms: i64,
-        release_ms: Option<i64>,
-    ) {
+    fn sort_in(&mut self, chunk: StoredChunk, look: &Look<'_>, turns: &mut Turns, release_ms: Option<i64>) {
+        let Look { head, now_ms, .. } = *look;
         if chunk.awaits_rate && head.state == State::Running {
             if let Some(wait) = turns.next() {
                 self.released.push(head.message(&chunk.key).after(wait));
@@ -391,7 +465,9 @@ impl View {
 }
 
 /// The turns that one look gives to the chunks of an action that wait for its rate: those of the time until the next
-/// look, spaced as the rate wants it, each shard having its share.
+/// look and a little longer, spaced as the rate wants it, each shard having its share. A chunk whose turn the next look
+/// gives again gets a second message, which does no harm; where the next look came later than the last turn, nobody would
+/// be sent to meanwhile.
 struct Turns {
     /// How far apart two turns are; `None` where there is no rate any more.
     apart: Option<Duration>,
@@ -406,10 +482,10 @@ struct Turns {
 }
 
 impl Turns {
-    async fn new(context: &Context, head: &Head, shard: FanOut, action: &Action) -> Result<Self, StoreError> {
+    async fn new(look: &Look<'_>, action: &Action) -> Result<Self, StoreError> {
+        let Look { context, time, head, cursor, .. } = *look;
         let store = &context.store;
         let now = store.platform.clock.now();
-        let again_ms = now.as_millisecond() + millis(context.sweep_every);
         let mut rate = None;
         if let Some(id) = action.configuration {
             // Where nothing is sent by it any more, nobody finds out whether its provider can be reached.
@@ -428,10 +504,10 @@ impl Turns {
         }
         let one = rate.map(|rate| Duration::from_secs(campaign::chunk::CHUNK as u64) / rate.max(1));
         Ok(Self {
-            again_ms,
+            again_ms: time.again_ms,
             apart: one.map(|one| one * u32::from(head.shards)),
-            next: one.unwrap_or_default() * u32::from(shard.shard),
-            until: context.sweep_every,
+            next: one.unwrap_or_default() * u32::from(cursor.shard.shard),
+            until: context.sweep_every + context.sweep_every / BEYOND,
             refused: false,
         })
     }
@@ -482,6 +558,27 @@ mod tests {
         (given, turns.refused)
     }
 
+    #[tokio::test]
+    async fn a_look_that_panics_keeps_nothing_else_from_being_looked_at() {
+        let clock = std::sync::Arc::new(platform::SystemClock);
+        let platform = platform::embedded::Embedded::in_memory(clock.clone()).platform();
+        let store = store::Store::new(platform, store::HashKey([1; 32]));
+        let context = Context { store, sweep_every: Duration::from_secs(60) };
+        let mut round = Round::begin(&context, Deadline::after(&*clock, Duration::from_secs(60)));
+        round.look(|| "one thing".to_owned(), || async { panic!("as the test wants it") }).await;
+        let mut looked = false;
+        let other = || {
+            looked = true;
+            async { Ok(()) }
+        };
+        round.look(|| "another".to_owned(), other).await;
+        assert_eq!((looked, round.looked_at), (true, 2));
+        // Where there is no time left, what is due stays due.
+        let mut round = Round::begin(&context, Deadline::after(&*clock, RESERVE / 2));
+        round.look(|| "a third".to_owned(), || async { panic!("nobody looks") }).await;
+        assert_eq!(round.looked_at, 0);
+    }
+
     #[test]
     fn a_look_gives_the_turns_until_the_next_spaced_as_the_rate_wants_it() {
         // 200 a second are a chunk each 250 ms: 240 of them in a minute, never a minute's worth at once.
@@ -504,7 +601,7 @@ mod tests {
     fn an_outage_gives_no_turn_while_it_is_held_and_then_one() {
         let now = Timestamp::constant(1_800_000_000, 0);
         let now_us = now.as_microsecond();
-        let standing = |held_until_us| Standing { next_us: held_until_us, held_until_us, outages: 3 };
+        let standing = |held_until_us| Standing { held_until_us, outages: 3, ..Standing::default() };
         let held = Turns::of_outage(&standing(now_us + 20_000_000), now);
         assert_eq!((held.refused, held.again_ms), (true, now.as_millisecond() + 20_001));
         let mut over = Turns::of_outage(&standing(now_us), now);

@@ -9,6 +9,8 @@ use crate::{Profile, ProfileId};
 pub const MAX_RECIPIENTS: usize = 20;
 /// The most bytes of JSON that all `context` of a call may have together.
 pub const MAX_CONTEXT_BYTES: usize = 200 * 1024;
+/// The most bytes of JSON that all recipients of a call may have together, as they are kept.
+pub const MAX_CALL_BYTES: usize = 300 * 1024;
 /// A key of `context` that callers can't have.
 pub const RESERVED_CONTEXT: &str = "system";
 /// What a call can't say of a profile: who it is, where it is reached (which has fields of its own), and what the person

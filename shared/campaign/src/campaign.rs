@@ -69,7 +69,7 @@ pub struct Campaign {
     pub kind: CampaignType,
     /// Why people get it.
     pub category: Category,
-    /// The channels of its live version and its draft, each once.
+    /// The channels of its live version or else, where it has none, of its draft; each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<Channel>,
     /// Who made it.
@@ -83,6 +83,9 @@ pub struct Campaign {
     pub activation_errors: Vec<Finding>,
     /// The greatest version number it ever had: none is given twice.
     pub last_version: u32,
+    /// When it was ended by hand, where it was; also once it is archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Timestamp>,
 
     // What conditions are made on is kept as attributes of its own, not inside the stored document.
     /// Where it stands.
@@ -100,6 +103,9 @@ pub struct Campaign {
     /// When the activation of its draft was asked for, while that is being checked.
     #[serde(skip)]
     pub activating_since: Option<Timestamp>,
+    /// How many checks of its draft have begun since, of which nobody has seen the end.
+    #[serde(skip)]
+    pub checks_begun: i64,
     /// When it next starts.
     #[serde(skip)]
     pub next_occurrence: Option<Timestamp>,
@@ -133,11 +139,13 @@ impl Campaign {
             modified_at: now,
             activation_errors: Vec::new(),
             last_version: 1,
+            stopped_at: None,
             status: Status::Draft,
             revision: 0,
             live_version: None,
             draft_version: Some(1),
             activating_since: None,
+            checks_begun: 0,
             next_occurrence: None,
             last_occurrence: None,
             closes: None,
@@ -174,11 +182,13 @@ impl Campaign {
     /// # Errors
     /// [`NotAllowed`]: then nothing has changed.
     pub fn apply(&mut self, command: Command, now: Timestamp) -> Result<(), NotAllowed> {
-        self.status = self.after(command)?;
+        let (before, after) = (self.status, self.after(command)?);
+        self.status = after;
         match command {
             Command::Activate => {
                 if self.activating_since.is_none() {
                     self.activating_since = Some(now);
+                    self.checks_begun = 0;
                     self.activation_errors.clear();
                 }
             }
@@ -193,6 +203,9 @@ impl Campaign {
                 self.activating_since = None;
                 self.next_occurrence = None;
                 self.closes = None;
+                if before != Status::Stopped && after == Status::Stopped {
+                    self.stopped_at = Some(now);
+                }
             }
             Command::Complete => self.complete(),
             Command::Discard => self.draft_version = None,
@@ -204,6 +217,12 @@ impl Campaign {
             | Command::Resend => {}
         }
         Ok(())
+    }
+
+    /// Whether it was ended by hand: what is not sent by then is not sent any more. One that has completed goes on with what
+    /// was asked of it before, and putting a campaign away changes neither.
+    pub fn is_stopped(&self) -> bool {
+        self.status == Status::Stopped || self.stopped_at.is_some()
     }
 
     /// What a user may do with it now.
@@ -272,4 +291,29 @@ pub enum Severity {
     Error,
     /// It does not.
     Warning,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_stop_stops_and_an_archive_keeps_it() {
+        let now = Timestamp::UNIX_EPOCH;
+        let ended = |commands: &[Command]| {
+            let by = Actor::envoi();
+            let mut campaign = Campaign::new("c", CampaignType::ApiTriggered, Category::Marketing, by, now);
+            for command in commands {
+                campaign.apply(*command, now).expect("it is allowed");
+            }
+            let stored = serde_json::to_string(&campaign).expect("it can be stored");
+            let read: Campaign = serde_json::from_str(&stored).expect("it can be read");
+            Campaign { status: campaign.status, ..read }.is_stopped()
+        };
+        let [activate, live] = [Command::Activate, Command::BecomeLive];
+        assert!(!ended(&[activate, Command::Stop]), "an activation that is called off leaves a draft");
+        assert!(ended(&[activate, live, Command::Stop]));
+        assert!(ended(&[activate, live, Command::Stop, Command::Stop, Command::Archive]));
+        assert!(!ended(&[activate, live, Command::Complete, Command::Archive]));
+    }
 }

@@ -323,8 +323,12 @@ pub struct PushSender {
 
 /// How HTTP calls are made. Where there is a secret `signing_key` (`whsec_...`), they are signed after the Standard Webhooks
 /// specification; where there is a `previous_signing_key`, by that too, so that keys can be changed without a gap. Signed or
-/// not, `webhook-id` names the message: a receiver that gets one twice has it already. A receiver that answers `410 Gone`, at
-/// a URL that is the same for everybody, disables the configuration; what was to be sent waits until the retry period ends.
+/// not, `webhook-id` names the message: a receiver that gets one twice has it already.
+///
+/// Where `allowed_hosts` is one host, without `*`, what that says of itself concerns everybody: while it can't be reached or
+/// asks us to wait, all wait, and if it answers `410 Gone` at a URL that is the same for everybody, the configuration is
+/// disabled, and what was to be sent waits until the retry period ends. Else an answer concerns those it was given to: a
+/// `410 Gone` refuses them, and a host that is down keeps nobody else waiting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

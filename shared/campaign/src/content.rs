@@ -8,6 +8,9 @@ use crate::Channel;
 
 /// The largest content of one action, as JSON: it is one item of the control table.
 pub const MAX_CONTENT_BYTES: usize = 256 * 1024;
+/// The largest contents of one version together, as JSON: an answer shows those of the live version and of a draft, and a
+/// Lambda answers with at most 6 MB, in which text is escaped once more.
+pub const MAX_CONTENTS_BYTES: usize = 1536 * 1024;
 
 /// The content of one action; each channel has its own kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

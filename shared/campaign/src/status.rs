@@ -19,7 +19,7 @@ pub enum Status {
     Stopped,
     /// Ended by itself.
     Completed,
-    /// Put away.
+    /// Put away. What it still sends goes on, unless it was stopped.
     Archived,
 }
 
@@ -46,12 +46,6 @@ impl Status {
             Self::Completed => "completed",
             Self::Archived => "archived",
         }
-    }
-
-    /// Whether it was ended for good: what is not sent by then is not sent any more. A campaign that has completed goes on
-    /// with what was asked of it before.
-    pub const fn is_ended(self) -> bool {
-        matches!(self, Self::Stopped | Self::Archived)
     }
 
     /// The status of that name.

@@ -75,8 +75,8 @@ where
     response
 }
 
-/// What the future comes to; `None` where making or polling it panics.
-async fn caught<F: Future>(make: impl FnOnce() -> F) -> Option<F::Output> {
+/// What the future comes to; `None` where making or polling it panics, which the panic hook has told of.
+pub async fn caught<F: Future>(make: impl FnOnce() -> F) -> Option<F::Output> {
     let mut future = pin!(catch_unwind(AssertUnwindSafe(make)).ok()?);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll.map(Some),

@@ -56,15 +56,36 @@ pub fn line(metrics: &Metrics, invocation: &Invocation<'_>) -> Option<String> {
         definitions.push(json!({ "Name": "OldestChunkAge", "Unit": "Seconds" }));
         line["OldestChunkAge"] = age.as_secs_f64().into();
     }
-    line["_aws"] = json!({
+    line["_aws"] = directive(invocation, &["Function", "Channel"], &definitions);
+    Some(line.to_string())
+}
+
+/// A line of counts by their names, with the dimension `Function` alone; `None` where all of them are zero. They are what
+/// hardly ever happens, so an alarm takes their absence for good.
+pub fn counts(counts: &[(&str, u64)], invocation: &Invocation<'_>) -> Option<String> {
+    if counts.iter().all(|(_, count)| *count == 0) {
+        return None;
+    }
+    let definitions: Vec<Value> =
+        counts.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
+    let mut line = json!({ "Function": invocation.function, "request_id": invocation.request_id });
+    for (name, count) in counts {
+        line[*name] = (*count).into();
+    }
+    line["_aws"] = directive(invocation, &["Function"], &definitions);
+    Some(line.to_string())
+}
+
+/// What tells CloudWatch Logs which of a line's fields are metrics.
+fn directive(invocation: &Invocation<'_>, dimensions: &[&str], metrics: &[Value]) -> Value {
+    json!({
         "Timestamp": invocation.at_ms,
         "CloudWatchMetrics": [{
             "Namespace": invocation.namespace,
-            "Dimensions": [["Function", "Channel"]],
-            "Metrics": definitions,
+            "Dimensions": [dimensions],
+            "Metrics": metrics,
         }],
-    });
-    Some(line.to_string())
+    })
 }
 
 #[cfg(test)]
@@ -109,6 +130,18 @@ mod tests {
     #[test]
     fn where_nothing_was_done_there_is_no_line() {
         assert_eq!(line(&Metrics::new(Channel::Sms), &INVOCATION), None);
+        assert_eq!(counts(&[("OccurrencesMissed", 0)], &INVOCATION), None);
+    }
+
+    #[test]
+    fn counts_have_the_function_for_their_only_dimension() {
+        let invocation = Invocation { function: "envoi-activate", ..INVOCATION };
+        let expected = concat!(
+            r#"{"Function":"envoi-activate","OccurrencesMissed":2,"_aws":{"CloudWatchMetrics":[{"#,
+            r#""Dimensions":[["Function"]],"Metrics":[{"Name":"OccurrencesMissed","Unit":"Count"}],"#,
+            r#""Namespace":"Envoi"}],"Timestamp":1780315200000},"request_id":"8476a536"}"#
+        );
+        assert_eq!(counts(&[("OccurrencesMissed", 2)], &invocation).as_deref(), Some(expected));
     }
 
     #[test]

@@ -15,18 +15,32 @@ use crate::{emf, logs};
 #[derive(Debug)]
 pub struct Handled {
     response: SqsBatchResponse,
-    metrics: Option<Metrics>,
+    figures: Option<Figures>,
+}
+
+/// The figures of an invocation.
+#[derive(Debug)]
+enum Figures {
+    Delivery(Metrics),
+    Counts(Vec<(&'static str, u64)>),
+}
+
+impl Handled {
+    /// With counts, each under its metric's name; see [`emf::counts`].
+    pub fn counted(response: SqsBatchResponse, counts: &[(&'static str, u64)]) -> Self {
+        Self { response, figures: Some(Figures::Counts(counts.to_vec())) }
+    }
 }
 
 impl From<SqsBatchResponse> for Handled {
     fn from(response: SqsBatchResponse) -> Self {
-        Self { response, metrics: None }
+        Self { response, figures: None }
     }
 }
 
 impl From<(SqsBatchResponse, Metrics)> for Handled {
     fn from((response, metrics): (SqsBatchResponse, Metrics)) -> Self {
-        Self { response, metrics: Some(metrics) }
+        Self { response, figures: Some(Figures::Delivery(metrics)) }
     }
 }
 
@@ -73,14 +87,17 @@ where
         let deadline = Deadline::at_epoch_ms(&SystemClock, invocation.deadline);
         let span = error_span!("invocation", request_id = invocation.request_id);
         let handled: Handled = handle(&context, event, deadline).instrument(span).await.into();
-        if let Some(metrics) = handled.metrics {
+        if let Some(figures) = handled.figures {
             let invocation = emf::Invocation {
                 namespace: &namespace,
                 function: &invocation.env_config.function_name,
                 request_id: &invocation.request_id,
                 at_ms: SystemClock.now().as_millisecond(),
             };
-            print(emf::line(&metrics, &invocation));
+            print(match figures {
+                Figures::Delivery(metrics) => emf::line(&metrics, &invocation),
+                Figures::Counts(counts) => emf::counts(&counts, &invocation),
+            });
         }
         Ok::<_, lambda_runtime::Error>(handled.response)
     });

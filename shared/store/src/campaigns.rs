@@ -12,7 +12,7 @@ use campaign::model::Actor;
 use campaign::status::Command;
 use campaign::{Campaign, CampaignId, Status, Version};
 use jiff::{SignedDuration, Timestamp};
-use platform::{Change, Consistency, Due, Item, Platform, Updated, Write};
+use platform::{Change, Condition, Consistency, Due, Item, Platform, Updated, Write};
 
 use crate::document::{self, DOCUMENT, REVISION};
 use crate::error::refused;
@@ -24,6 +24,9 @@ pub use lowered::Lowering;
 pub use rows::{Direction, MOST_ROWS_READ, Place, RowPage, RowQuery, Sort, Span};
 
 const WHAT: &str = "campaign";
+/// The attribute that counts the checks of an activation that have begun and not ended. No revision counts it: it changes
+/// nothing for anybody, and whoever checks decides on what they read.
+const CHECKS: &str = "checks";
 /// How long an activation may take before the sweep asks for it again.
 const ACTIVATION_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How often a change is tried anew when others change the campaign at the same time.
@@ -275,6 +278,32 @@ impl Campaigns {
         Ok(campaigns)
     }
 
+    /// Notes that a check of a campaign's draft begins; how many have begun, this one included, since the activation was asked
+    /// for, and have not ended. What kills the process is known by that.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] where the campaign has changed since it was read.
+    pub async fn begin_check(&self, campaign: &Campaign) -> Result<i64, StoreError> {
+        let (table, key) = (&self.platform.table, tables::campaign(campaign.id));
+        let condition = document::at_revision(campaign.revision);
+        match table.update(CONTROL, &key, Some(condition), vec![Change::add(CHECKS, 1)]).await? {
+            Updated::New(item) => Ok(item.number(CHECKS).unwrap_or(1)),
+            Updated::Refused(_) => Err(StoreError::Stale { what: WHAT }),
+        }
+    }
+
+    /// Notes that a check has ended, if without a decision. A decision needs no such note.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn end_check(&self, id: CampaignId) -> Result<(), StoreError> {
+        let (table, key) = (&self.platform.table, tables::campaign(id));
+        let condition = Condition::Above(CHECKS.to_owned(), 0);
+        match table.update(CONTROL, &key, Some(condition), vec![Change::add(CHECKS, -1)]).await? {
+            Updated::New(_) | Updated::Refused(_) => Ok(()),
+        }
+    }
+
     /// Looks at a campaign again later, where it has not changed meanwhile.
     ///
     /// # Errors
@@ -330,6 +359,9 @@ pub(crate) fn writes(campaign: &Campaign) -> Result<Vec<Write>, StoreError> {
             item = item.with(name, instant.as_millisecond());
         }
     }
+    if campaign.activating_since.is_some() && campaign.checks_begun > 0 {
+        item = item.with(CHECKS, campaign.checks_begun);
+    }
     let check = campaign.activating_since.map(|asked| asked + ACTIVATION_PATIENCE);
     let start =
         campaign.next_occurrence.filter(|_| matches!(campaign.status, Status::Scheduled | Status::Live));
@@ -363,6 +395,7 @@ fn read(item: &Item) -> Result<Campaign, StoreError> {
     let instant =
         |name| item.number(name).map(Timestamp::from_millisecond).transpose().map_err(|_| corrupt());
     campaign.activating_since = instant("activating")?;
+    campaign.checks_begun = item.number(CHECKS).unwrap_or(0);
     campaign.next_occurrence = instant("next")?;
     campaign.last_occurrence = instant("last")?;
     campaign.closes = instant("closes")?;

@@ -1,6 +1,7 @@
 //! What is sent: it compiles, and it renders for some of those who will get it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use campaign::Profile;
 use campaign::content::{Content, EmailBody, OnMissing};
@@ -74,6 +75,20 @@ fn longest(content: &Content, lowered: &LoweredContent) -> &'static str {
     }
 }
 
+/// What a check has to say that renders a content. One that panics would do so each time it is tried, and the activation
+/// would never come to an end: the content is what can't be rendered.
+pub(crate) fn guarded(index: usize, check: impl FnOnce(&mut Vec<Finding>)) -> Vec<Finding> {
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        let mut findings = Vec::new();
+        check(&mut findings);
+        findings
+    }));
+    checked.unwrap_or_else(|_| {
+        let message = "can't be rendered for a sample profile: the renderer gave up on it";
+        vec![Finding::error("render_failed", format!("actions[{index}].content"), message)]
+    })
+}
+
 /// Checks that a lowered content can be rendered for samples of those who get it.
 pub(crate) fn check_renders(
     lowered: &Lowered<LoweredContent>,
@@ -143,6 +158,18 @@ mod tests {
     use campaign::content::EmailContent;
 
     use super::*;
+
+    #[test]
+    fn a_content_that_panics_the_renderer_is_refused() {
+        let findings = guarded(3, |findings| {
+            findings.push(Finding::warning("missing_value", "actions[3].content", "half said"));
+            panic!("as the test wants it");
+        });
+        let said = [("render_failed", "actions[3].content")];
+        assert!(findings.iter().map(|found| (found.code.as_str(), found.field.as_str())).eq(said));
+        let warning = Finding::warning("missing_value", "actions[3].content", "said");
+        assert_eq!(guarded(3, |findings| findings.push(warning.clone())), [warning]);
+    }
 
     /// An email that grows when its CSS is inlined: so many paragraphs get so many bytes of style.
     fn growing(paragraphs: usize, style: usize) -> Content {

@@ -112,15 +112,12 @@ pub async fn validate(
                     webhook::check(&lowered.content, configuration, index, &mut findings);
                 }
                 links::check(&lowered.content, campaign, index, &mut findings);
-                contents::check_renders(lowered, index, version.on_missing, &audience.samples, &mut findings);
-                sms::check(
-                    &lowered.content,
-                    configuration.as_ref(),
-                    version.on_missing,
-                    &audience.samples,
-                    index,
-                    &mut findings,
-                );
+                let (missing, samples) = (version.on_missing, &audience.samples);
+                let rendered = contents::guarded(index, |findings| {
+                    contents::check_renders(lowered, index, missing, samples, findings);
+                    sms::check(&lowered.content, configuration.as_ref(), missing, samples, index, findings);
+                });
+                findings.extend(rendered);
             }
             // What several contents are too large for together is said of each.
             Err(errors) => {

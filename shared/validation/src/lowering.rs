@@ -30,6 +30,15 @@ impl Lowering {
         Self { contents }
     }
 
+    /// As [`of`](Self::of), on a thread of its own: MJML and CSS can take long enough to keep everybody else waiting.
+    ///
+    /// # Panics
+    /// As [`of`](Self::of) would.
+    pub async fn aside(contents: Vec<Content>) -> Self {
+        let lowered = tokio::task::spawn_blocking(move || Self::of(&contents)).await;
+        lowered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
     /// What came of it when the version's activation was asked for ([`ask_activation`]). Which variables the contents
     /// mention is not known of it, nor what they were warned of.
     ///
@@ -97,7 +106,7 @@ pub async fn ask_activation(
 /// Lowers a draft's contents; what writes them.
 async fn writes(store: &Store, id: CampaignId, draft: u32) -> Result<Vec<Write>, StoreError> {
     let version = store.campaigns.version(id, draft).await?;
-    let lowering = Lowering::of(&store.campaigns.contents(id, &version).await?);
+    let lowering = Lowering::aside(store.campaigns.contents(id, &version).await?).await;
     let contents = lowering.contents.iter();
     let contents = contents.map(|content| content.as_ref().map(|lowered| &lowered.content));
     Campaigns::lowered_writes(id, draft, contents)

@@ -3,9 +3,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use campaign::status::{self, Command};
-use campaign::{ExecutionId, Outcome, Status};
+use campaign::{ExecutionId, Outcome};
 use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
+use jiff::SignedDuration;
 use platform::Deadline;
 use serde::{Deserialize, Serialize};
 use store::campaigns::HistoryEntry;
@@ -23,6 +24,9 @@ const PAGE: usize = 200;
 const AT_ONCE: usize = 8;
 /// How often taking an execution up, or a chunk of it, is tried anew when others are at work on it.
 const TRIES: usize = 5;
+/// For how long the ledger must be kept where it is to be written again: what is sent again may be paused for 14 days and
+/// retried for 7, and nothing prolongs a ledger.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long chunks are reopened: API Gateway gives up after 30 seconds.
 const LONGEST: Duration = Duration::from_secs(20);
 
@@ -38,6 +42,8 @@ pub(crate) struct ResendIn {
     #[schema(min_length = 1)]
     cursor: Option<String>,
 }
+
+const EXPIRES: &str = "what is known of this execution's recipients is removed in less than 30 days, which a resend may take: use another campaign";
 
 /// Where a resend stands: which shard, and behind which of its chunks.
 type Position = (u16, Option<String>);
@@ -75,7 +81,8 @@ pub(crate) struct ResendOut {
 ///
 /// They turn pending in place, so that the execution's counts go on adding up. Those of a paused execution wait for its
 /// resume. What a call brought along is not kept: an execution whose call names its recipients can't be sent again, and
-/// one of a call to an audience only until it has ended.
+/// one of a call to an audience only until it has ended. What became of the recipients of an execution is kept for 120 days
+/// past its start, or its last wave or hour: in the last 30 of these it can't be sent again.
 #[utoipa::path(
     post, path = "/executions/{id}/resend", tag = "executions",
     params(("id" = schema::Id, Path)),
@@ -84,7 +91,7 @@ pub(crate) struct ResendOut {
         (status = 202, description = "They will be sent to again", body = ResendOut),
         (status = 400, description = "A field is not valid", body = ProblemSchema),
         (status = 404, description = "There is no such execution, or its recipients are no longer known", body = ProblemSchema),
-        (status = 409, description = "It is stopped or being stopped, or was of a call", body = ProblemSchema),
+        (status = 409, description = "It is stopped or being stopped, or was of a call, or its recipients are known for less than 30 more days", body = ProblemSchema),
     ),
     security(("bearer" = ["publisher"])),
 )]
@@ -126,12 +133,16 @@ async fn open(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Resul
             let problem = Problem::new(Kind::StateNotAllowed, why);
             return Err(problem.with("execution_state", head.state.name()));
         }
+        if head.expires_at().duration_since(context.now()) < KEPT {
+            return Err(
+                Problem::new(Kind::LedgerExpires, EXPIRES).with("expires_at", head.expires_at().to_string())
+            );
+        }
         let mut campaign = context.store.campaigns.get(head.campaign).await?;
         let is_stopped =
             matches!(head.state, ExecutionState::Stopping | ExecutionState::Stopped | ExecutionState::Missed);
         // A stop that died before it came to its executions has stopped this one all the same.
-        let is_open = ExecutionState::OPEN.contains(&head.state);
-        if is_stopped || campaign.status == Status::Stopped || (is_open && campaign.status.is_ended()) {
+        if is_stopped || campaign.is_stopped() {
             let state = if is_stopped { head.state.name() } else { "stopped with its campaign" };
             return Err(Problem::new(
                 Kind::StateNotAllowed,
@@ -143,10 +154,10 @@ async fn open(context: &Context, id: ExecutionId, outcomes: &[Outcome]) -> Resul
         if !any {
             return Ok(None);
         }
+        campaign.status = status::after(campaign.status, Command::Resend).map_err(store::StoreError::from)?;
         if ExecutionState::OPEN.contains(&head.state) {
             return Ok(Some(head));
         }
-        campaign.status = status::after(campaign.status, Command::Resend).map_err(store::StoreError::from)?;
         campaign.open_executions += 1;
         campaign.touch(context.now());
         if ledger.take_up(&head, &campaign).await? {

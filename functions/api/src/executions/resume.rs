@@ -33,8 +33,7 @@ pub(crate) async fn resume_execution(
     let ledger = &context.store.ledger;
     let head = ledger.head(id).await?.ok_or_else(|| Problem::not_found("execution", id))?;
     // A stop that died before it came to its executions has stopped this one all the same.
-    if head.state == ExecutionState::Paused
-        && context.store.campaigns.get(head.campaign).await?.status.is_ended()
+    if head.state == ExecutionState::Paused && context.store.campaigns.get(head.campaign).await?.is_stopped()
     {
         return Err(not_allowed("stopped with its campaign", "resumed"));
     }

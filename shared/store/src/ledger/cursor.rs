@@ -28,6 +28,8 @@ const SEEN_AT: &str = "seen_at";
 const HELPED: &str = "helped";
 /// How many chunks of each lane the sweep has released.
 const RELEASED: &str = "released";
+/// How often chunks were opened again.
+const OPENED: &str = "opened";
 
 /// The attribute that holds, for each lane of an action, how many of its first chunks were closed when it was last looked
 /// at.
@@ -78,6 +80,9 @@ pub struct Cursor {
     /// How many of a lane's chunks the sweep has released.
     #[serde(skip)]
     pub released: Lanes<u32>,
+    /// How often chunks of it were opened again: what was read of its chunks before the last time is out of date.
+    #[serde(skip)]
+    opened: i64,
     #[serde(skip)]
     revision: i64,
 }
@@ -171,6 +176,7 @@ impl Cursor {
             seen: None,
             closed: vec![Lanes::new(); usize::from(actions)],
             released: Lanes::new(),
+            opened: 0,
             revision: 0,
         }
     }
@@ -213,6 +219,7 @@ impl Cursor {
     pub(super) fn wake(shard: FanOut, at_ms: i64, actions: usize) -> Write {
         let mut changes = vec![Change::Due(Some(due(shard, at_ms))), Change::set(LOOK, at_ms)];
         // Chunks are opened anywhere.
+        changes.push(Change::add(OPENED, 1));
         changes.extend((0..actions).map(|action| Change::Remove(lowest(action))));
         Write::update(LEDGER, key(shard), changes).when(Condition::Exists)
     }
@@ -230,7 +237,7 @@ impl Cursor {
 
     /// The write that says that a chunk of an action was opened again, wherever it lies.
     pub(super) fn reopened(shard: FanOut, action: u8) -> Write {
-        let changes = vec![Change::Remove(lowest(usize::from(action)))];
+        let changes = vec![Change::Remove(lowest(usize::from(action))), Change::add(OPENED, 1)];
         Write::update(LEDGER, key(shard), changes).when(Condition::Exists)
     }
 
@@ -268,6 +275,14 @@ impl Cursor {
 
     fn mine(&self) -> Condition {
         Condition::equals(REVISION, self.revision)
+    }
+
+    /// No chunk of it was opened again since it was read.
+    fn unopened(&self) -> Condition {
+        match self.opened {
+            0 => Condition::Lacks(OPENED.to_owned()),
+            opened => Condition::equals(OPENED, opened),
+        }
     }
 }
 
@@ -378,20 +393,33 @@ impl Ledger {
         Ok(())
     }
 
-    /// Ends a look: what was seen, and for each action behind which chunk of each lane the next look has to read.
+    /// Ends a look at the chunks behind `cursor`, which was read before them: what was seen, and for each action behind
+    /// which chunk of each lane the next look has to read. Where chunks were opened again meanwhile, wherever they lie, the
+    /// next look reads from the first one on.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn end_look(&self, shard: FanOut, seen: Seen, closed: &[Lanes<u32>]) -> Result<(), StoreError> {
-        let mut changes = vec![
+    pub async fn end_look(
+        &self,
+        cursor: &Cursor,
+        seen: Seen,
+        closed: &[Lanes<u32>],
+    ) -> Result<(), StoreError> {
+        let key = key(cursor.shard);
+        let seen = vec![
             Change::set(SEEN, seen.mark),
             Change::set(SEEN_AT, seen.at_ms),
             Change::set(HELPED, i64::from(seen.helped)),
         ];
-        for (action, closed) in closed.iter().enumerate() {
-            changes.push(Change::set(&lowest(action), pack_lanes(closed)));
+        let lows = closed.iter().enumerate();
+        let lows = lows.map(|(action, closed)| Change::set(&lowest(action), pack_lanes(closed)));
+        let all = seen.iter().cloned().chain(lows).collect();
+        let unopened = Condition::All(vec![Condition::Exists, cursor.unopened()]);
+        if let Updated::Refused(Some(_)) =
+            self.platform.table.update(LEDGER, &key, Some(unopened), all).await?
+        {
+            self.platform.table.update(LEDGER, &key, Some(Condition::Exists), seen).await?;
         }
-        self.platform.table.update(LEDGER, &key(shard), Some(Condition::Exists), changes).await?;
         Ok(())
     }
 
@@ -471,6 +499,7 @@ fn read(item: &Item) -> Result<Cursor, StoreError> {
     cursor.closed = (0..usize::from(cursor.actions)).map(|action| lanes(&lowest(action))).collect();
     cursor.released = lanes(RELEASED);
     cursor.done = item.number(DONE).is_some();
+    cursor.opened = item.number(OPENED).unwrap_or(0);
     cursor.revision = item.number(REVISION).unwrap_or(0);
     Ok(cursor)
 }

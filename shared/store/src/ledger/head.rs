@@ -14,7 +14,7 @@ use platform::{Change, Condition, Consistency, Due, Item, Key, Message, Query, R
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
-use super::call::{CALL, CallRequest, call_of};
+use super::call::{CALL, CallRequest, call_of, is_free_for, is_planned};
 use super::counters::{Books, CALL_PARTS};
 use super::cursor::Cursor;
 use crate::document::{self, DOCUMENT, REVISION};
@@ -28,6 +28,8 @@ const WHAT: &str = "execution";
 const SHARD: u64 = 50_000;
 /// The most shards of an execution.
 const MOST_SHARDS: u64 = 16;
+/// How often a turn is tried anew when others turn the execution at the same time.
+pub(super) const TRIES: usize = 10;
 pub(super) const STATE: &str = "state";
 /// Since when it is paused, where it is; in milliseconds since the Unix epoch.
 pub(super) const PAUSED: &str = "paused";
@@ -215,6 +217,14 @@ impl Head {
         Message { group: Some(self.campaign.to_string()), ..message }
     }
 
+    /// When its ledger begins to vanish: some time after its start or, where that is later, its last release. Nothing
+    /// prolongs that.
+    pub fn expires_at(&self) -> Timestamp {
+        let last = self.plan.as_ref().and_then(Plan::last_ms).map_or(0, |last_ms| last_ms / 1000);
+        let seconds = self.started_at.as_second().max(last) + LEDGER_TTL_SECONDS;
+        Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+    }
+
     /// For how long it was paused in all, in milliseconds.
     pub fn paused_ms(&self, now_ms: i64) -> i64 {
         let since = self.paused_at.map_or(0, |at| now_ms - at.as_millisecond());
@@ -326,8 +336,7 @@ impl Ledger {
         head: &Head,
         further: Vec<Write>,
     ) -> Result<bool, StoreError> {
-        let last = head.plan.as_ref().and_then(Plan::last_ms).map_or(0, |last_ms| last_ms / 1000);
-        let expires = head.started_at.as_second().max(last) + LEDGER_TTL_SECONDS;
+        let expires = head.expires_at().as_second();
         let mut item = Item::new(tables::head(head.id))
             .with(DOCUMENT, document::encode(WHAT, head)?)
             .with(STATE, State::Running.name())
@@ -340,7 +349,7 @@ impl Ledger {
             Some(Due { bucket: tables::bucket(head.id.as_bytes()), at_ms: head.started_at.as_millisecond() });
         item.expires = Some(expires);
         let mut writes = campaigns::writes_by_envoi(campaign, "start")?;
-        writes.push(Write::put(LEDGER, item).when(Condition::NotExists));
+        writes.push(Write::put(LEDGER, item).when(is_free_for(head.request.as_ref())));
         writes.push(ExecutionSummary::of(head, State::Running, None, Vec::new()).write()?);
         for shard in head.shards() {
             writes.push(Cursor::first(shard, head).write_first(head.started_at, expires)?);
@@ -378,7 +387,7 @@ impl Ledger {
     /// As the engine's.
     pub async fn head(&self, id: ExecutionId) -> Result<Option<Head>, StoreError> {
         let item = self.platform.table.get(LEDGER, &tables::head(id), Consistency::Strong).await?;
-        item.as_ref().map(read).transpose()
+        item.filter(|item| !is_planned(item)).as_ref().map(read).transpose()
     }
 
     /// Where the execution stands, strongly read.
@@ -387,30 +396,48 @@ impl Ledger {
     /// As the engine's.
     pub async fn state(&self, id: ExecutionId) -> Result<Option<State>, StoreError> {
         let item = self.platform.table.get(LEDGER, &tables::head(id), Consistency::Strong).await?;
-        item.as_ref().map(state_of).transpose()
+        item.filter(|item| !is_planned(item)).as_ref().map(state_of).transpose()
     }
 
-    /// Moves an execution from one of `from` to `to` and returns it as it is then; `None` where it is in none of them.
+    /// Moves an execution from one of `from` to `to`, with its summary, and returns it as it is then; `None` where it is in
+    /// none of them.
     ///
     /// # Errors
-    /// As the engine's.
+    /// [`StoreError::Contended`]; the engine's.
     pub async fn turn(&self, id: ExecutionId, from: &[State], to: State) -> Result<Option<Head>, StoreError> {
-        let allowed = from.iter().map(|state| Condition::equals(STATE, state.name())).collect();
-        let at_ms = self.platform.clock.now().as_millisecond();
-        let changes = vec![
-            Change::set(STATE, to.name()),
-            Change::add(REVISION, 1),
-            Change::Due(Some(Due { bucket: tables::bucket(id.as_bytes()), at_ms })),
-        ];
-        match self
-            .platform
-            .table
-            .update(LEDGER, &tables::head(id), Some(Condition::Any(allowed)), changes)
-            .await?
-        {
-            Updated::New(item) => Ok(Some(read(&item)?)),
-            Updated::Refused(_) => Ok(None),
+        for _ in 0..TRIES {
+            let Some(head) = self.head(id).await?.filter(|head| from.contains(&head.state)) else {
+                return Ok(None);
+            };
+            let turned = Head { state: to, ..head.clone() };
+            let writes = self.turn_writes(&head, &turned, Vec::new())?;
+            if refused(self.platform.table.transact(writes).await)?.is_none() {
+                return self.head(id).await;
+            }
         }
+        Err(StoreError::Contended { what: WHAT })
+    }
+
+    /// The writes by which an execution becomes what it is to be, with its summary: on condition of where it stood when it
+    /// was read, and of nothing else. A resend changes it with every chunk and must not keep it from being turned.
+    pub(super) fn turn_writes(
+        &self,
+        from: &Head,
+        to: &Head,
+        mut changes: Vec<Change>,
+    ) -> Result<Vec<Write>, StoreError> {
+        let at_ms = self.platform.clock.now().as_millisecond();
+        changes.extend([
+            Change::set(STATE, to.state.name()),
+            Change::add(REVISION, 1),
+            Change::Due(Some(Due { bucket: tables::bucket(to.id.as_bytes()), at_ms })),
+        ]);
+        let mut writes = vec![Write::update(LEDGER, tables::head(to.id), changes).when(stands_as(from))];
+        // A call is in no list of executions.
+        if !to.is_call() {
+            writes.push(ExecutionSummary::of(to, to.state, None, Vec::new()).write()?);
+        }
+        Ok(writes)
     }
 
     /// Looks at the execution again at `at_ms` (milliseconds since the Unix epoch), so that others are looked at before.
@@ -543,6 +570,15 @@ impl Ledger {
     pub(super) fn touch_open(id: ExecutionId) -> Write {
         Write::update(LEDGER, tables::head(id), vec![Change::add(REVISION, 1)]).when(is_open())
     }
+}
+
+/// It is in the state in which it was read, and where it was paused, by the same pause.
+fn stands_as(head: &Head) -> Condition {
+    let mut stands = vec![Condition::equals(STATE, head.state.name())];
+    if let Some(paused_at) = head.paused_at {
+        stands.push(Condition::equals(PAUSED, paused_at.as_millisecond()));
+    }
+    Condition::All(stands)
 }
 
 /// It has not ended and is not about to.

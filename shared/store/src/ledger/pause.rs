@@ -5,19 +5,15 @@ use std::time::Duration;
 
 use campaign::ExecutionId;
 use jiff::Timestamp;
-use platform::{Change, Condition, Due, Message, Write};
+use platform::{Change, Message, Write};
 
 use super::cursor::Cursor;
-use super::head::{PAUSED, PAUSED_FOR, STATE};
-use super::{ExecutionSummary, Head, Ledger, State};
+use super::head::{PAUSED, PAUSED_FOR, TRIES};
+use super::{Head, Ledger, State};
 use crate::StoreError;
-use crate::document::REVISION;
 use crate::error::refused;
 use crate::messages::WakeUp;
-use crate::tables::{self, LEDGER};
 
-/// How often it is tried anew when others change the execution at the same time.
-const TRIES: usize = 10;
 /// How soon after a resume the sweep is asked for: on AWS, what was written a moment ago may not be found yet.
 const SWEEP_AFTER: Duration = Duration::from_secs(1);
 
@@ -100,33 +96,21 @@ impl Ledger {
         self.head(id).await?.ok_or_else(|| StoreError::not_found("execution", id))
     }
 
-    /// Writes what the execution is to be, with its summary. `None` where it has changed since it was read.
+    /// Writes what the execution is to be, with its summary. `None` where it was turned since it was read.
     async fn commit_turn(
         &self,
         from: &Head,
         to: Head,
-        mut changes: Vec<Change>,
+        changes: Vec<Change>,
         writes: &[Write],
         messages: Vec<Message>,
     ) -> Result<Option<Turned>, StoreError> {
-        let unchanged = Condition::All(vec![
-            Condition::equals(REVISION, from.revision),
-            Condition::equals(STATE, from.state.name()),
-        ]);
-        let at_ms = self.platform.clock.now().as_millisecond();
-        changes.extend([
-            Change::set(STATE, to.state.name()),
-            Change::add(REVISION, 1),
-            Change::Due(Some(Due { bucket: tables::bucket(to.id.as_bytes()), at_ms })),
-        ]);
-        let mut all = vec![
-            Write::update(LEDGER, tables::head(to.id), changes).when(unchanged),
-            ExecutionSummary::of(&to, to.state, None, Vec::new()).write()?,
-        ];
+        let mut all = self.turn_writes(from, &to, changes)?;
         all.extend_from_slice(writes);
         if refused(self.platform.commit(all, messages).await)?.is_some() {
             return Ok(None);
         }
+        // A resend may have counted on meanwhile: then this is out of date, and what is conditional on it is refused.
         Ok(Some(Turned::Done(Head { revision: to.revision + 1, ..to })))
     }
 }

@@ -20,6 +20,11 @@ use crate::error::refused;
 use crate::messages::{ChunkKey, FanOut};
 use crate::tables::{self, LEDGER};
 
+/// When members were last sent back to pending, in milliseconds since the Unix epoch.
+const REOPENED: &str = "e";
+/// Which members were ever, a bit each.
+const AGAIN: &str = "g";
+
 /// Which chunks of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -57,11 +62,34 @@ pub struct StoredChunk {
     pub revision: i64,
     /// In which minute (since the Unix epoch) it was first counted.
     pub minute: Option<i64>,
+    /// Whom somebody asked to send to again, and when.
+    pub reopened: Reopened,
+}
+
+/// Members of a chunk that were sent back to pending: what was told of their messages before is of others than the last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reopened {
+    /// When the last of them were, in milliseconds since the Unix epoch.
+    at_ms: i64,
+    /// A bit each.
+    members: i64,
+}
+
+impl Reopened {
+    const fn with(self, member: usize) -> Self {
+        Self { members: self.members | (1 << member), ..self }
+    }
+
+    /// Whether what happened to a member's message then, in milliseconds since the Unix epoch, happened to one before the last.
+    pub(super) const fn is_behind(self, member: usize, at_ms: i64) -> bool {
+        (self.members >> member) & 1 == 1 && at_ms < self.at_ms
+    }
 }
 
 impl Ledger {
     /// Turns members that are in doubt into what this worker, which lost its lease, knows of them: `known` holds the
-    /// codes by member. Members that another has decided meanwhile stay as they are.
+    /// codes by member, pending ones for those that were surely not taken. Members that another has decided meanwhile stay as
+    /// they are. A chunk that has closed over somebody who was not taken opens again, as long as its execution does not end.
     ///
     /// # Errors
     /// As the engine's; [`StoreError::Contended`] where others keep changing the chunk.
@@ -70,19 +98,28 @@ impl Ledger {
         chunk: ChunkKey,
         books: Books,
         known: &[(usize, Code)],
+        head: &Head,
     ) -> Result<(), StoreError> {
+        // A call has ended with its chunk, and its payload is gone.
+        let mut may_reopen = !chunk.is_call();
         for _ in 0..10 {
             let Some(mut stored) = self.chunk(chunk).await? else { return Ok(()) };
-            let mut changed = false;
-            for (member, code) in known {
-                if stored.members.codes.get(*member).is_some_and(|code| code.outcome() == Outcome::Unknown) {
-                    stored.members.codes[*member] = *code;
+            let may_wait = may_reopen || !stored.closed;
+            let told = known.iter().filter(|(_, code)| may_wait || !code.is_pending());
+            let (mut changed, mut waits) = (false, false);
+            for (member, code) in told {
+                let Some(now) = stored.members.codes.get_mut(*member) else { continue };
+                if is_settled_by(*now, *code) {
+                    *now = *code;
                     changed = true;
+                    waits |= code.is_pending();
                 }
             }
-            if !changed || self.rewrite(&mut stored, books, None).await? {
+            let reopens = waits && stored.closed;
+            if !changed || self.rewrite(&mut stored, books, reopens.then_some(head)).await? {
                 return Ok(());
             }
+            may_reopen &= !reopens;
             // Another holds the chunk, with the doubt in memory, and would write it back: wait until it is done.
             self.platform.clock.sleep(Duration::from_millis(200)).await;
         }
@@ -150,9 +187,10 @@ impl Ledger {
         let mut chunk = chunk.clone();
         for _ in 0..5 {
             let mut again = 0;
-            for code in &mut chunk.members.codes {
+            for (member, code) in chunk.members.codes.iter_mut().enumerate() {
                 if outcomes.contains(&code.outcome()) {
                     *code = code.again();
+                    chunk.reopened = chunk.reopened.with(member);
                     again += 1;
                 }
             }
@@ -196,6 +234,8 @@ impl Ledger {
             for name in [NOT_BEFORE, FOR_RATE, TRIES, FIRST_TRY, DOUBT_SINCE, GO_ON] {
                 changes.push(Change::Remove(name.to_owned()));
             }
+            let reopened = [(REOPENED, now.as_millisecond()), (AGAIN, chunk.reopened.members)];
+            changes.extend(reopened.map(|(name, number)| Change::set(name, number)));
             if chunk.closed {
                 changes.push(Change::Remove(CLOSED.to_owned()));
                 closed = -1;
@@ -228,6 +268,15 @@ impl Ledger {
     }
 }
 
+/// Whether what a worker knows of a member settles its code. That a first hand-over was not taken says nothing of a second.
+fn is_settled_by(code: Code, known: Code) -> bool {
+    if known.is_pending() {
+        (code, known) == (Code::Unknown, Code::Pending)
+    } else {
+        code.outcome() == Outcome::Unknown
+    }
+}
+
 pub(super) fn stored(key: ChunkKey, item: &Item) -> Result<StoredChunk, StoreError> {
     Ok(StoredChunk {
         key,
@@ -238,5 +287,9 @@ pub(super) fn stored(key: ChunkKey, item: &Item) -> Result<StoredChunk, StoreErr
         awaits_rate: item.number(FOR_RATE).is_some(),
         revision: item.number(REVISION).ok_or_else(corrupt)?,
         minute: item.number(MINUTE),
+        reopened: Reopened {
+            at_ms: item.number(REOPENED).unwrap_or(0),
+            members: item.number(AGAIN).unwrap_or(0),
+        },
     })
 }

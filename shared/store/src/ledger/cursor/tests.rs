@@ -29,6 +29,7 @@ fn cursor(actions: u8) -> Cursor {
         seen: None,
         closed: vec![Lanes::new(); usize::from(actions)],
         released: Lanes::new(),
+        opened: 0,
         revision: 0,
     }
 }

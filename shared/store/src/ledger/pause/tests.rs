@@ -11,7 +11,7 @@ use platform::{Clock, Consistency, Item, Key};
 use super::*;
 use crate::ledger::{Audience, Overdue, Seen, execution_id};
 use crate::messages::FanOut;
-use crate::tables::CONTROL;
+use crate::tables::{self, CONTROL};
 use crate::{HashKey, Store};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -164,9 +164,35 @@ async fn a_paused_execution_can_be_stopped_and_then_not_be_resumed() {
     world.pause().await;
     let stopping = world.store.ledger.turn(world.id, &State::OPEN, State::Stopping).await.unwrap().unwrap();
     assert_eq!((stopping.state, stopping.paused_at), (State::Stopping, None));
+    let summary = world.store.ledger.summary(&stopping).await.unwrap().unwrap();
+    assert_eq!((summary.state, summary.paused_at), (State::Stopping, None));
+    assert_eq!(world.store.ledger.turn(world.id, &State::OPEN, State::Stopping).await.unwrap(), None);
     assert!(matches!(world.resume().await, Turned::Refused(head) if head.state == State::Stopping));
     let unknown = world.store.ledger.pause(ExecutionId::random(), Vec::new()).await;
     assert!(matches!(unknown, Err(StoreError::NotFound { what: "execution", .. })));
+}
+
+/// Every chunk that is opened again changes the execution: a resend must keep nobody from pausing it, or letting it go on.
+#[tokio::test]
+async fn chunks_that_are_opened_meanwhile_keep_no_turn_from_happening() {
+    let world = World::new().await;
+    let (ledger, table) = (&world.store.ledger, &world.store.platform.table);
+    let running = world.head().await;
+    table.transact(vec![Ledger::touch_open(world.id)]).await.unwrap();
+    let paused = Head { state: State::Paused, paused_at: Some(world.clock.now()), ..running.clone() };
+    let since = vec![Change::set(PAUSED, world.clock.now().as_millisecond())];
+    let turned = ledger.commit_turn(&running, paused.clone(), since.clone(), &[], Vec::new()).await.unwrap();
+    assert!(matches!(turned, Some(Turned::Done(_))));
+    assert_eq!(world.head().await.state, State::Paused);
+    let again = ledger.commit_turn(&running, paused, since, &[], Vec::new()).await.unwrap();
+    assert_eq!(again, None, "it runs no more");
+    // Another pause than the one that was read is not ended in its stead.
+    let first = world.head().await;
+    world.resume().await;
+    world.clock.sleep(MINUTE).await;
+    world.pause().await;
+    let gone_on = Head { state: State::Running, paused_at: None, ..first.clone() };
+    assert_eq!(ledger.commit_turn(&first, gone_on, Vec::new(), &[], Vec::new()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -178,7 +204,8 @@ async fn a_resume_has_every_shard_looked_at_with_fresh_eyes() {
     for shard in world.head().await.shards() {
         ledger.begin_look(shard, now_ms + 300_000).await.unwrap();
     }
-    ledger.end_look(shard, Seen { mark: 7, at_ms: now_ms, helped: 2 }, &[]).await.unwrap();
+    let cursor = ledger.cursor(shard).await.unwrap().unwrap();
+    ledger.end_look(&cursor, Seen { mark: 7, at_ms: now_ms, helped: 2 }, &[]).await.unwrap();
     world.pause().await;
     world.clock.sleep(MINUTE).await;
     let due = async || {
