@@ -4,8 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{Kind, Problem};
+
+/// The longest text in a position, in bytes: it stands for a key of a table, of which none is longer, or empty.
+const MAX_KEY: usize = 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Envelope<T> {
@@ -25,8 +29,21 @@ pub(crate) fn encode<T: Serialize>(list: &str, position: T) -> String {
 pub(crate) fn decode<T: DeserializeOwned>(list: &str, cursor: Option<&str>) -> Result<Option<T>, Problem> {
     let Some(cursor) = cursor else { return Ok(None) };
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;
-    let envelope: Envelope<T> = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
-    if envelope.l == list { Ok(Some(envelope.p)) } else { Err(foreign()) }
+    let envelope: Envelope<Value> = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
+    if envelope.l != list || !holds_keys(&envelope.p) {
+        return Err(foreign());
+    }
+    serde_json::from_value(envelope.p).map(Some).map_err(|_| foreign())
+}
+
+/// Whether every text in a position could be a key.
+fn holds_keys(position: &Value) -> bool {
+    match position {
+        Value::String(text) => (1..=MAX_KEY).contains(&text.len()),
+        Value::Array(parts) => parts.iter().all(holds_keys),
+        Value::Object(parts) => parts.values().all(holds_keys),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 /// A cursor that this list did not give.
@@ -36,6 +53,8 @@ pub(crate) fn foreign() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -44,6 +63,19 @@ mod tests {
         assert_eq!(decode::<String>("campaigns", Some(&cursor)), Ok(Some("abc".to_owned())));
         for foreign in [encode("segments", "abc"), encode("campaigns", 3), "!!".to_owned(), String::new()] {
             assert_eq!(decode::<String>("campaigns", Some(&foreign)).unwrap_err().kind, Kind::InvalidCursor);
+        }
+    }
+    #[test]
+    fn a_position_that_no_table_has_is_none() {
+        let key = |length| "x".repeat(length);
+        let read = |cursor: &str| decode::<Value>("l", Some(cursor)).map_err(|problem| problem.kind);
+        for position in [json!(key(MAX_KEY)), json!([0, key(MAX_KEY)]), json!([0, null])] {
+            assert_eq!(read(&encode("l", position.clone())), Ok(Some(position)));
+        }
+        for length in [0, MAX_KEY + 1] {
+            for crafted in [json!(key(length)), json!([0, key(length)]), json!({ "key": key(length) })] {
+                assert_eq!(read(&encode("l", crafted)), Err(Kind::InvalidCursor));
+            }
         }
     }
 }

@@ -101,6 +101,8 @@ kinds! {
     ImportStarted = (2202, CONFLICT, "import_started", "The import has been started already"),
     /// Files are not brought here.
     UploadElsewhere = (2203, CONFLICT, "upload_elsewhere", "The file is to be brought to the URL that the import was answered with"),
+    /// The time for a call is over before the file is.
+    ImportUnfinished = (2204, PAYLOAD_TOO_LARGE, "import_unfinished", "Only a part of the file was imported"),
     /// The campaign's status does not allow it.
     StatusNotAllowed = (3001, CONFLICT, "status_not_allowed", "The campaign's status does not allow this"),
     /// The content is larger than allowed.
@@ -123,8 +125,12 @@ kinds! {
     RequestReused = (3106, UNPROCESSABLE_ENTITY, "request_id_reused", "The request id was used with another body"),
     /// A planned call has been made.
     AlreadyTriggered = (3107, CONFLICT, "already_triggered", "The planned call has been made"),
+    /// A planned call was taken back.
+    TakenBack = (3108, CONFLICT, "taken_back", "The planned call was taken back"),
     /// The execution's state does not allow it.
     StateNotAllowed = (4001, CONFLICT, "state_not_allowed", "The execution's state does not allow this"),
+    /// What is known of the execution's recipients is removed too soon.
+    LedgerExpires = (4002, CONFLICT, "ledger_expires", "What is known of the execution's recipients is soon removed"),
 }
 
 /// A field and what is wrong with it.
@@ -258,6 +264,10 @@ impl From<StoreError> for Problem {
                 error!(what, ?place, "the stored {what} can't be read");
                 Self::internal()
             }
+            // What the handlers' own limits have let through; the text names sizes alone.
+            StoreError::Platform(error @ PlatformError::TooLarge { .. }) => {
+                Self::new(Kind::BodyTooLarge, error.to_string())
+            }
             StoreError::Platform(error) => {
                 error!(error = %batch::chain(&error), "the store failed");
                 Self::internal()
@@ -316,5 +326,15 @@ mod tests {
         let error = StoreError::Platform(PlatformError::Unavailable { what: "table", source });
         let problem = Problem::from(error);
         assert_eq!((problem.kind, problem.detail.as_str()), (Kind::Unavailable, "try again in a moment"));
+    }
+
+    #[test]
+    fn what_no_table_takes_is_the_caller_s_to_shorten() {
+        let error = PlatformError::TooLarge { what: "item bytes", size: 500_000, limit: 409_600 };
+        let problem = Problem::from(error);
+        assert_eq!(
+            (problem.kind, problem.detail.as_str()),
+            (Kind::BodyTooLarge, "item bytes is 500000, the limit is 409600")
+        );
     }
 }

@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use platform::batch;
 use store::Idempotency;
-use store::idempotency::{Begun, CallKey, KeptAnswer};
+use store::idempotency::{Begun, Call, CallKey, KeptAnswer};
 use tracing::error;
 
 use crate::auth::Caller;
@@ -61,7 +61,17 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
     };
     // Two calls that differ in their query differ.
     let whole = [parts.uri.query().unwrap_or_default().as_bytes(), b"\n", &body].concat();
-    match kept.begin(key, &whole).await {
+    let request = Request::from_parts(parts, Body::from(body));
+    // A task of its own: a client that hangs up cuts off whatever works at its answer, and what is begun under a key must
+    // come to an answer that is kept, or a repeat would carry it out again.
+    let carried_out = tokio::spawn(async move { carry_out(&kept, key, &whole, request, next).await });
+    // It has panicked otherwise, of which the panic itself tells.
+    carried_out.await.unwrap_or_else(|_| Problem::internal().into_response())
+}
+
+/// Carries a call out, where it is the first with its key.
+async fn carry_out(kept: &Idempotency, key: CallKey, whole: &[u8], request: Request, next: Next) -> Response {
+    match kept.begin(key, whole).await {
         Err(error) => Problem::from(error).into_response(),
         Ok(Begun::InProgress) => {
             Problem::new(Kind::IdempotencyInProgress, "wait for its answer, or ask again later")
@@ -76,30 +86,32 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
             "the call was carried out; its answer showed a person who was erased since",
         )
         .into_response(),
-        Ok(Begun::First(call)) => {
-            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-            let (parts, body) = response.into_parts();
-            let body = to_bytes(body, MAX_ANSWER).await.unwrap_or_default();
-            let done = if parts.status.is_server_error() {
-                kept.release(call).await
-            } else {
-                let headers = KEPT
-                    .iter()
-                    .filter_map(|name| {
-                        let value = parts.headers.get(name)?.to_str().ok()?;
-                        Some((name.as_str().to_owned(), value.to_owned()))
-                    })
-                    .collect();
-                let answer = KeptAnswer { status: parts.status.as_u16(), headers, body: body.to_vec() };
-                kept.keep(&call, &answer).await
-            };
-            if let Err(error) = done {
-                // The call itself was carried out, so its answer is the right one; a repeat has to wait for the lease.
-                error!(error = %batch::chain(&error), "the answer of a call could not be kept");
-            }
-            Response::from_parts(parts, Body::from(body))
-        }
+        Ok(Begun::First(call)) => settle(kept, call, next.run(request).await).await,
     }
+}
+
+/// Keeps the answer to the first call with a key, or gives the key back where we failed.
+async fn settle(kept: &Idempotency, call: Call, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_ANSWER).await.unwrap_or_default();
+    let done = if parts.status.is_server_error() {
+        kept.release(call).await
+    } else {
+        let headers = KEPT
+            .iter()
+            .filter_map(|name| {
+                let value = parts.headers.get(name)?.to_str().ok()?;
+                Some((name.as_str().to_owned(), value.to_owned()))
+            })
+            .collect();
+        let answer = KeptAnswer { status: parts.status.as_u16(), headers, body: body.to_vec() };
+        kept.keep(&call, &answer).await
+    };
+    if let Err(error) = done {
+        // The call itself was carried out, so its answer is the right one; a repeat has to wait for the lease.
+        error!(error = %batch::chain(&error), "the answer of a call could not be kept");
+    }
+    Response::from_parts(parts, Body::from(body))
 }
 
 fn replay(answer: KeptAnswer) -> Response {

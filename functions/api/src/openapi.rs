@@ -113,13 +113,13 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let has_body = operation["requestBody"].is_object();
     let is_import = path.ends_with("/import") || path.ends_with("/file");
     if has_body && !is_import {
-        common.push(("413", "The body has more than 6 MiB"));
+        common.push(("413", "The body has more than 4 MiB"));
         common.push(("415", "The body is not application/json"));
     }
     if method == "post" && !is_import && !shows_secret(path) {
         common.push(("400", "The request is not valid"));
         // Whatever comes along is read, since a repeat must bring the same.
-        common.push(("413", "The body has more than 6 MiB"));
+        common.push(("413", "The body has more than 4 MiB"));
         common.push(("409", "The first call with this Idempotency-Key is under way"));
         common.push((
             "410",

@@ -113,7 +113,8 @@ async fn settle(
     let lessons: Vec<_> = events
         .iter()
         .map(|(member, event)| {
-            let lesson = event.report.failure().map_or(Lesson::Taken, Lesson::NotSent);
+            let not_sent = |code| Lesson::NotSent(code, event.at_ms);
+            let lesson = event.report.failure().map_or(Lesson::Taken, not_sent);
             (usize::from(*member), lesson)
         })
         .collect();

@@ -7,7 +7,7 @@ use store::StoreError;
 use store::jobs::{Job, Task};
 
 use crate::Context;
-use crate::handler::{Slice, Stop};
+use crate::handler::{Slice, Stop, keep_on};
 
 /// Counts on until `reserve` is left of the time.
 pub(crate) async fn go_on(
@@ -31,15 +31,11 @@ pub(crate) async fn go_on(
             counted => counted?,
         }
         if count.is_complete() {
+            context.store.book_count(count).await?;
             return Ok(Slice::Done);
         }
-        let goes_on = deadline.remaining(clock) > reserve;
-        let jobs = &context.store.jobs;
-        let written = if goes_on { jobs.save(job).await? } else { jobs.hand_on(job).await? };
-        match (written, goes_on) {
-            (false, _) => return Err(Stop::Lost),
-            (true, false) => return Ok(Slice::HandedOn),
-            (true, true) => {}
+        if let Some(slice) = keep_on(context, job, deadline, reserve).await? {
+            return Ok(slice);
         }
     }
 }

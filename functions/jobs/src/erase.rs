@@ -7,7 +7,7 @@ use store::jobs::{Job, Task};
 use store::ledger::SKEW;
 
 use crate::Context;
-use crate::handler::{LEASE_MARGIN, Slice, Stop};
+use crate::handler::{LEASE_MARGIN, Slice, Stop, keep_on};
 
 /// Erases on until `reserve` is left of the time.
 pub(crate) async fn go_on(
@@ -32,17 +32,12 @@ pub(crate) async fn go_on(
         if erasure.is_complete() {
             return Ok(Slice::Done);
         }
-        let jobs = &context.store.jobs;
         if let Some(wait) = erasure.wait(clock.now()) {
-            let written = jobs.hand_on_after(job, wait).await?;
+            let written = context.store.jobs.hand_on_after(job, wait).await?;
             return if written { Ok(Slice::HandedOn) } else { Err(Stop::Lost) };
         }
-        let goes_on = deadline.remaining(clock) > reserve;
-        let written = if goes_on { jobs.save(job).await? } else { jobs.hand_on(job).await? };
-        match (written, goes_on) {
-            (false, _) => return Err(Stop::Lost),
-            (true, false) => return Ok(Slice::HandedOn),
-            (true, true) => {}
+        if let Some(slice) = keep_on(context, job, deadline, reserve).await? {
+            return Ok(slice);
         }
     }
 }

@@ -44,12 +44,17 @@ pub(crate) async fn collect(context: &Context, job: &Job) -> Result<(), Platform
     file.finish().await
 }
 
-/// Removes the file that was imported, which holds people, and the parts.
-pub(crate) async fn tidy(context: &Context, job: &Job) -> Result<(), PlatformError> {
-    let Some(import) = job.import() else { return Ok(()) };
+/// What an import leaves behind: the file that was imported, which holds people, and the parts.
+pub(crate) fn left_behind(job: &Job) -> Vec<BlobName> {
+    let Some(import) = job.import() else { return Vec::new() };
     let mut names = vec![job.file()];
     names.extend(import.errors.iter().map(|part| job.errors_part(*part)));
     names.extend(import.seen.iter().map(|part| job.seen_part(*part)));
+    names
+}
+
+/// Removes these.
+pub(crate) async fn tidy(context: &Context, names: Vec<BlobName>) -> Result<(), PlatformError> {
     stream::iter(names)
         .map(|name| async move { context.blob.delete(&name).await })
         .buffer_unordered(AT_ONCE)

@@ -12,7 +12,7 @@ use store::jobs::{Claim, Failure, Job, JobState, Task};
 use store::messages::GoOn;
 use tracing::{debug, error, info, warn};
 
-use crate::{Context, count, erase, errors, export, import};
+use crate::{Context, count, delete_list, erase, errors, export, import};
 
 /// A lease outlives the function: it can be killed up to a second after its own deadline.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -90,7 +90,9 @@ pub async fn go_on(context: &Context, id: JobId, deadline: Deadline) -> Result<(
         Claim::Over | Claim::Leased => return Ok(()),
     };
     let reserve = RESERVE.min(left / 3);
-    let slice = if job.tries() > MOST_TRIES {
+    // Members that nobody can see any more must go, however long that takes.
+    let may_give_up = !matches!(job.task, Task::DeleteList { .. });
+    let slice = if may_give_up && job.tries() > MOST_TRIES {
         Err(Stop::failed("gave_up", "it did not get on any more: the reason is in the service's log"))
     } else {
         match &job.task {
@@ -100,6 +102,7 @@ pub async fn go_on(context: &Context, id: JobId, deadline: Deadline) -> Result<(
             Task::CountSegment { .. } => count::go_on(context, &mut job, deadline, reserve).await,
             Task::ExportProfile { .. } => export::go_on(context, &mut job, deadline, reserve).await,
             Task::EraseProfile { .. } => erase::go_on(context, &mut job, deadline, reserve).await,
+            Task::DeleteList { .. } => delete_list::go_on(context, &mut job, deadline, reserve).await,
         }
     };
     match slice {
@@ -126,12 +129,28 @@ pub async fn go_on(context: &Context, id: JobId, deadline: Deadline) -> Result<(
     }
 }
 
+/// Writes how far a job is. What the slice comes to where it ends here, because no more than `reserve` is left of the time.
+pub(crate) async fn keep_on(
+    context: &Context,
+    job: &mut Job,
+    deadline: Deadline,
+    reserve: Duration,
+) -> Result<Option<Slice>, Stop> {
+    let jobs = &context.store.jobs;
+    let goes_on = deadline.remaining(&*context.store.platform.clock) > reserve;
+    let written = if goes_on { jobs.save(job).await? } else { jobs.hand_on(job).await? };
+    match (written, goes_on) {
+        (false, _) => Err(Stop::Lost),
+        (true, false) => Ok(Some(Slice::HandedOn)),
+        (true, true) => Ok(None),
+    }
+}
+
 /// Ends a job: its row errors become one file, and what it has left behind goes.
 async fn end(context: &Context, job: &mut Job, state: JobState) -> Result<(), StoreError> {
     let id = job.id;
-    if job.tries() <= MOST_TRIES {
-        errors::collect(context, job).await?;
-    }
+    let left = errors::left_behind(job);
+    collect_errors(context, job).await?;
     job.state = state;
     if !context.store.jobs.end(job).await? {
         warn!(job = %id, "another has taken job {id}");
@@ -155,14 +174,37 @@ async fn end(context: &Context, job: &mut Job, state: JobState) -> Result<(), St
             let scanned = erasure.scanned;
             info!(job = %id, state = name, profile = %profile, scanned, "job {id} is {name}: profile {profile} is erased, {scanned} of the ledger's items were looked at");
         }
+        Task::DeleteList { list, removal } => {
+            let removed = removal.removed;
+            info!(job = %id, state = name, segment = %list, removed, "job {id} is {name}: {removed} members of the deleted list {list} are removed");
+        }
     }
     let tidied = match &job.task {
         Task::ExportProfile { .. } => export::tidy(context, job).await,
-        _ => errors::tidy(context, job).await,
+        _ => errors::tidy(context, left).await,
     };
     if let Err(error) = tidied {
         // The job itself is over; what is left goes with time.
         warn!(job = %id, error = %batch::chain(&error), "files of job {id} can't be removed");
+    }
+    Ok(())
+}
+
+/// Makes the file of the row errors. A job that is given up tries once, for that may be why it did not get on; then it names no
+/// errors rather than a file that is not there.
+async fn collect_errors(context: &Context, job: &mut Job) -> Result<(), StoreError> {
+    let id = job.id;
+    let collected = match job.tries() {
+        tries if tries <= MOST_TRIES => return Ok(errors::collect(context, job).await?),
+        tries if tries == MOST_TRIES + 1 => errors::collect(context, job).await,
+        // That has killed the process.
+        _ => Err(PlatformError::Corrupt(format!("the row errors of job {id} can't be collected"))),
+    };
+    if let Err(error) = collected
+        && let Some(import) = job.import_mut()
+    {
+        warn!(job = %id, error = %batch::chain(&error), "job {id} ends without a list of its row errors");
+        import.errors.clear();
     }
     Ok(())
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::blob::Stat;
-use platform::{Blob, BlobName, Deadline, PlatformError};
+use platform::{Blob, BlobName, Deadline, PlatformError, batch};
 use store::csv::PREVIEW_BYTES;
 use store::import::{Step, Steps};
 use store::jobs::{Job, Task};
+use tracing::warn;
 
-use crate::handler::{Slice, Stop};
+use crate::handler::{Slice, Stop, keep_on};
 use crate::{Context, errors};
 
 /// How much of the file is read at once.
@@ -28,9 +29,28 @@ pub(crate) async fn go_on(
     deadline: Deadline,
     reserve: Duration,
 ) -> Result<Slice, Stop> {
-    let clock = &*context.store.platform.clock;
     let mut source = Source::new(context, job)?;
     let mut steps = begin(context, job, &source).await?;
+    let slice = take(context, job, deadline, reserve, &mut source, &mut steps).await;
+    if slice.is_err()
+        && let Err(error) = steps.give_up().await
+    {
+        let id = job.id;
+        warn!(job = %id, error = %batch::chain(&error), "the list of job {id} counts too few members");
+    }
+    slice
+}
+
+/// Takes step after step.
+async fn take(
+    context: &Context,
+    job: &mut Job,
+    deadline: Deadline,
+    reserve: Duration,
+    source: &mut Source<'_>,
+    steps: &mut Steps<'_>,
+) -> Result<Slice, Stop> {
+    let clock = &*context.store.platform.clock;
     loop {
         let (rows, until) = (steps.rows(), Deadline::after(clock, context.pace.time));
         let is_over = loop {
@@ -49,12 +69,8 @@ pub(crate) async fn go_on(
         if is_over {
             return Ok(Slice::Done);
         }
-        if deadline.remaining(clock) <= reserve {
-            let written = context.store.jobs.hand_on(job).await?;
-            return if written { Ok(Slice::HandedOn) } else { Err(Stop::Lost) };
-        }
-        if !context.store.jobs.save(job).await? {
-            return Err(Stop::Lost);
+        if let Some(slice) = keep_on(context, job, deadline, reserve).await? {
+            return Ok(slice);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod context;
 mod count;
+mod delete_list;
 mod erase;
 mod errors;
 mod export;

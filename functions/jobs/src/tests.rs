@@ -1,5 +1,6 @@
 //! Jobs from their start to their end, on a clock on which looking at it takes time, so that they need many slices.
 
+mod lists;
 mod people;
 
 use std::collections::BTreeSet;
@@ -234,7 +235,7 @@ fn people(rows: usize) -> String {
 async fn at_once(file: &str) -> ProfileReport {
     let world = World::new();
     let bytes = stream::iter([Ok::<_, std::convert::Infallible>(file.to_owned())]);
-    world.store().import_profiles(bytes, None).await.unwrap()
+    world.store().import_profiles(bytes, None, None).await.unwrap()
 }
 
 #[tokio::test]
@@ -344,6 +345,33 @@ async fn a_job_that_never_gets_on_is_given_up() {
     let job = world.job(id).await;
     assert_eq!((job.state, job.failure.unwrap().code.as_str()), (JobState::Failed, "gave_up"));
     assert_eq!(world.blobs_left(), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_job_that_is_given_up_lists_its_row_errors_or_names_none() {
+    for is_lost in [None, Some(())] {
+        let world = World::new();
+        let id = world.start_profiles(&people(12_000)).await;
+        go_on(&world.context, id, world.deadline()).await.unwrap();
+        let job = world.job(id).await;
+        let parts = job.import().unwrap().errors.clone();
+        assert!(job.state == JobState::Running && !parts.is_empty(), "some rows were left out: {job:?}");
+        if is_lost.is_some() {
+            world.blobs.delete(&job.errors_part(parts[0])).await.unwrap();
+        }
+        for _ in 0..20 {
+            let (context, _) = world.faulty(1, Fault::Error);
+            go_on(&context, id, world.deadline()).await.unwrap_err();
+        }
+        go_on(&world.context, id, world.deadline()).await.unwrap();
+        let job = world.job(id).await;
+        assert_eq!((job.state, job.failure.clone().unwrap().code.as_str()), (JobState::Failed, "gave_up"));
+        let names_errors = !job.import().unwrap().errors.is_empty();
+        assert_eq!(names_errors, is_lost.is_none());
+        let is_there = world.blobs.stat(&job.errors_file()).await.unwrap().is_some();
+        assert_eq!(is_there, names_errors);
+        assert!(world.blobs_left().iter().all(|name| name == "errors.csv"), "{:?}", world.blobs_left());
+    }
 }
 
 #[tokio::test]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use campaign::call::Call;
 use campaign::model::{Actor, CampaignType};
 use campaign::segment::SegmentKind;
-use campaign::{CallScheduleId, Campaign, CampaignId, ExecutionId, SegmentId, Status};
-use jiff::Timestamp;
-use platform::{Change, Condition, Consistency, Due, Item, Key, WakeUp as Alarm, Write};
+use campaign::{CallScheduleId, Campaign, CampaignId, ExecutionId, SegmentId, Status, Version};
+use jiff::{SignedDuration, Timestamp};
+use platform::{Change, Condition, Consistency, Due, Item, Key, Query, WakeUp as Alarm, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, DOCUMENT};
 use crate::error::refused;
-use crate::ledger::{Audience, CallRequest, Head, Placed};
+use crate::ledger::{Audience, CallRequest, Head, Placed, plan_write};
 use crate::messages::WakeUp;
 use crate::tables::{self, CONTROL};
 use crate::{Store, StoreError};
@@ -23,6 +23,8 @@ const EXECUTION: &str = "execution";
 const WHY: &str = "why";
 /// How often a start is tried anew when others change the campaign at the same time.
 const TRIES: usize = 10;
+/// How soon a call that could not be made is looked at again.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How long a schedule can be read after its time, in seconds.
 const KEEP_SECONDS: i64 = 120 * 24 * 3600;
 
@@ -52,10 +54,50 @@ pub enum Started {
     Other,
     /// The campaign takes no calls now.
     NotLive(Box<Campaign>),
+    /// The campaign is live, and its start lies ahead.
+    TooEarly(Timestamp),
+    /// The campaign is live, and its end has passed.
+    TooLate(Timestamp),
     /// There is no such campaign.
     NoCampaign,
     /// The segment is not named or not there.
     NoSegment,
+}
+
+/// Whether a live version takes calls at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It does.
+    Open,
+    /// Not before this one.
+    From(Timestamp),
+    /// Only before this one.
+    Until(Timestamp),
+}
+
+/// Whether a campaign's live version takes calls at an instant.
+///
+/// # Errors
+/// [`StoreError::Invalid`] where its schedule can't be read.
+pub fn opening(campaign: &Campaign, version: &Version, at: Timestamp) -> Result<Opening, StoreError> {
+    if let Some(closes) = campaign.closes.filter(|closes| *closes <= at) {
+        return Ok(Opening::Until(closes));
+    }
+    let opens = version.opens().map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
+    Ok(opens.filter(|opens| *opens > at).map_or(Opening::Open, Opening::From))
+}
+
+/// What planning a call came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Planned {
+    /// It is the first under its name.
+    New,
+    /// It was planned before, as this.
+    Before(Box<CallSchedule>),
+    /// It was planned before, and taken back.
+    TakenBack,
+    /// Under its name something else was asked for before.
+    Other,
 }
 
 /// Where a scheduled call stands.
@@ -129,7 +171,7 @@ impl Store {
                 campaign => campaign?,
             };
             match self.ledger.placed_before(id, Some(&call.request)).await? {
-                Placed::New => {}
+                Placed::New | Placed::Planned => {}
                 Placed::Before(head) => return Ok(Started::Before(head)),
                 Placed::Other => return Ok(Started::Other),
             }
@@ -139,11 +181,10 @@ impl Store {
                 return Ok(Started::NotLive(Box::new(campaign)));
             };
             let version = self.campaigns.version(campaign.id, live).await?;
-            let opens =
-                version.opens().map_err(|error| StoreError::invalid("schedule", error.to_string()))?;
-            let is_early = opens.is_some_and(|opens| opens > now);
-            if is_early || campaign.closes.is_some_and(|closes| closes <= now) {
-                return Ok(Started::NotLive(Box::new(campaign)));
+            match opening(&campaign, &version, now)? {
+                Opening::Open => {}
+                Opening::From(opens) => return Ok(Started::TooEarly(opens)),
+                Opening::Until(closes) => return Ok(Started::TooLate(closes)),
             }
             let audience = match call.segment.or(version.segment) {
                 Some(segment) => self.audience(segment).await?,
@@ -163,24 +204,50 @@ impl Store {
         Err(StoreError::Contended { what: "campaign" })
     }
 
-    /// Plans a call. Asking again under the same id changes nothing and gives what was planned then.
+    /// What was planned or made under a call's name before, held against what is asked for now. [`Planned::New`] where
+    /// nothing was.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn plan_call(&self, schedule: &CallSchedule) -> Result<CallSchedule, StoreError> {
+    pub async fn planned_before(&self, call: &AudienceCall) -> Result<Planned, StoreError> {
+        let id = call_schedule_id(call.campaign, &call.request.id);
+        match self.call_schedule(id).await {
+            Ok(before) if before.call.request.hash == call.request.hash => {
+                return Ok(Planned::Before(Box::new(before)));
+            }
+            Ok(_) => return Ok(Planned::Other),
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(match self.ledger.placed_before(execution_of(id), Some(&call.request)).await? {
+            Placed::New => Planned::New,
+            Placed::Planned => Planned::TakenBack,
+            Placed::Before(_) | Placed::Other => Planned::Other,
+        })
+    }
+
+    /// Plans a call, and takes the name of its execution for it. Asking again under the same id changes nothing.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn plan_call(&self, schedule: &CallSchedule) -> Result<Planned, StoreError> {
         let mut item = Item::new(tables::call_schedule(schedule.id))
             .with(DOCUMENT, document::encode(WHAT, schedule)?)
             .with(STATE, CallState::Scheduled.name());
         let at_ms = schedule.execute_at.as_millisecond();
         item.due = Some(Due { bucket: tables::bucket(schedule.id.as_bytes()), at_ms });
-        item.expires = Some(schedule.execute_at.as_second() + KEEP_SECONDS);
-        let writes = vec![Write::put(CONTROL, item).when(Condition::NotExists)];
+        let expires = schedule.execute_at.as_second() + KEEP_SECONDS;
+        item.expires = Some(expires);
+        let writes = vec![
+            Write::put(CONTROL, item).when(Condition::NotExists),
+            plan_write(execution_of(schedule.id), &schedule.call.request, expires),
+        ];
         // Whoever gets this message asks to be woken. If it is lost, the sweep finds the schedule by its due time.
         let messages = vec![WakeUp::Call { schedule: schedule.id }.message()];
         if refused(self.platform.commit(writes, messages).await)?.is_some() {
-            return self.call_schedule(schedule.id).await;
+            return self.planned_before(&schedule.call).await;
         }
-        Ok(schedule.clone())
+        Ok(Planned::New)
     }
 
     /// A planned call.
@@ -205,13 +272,38 @@ impl Store {
         Ok(due)
     }
 
-    /// Takes a planned call back. False where its time has come.
+    /// A page of the planned calls whose time has not come, and where to go on.
+    pub(crate) async fn planned_calls(
+        &self,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<CallSchedule>, Option<String>), StoreError> {
+        let query = Query::of(tables::CALL_SCHEDULES, limit).after(after);
+        let page = self.platform.table.query(CONTROL, query).await?;
+        let calls: Vec<_> = page.items.iter().map(read).collect::<Result<_, _>>()?;
+        Ok((calls.into_iter().filter(|call| call.state == CallState::Scheduled).collect(), page.next))
+    }
+
+    /// Takes a planned call back. False where its time has come. The name of its execution stays taken for as long as the
+    /// plan would have been kept, so that a late repeat of the request plans nothing anew.
     ///
     /// # Errors
     /// As the engine's.
     pub async fn cancel_call(&self, id: CallScheduleId) -> Result<bool, StoreError> {
         let delete = Write::delete(CONTROL, tables::call_schedule(id)).when(still_scheduled());
         Ok(refused(self.platform.table.transact(vec![delete]).await)?.is_none())
+    }
+
+    /// Looks at a planned call again later, so that others are looked at before it.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn postpone_call(&self, id: CallScheduleId) -> Result<(), StoreError> {
+        let at_ms = (self.platform.clock.now() + PATIENCE).as_millisecond();
+        let changes = vec![Change::Due(Some(Due { bucket: tables::bucket(id.as_bytes()), at_ms }))];
+        let key = tables::call_schedule(id);
+        self.platform.table.update(CONTROL, &key, Some(still_scheduled()), changes).await?;
+        Ok(())
     }
 
     /// Makes a planned call whose time has come; asks to be woken for one whose has not. What can't be started is marked with the reason, and not tried again.
@@ -231,7 +323,7 @@ impl Store {
             let alarm = Alarm { name: format!("call-{id}"), at: schedule.execute_at, body };
             return Ok(self.platform.scheduler.put(alarm).await?);
         }
-        let execution = ExecutionId::from_bytes(*id.as_bytes());
+        let execution = execution_of(id);
         // From now on the execution holds what templates need, as long as it needs it.
         let bare = AudienceCall { call: Call::default(), ..schedule.call.clone() };
         let bare = document::encode(WHAT, &CallSchedule { call: bare, ..schedule.clone() })?;
@@ -248,6 +340,8 @@ impl Store {
         let why = match self.start_call(execution, &schedule.call, &[further]).await {
             Ok(Started::New(_) | Started::Before(_)) => return Ok(()),
             Ok(Started::NotLive(campaign)) => format!("the campaign was {}", campaign.status),
+            Ok(Started::TooEarly(opens)) => format!("the campaign was to start at {opens}"),
+            Ok(Started::TooLate(closes)) => format!("the campaign had ended at {closes}"),
             Ok(Started::NoCampaign) => "the campaign was gone".to_owned(),
             Ok(Started::NoSegment) => "the segment was gone".to_owned(),
             Ok(Started::Other) => "its execution is another's".to_owned(),
@@ -275,6 +369,11 @@ impl CallState {
 /// The id of a planned call: the same however often it is asked for.
 pub fn call_schedule_id(campaign: CampaignId, request: &str) -> CallScheduleId {
     CallScheduleId::from_bytes(*crate::ledger::call_id(campaign, request).as_bytes())
+}
+
+/// The id of the execution of a planned call.
+fn execution_of(id: CallScheduleId) -> ExecutionId {
+    ExecutionId::from_bytes(*id.as_bytes())
 }
 
 /// A request under a name that nobody gave.

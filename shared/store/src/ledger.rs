@@ -13,6 +13,7 @@ mod series;
 mod stored;
 mod traces;
 
+pub(crate) use call::plan_write;
 pub use call::{CallRequest, Placed, call_id};
 use campaign::{CampaignId, ExecutionId};
 pub use chunk::{Begins, Bookkeeping, Claim, ClaimedChunk, Lost, NewChunk, Next, Waits};
@@ -26,7 +27,7 @@ pub use pause::Turned;
 use platform::table::DUE_BUCKETS;
 use platform::{Item, Platform};
 pub(crate) use series::Counters;
-pub use stored::{Part, StoredChunk};
+pub use stored::{Part, Reopened, StoredChunk};
 pub use traces::{Trace, Traces};
 
 use crate::StoreError;

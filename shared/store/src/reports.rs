@@ -2,7 +2,8 @@
 //!
 //! First it is found out what there is to read, then it is read. Neither reads a chunk, save those of one call: so a report
 //! costs the same for a thousand recipients as for a million. Of an execution over 16 shards it is 16 queries; of a
-//! campaign, one for each shard of each of its executions, and one for each thousand executions to list them.
+//! campaign, one for each shard of each of its executions that may have counted anything in the period, and one for each
+//! thousand executions to list them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -170,8 +171,7 @@ impl Store {
             for entry in page {
                 let begins = [Command::BecomeLive, Command::Replace].map(Command::name);
                 if let Some(version) = entry.version.filter(|_| begins.contains(&entry.command.as_str())) {
-                    let forgotten = live_until.saturating_add(SignedDuration::from_secs(LEDGER_TTL_SECONDS));
-                    let until = forgotten.map_or(now, |forgotten| forgotten.min(now));
+                    let until = forgotten(live_until).min(now);
                     lives.push((version, Origin::Calls { since: entry.at, until }));
                     live_until = entry.at;
                 }
@@ -198,9 +198,12 @@ impl Store {
         let mut reported = Vec::with_capacity(sources.len());
         for source in sources {
             let counted = match &source.origin {
-                Origin::Execution(summary) => {
-                    Counters::Execution { id: summary.id, shards: summary.shards, since: source.since() }
-                }
+                Origin::Execution(summary) => Counters::Execution {
+                    id: summary.id,
+                    shards: summary.shards,
+                    since: source.since(),
+                    until: summary.ended_at.map(forgotten),
+                },
                 Origin::Calls { since, until } => Counters::Calls {
                     campaign: campaign.id,
                     version: source.version,
@@ -245,4 +248,9 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// When the ledger has forgotten the recipients of what ended then, so that nothing is counted for them any more.
+fn forgotten(ended_at: Timestamp) -> Timestamp {
+    ended_at.saturating_add(SignedDuration::from_secs(LEDGER_TTL_SECONDS)).unwrap_or(Timestamp::MAX)
 }

@@ -1,11 +1,19 @@
 //! Segments and the members of lists.
 
 mod memberships;
+mod readers;
+mod removal;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use campaign::segment::SegmentKind;
 use campaign::{ProfileId, SegmentId};
 use jiff::Timestamp;
-use platform::{Consistency, Item, Key, Platform, Query, Write};
+use platform::table::MAX_TRANSACTION;
+use platform::{Condition, Consistency, Item, Key, Platform, Query, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -13,7 +21,11 @@ use crate::document::{self, Revised};
 use crate::error::refused;
 use crate::tables::{self, AUDIENCE, CONTROL, LIST_PARTITIONS};
 
+pub use removal::Removal;
+
 const WHAT: &str = "segment";
+/// How often a change is tried against those of others.
+const TRIES: usize = 10;
 
 /// A segment as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +53,24 @@ pub struct MemberPage {
     pub members: Vec<ProfileId>,
     /// Where to go on within the partition.
     pub next: Option<String>,
+}
+
+/// What is done with members.
+#[derive(Debug, Clone, Copy)]
+enum Membership {
+    Begin,
+    End,
+}
+
+/// How many members were added, or removed, that their list does not count yet.
+#[derive(Debug, Default)]
+pub(crate) struct Changed(AtomicU64);
+
+impl Changed {
+    /// From now on, they are as good as counted.
+    fn take(&self) -> i64 {
+        i64::try_from(self.0.swap(0, Ordering::Relaxed)).unwrap_or(i64::MAX)
+    }
 }
 
 /// The repository of segments.
@@ -72,27 +102,6 @@ impl Segments {
         self.apply(document::put(CONTROL, WHAT, key(segment.id), segment, revision)?).await
     }
 
-    /// Removes a segment at `revision`, its members too. Whether a campaign uses it is the caller's to ask.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Stale`].
-    pub async fn delete(&self, id: SegmentId, revision: i64) -> Result<(), StoreError> {
-        let segment = self.get(id).await?.value;
-        self.apply(Write::delete(CONTROL, key(id)).when(document::at_revision(revision))).await?;
-        if let SegmentKind::List { generation, partitions, .. } = segment.kind {
-            for partition in 0..partitions {
-                loop {
-                    let page = self.members(id, generation, partition, None, 100).await?;
-                    if page.members.is_empty() {
-                        break;
-                    }
-                    self.remove_members(id, generation, &page.members).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// A page of segments, in the order of their ids.
     ///
     /// # Errors
@@ -105,50 +114,129 @@ impl Segments {
         document::list(&self.platform, WHAT, Query::of(tables::SEGMENTS, limit).after(after)).await
     }
 
-    /// Adds members to a generation of a list and returns how many were not in it before.
+    /// Adds members to a list and has it count them, those too that were added before something went wrong. How many were not
+    /// on it before, and how many members it has now.
     ///
     /// # Errors
-    /// As the engine's; then some may have been added, and the call may be repeated.
+    /// As [`Self::add_members`] and [`Self::count_members`].
+    pub async fn enlist(
+        &self,
+        id: SegmentId,
+        generation: u32,
+        members: &[ProfileId],
+    ) -> Result<(u64, u64), StoreError> {
+        let added = Changed::default();
+        let done = self.add(id, generation, members, &added).await;
+        let total = self.count_members(id, added.take()).await;
+        Ok((done?, total?))
+    }
+
+    /// Removes members from a list and has it count them, as [`Self::enlist`] adds them. How many were on it before, and how
+    /// many members it has now.
+    ///
+    /// # Errors
+    /// As [`Self::remove_members`] and [`Self::count_members`].
+    pub async fn dismiss(
+        &self,
+        id: SegmentId,
+        generation: u32,
+        members: &[ProfileId],
+    ) -> Result<(u64, u64), StoreError> {
+        let removed = Changed::default();
+        let done = self.change(id, generation, members, Membership::End, &removed).await;
+        let total = self.count_members(id, -removed.take()).await;
+        Ok((done?, total?))
+    }
+
+    /// Adds members to a generation of a list, which does not count them by that. How many were not in it before: of two who
+    /// add the same member, only one is told so.
+    ///
+    /// # Errors
+    /// As the engine's; [`StoreError::Contended`]. Then some may have been added, and the call may be repeated.
     pub async fn add_members(
         &self,
         id: SegmentId,
         generation: u32,
         members: &[ProfileId],
     ) -> Result<u64, StoreError> {
-        let mut added = 0;
-        for keys in member_keys(id, generation, members) {
-            let there = self.platform.table.batch_get(AUDIENCE, &keys, Consistency::Strong).await?;
-            let new: Vec<Item> = keys
-                .into_iter()
-                .filter(|key| !there.iter().any(|item| item.key == *key))
-                .map(Item::new)
-                .collect();
-            added += new.len() as u64;
-            self.platform.table.batch_put(AUDIENCE, new).await?;
-        }
-        Ok(added)
+        self.add(id, generation, members, &Changed::default()).await
     }
 
-    /// Removes members from a generation of a list and returns how many were in it.
+    /// The same, where `added` knows how many were added even if it fails.
+    pub(crate) async fn add(
+        &self,
+        id: SegmentId,
+        generation: u32,
+        members: &[ProfileId],
+        added: &Changed,
+    ) -> Result<u64, StoreError> {
+        self.change(id, generation, members, Membership::Begin, added).await
+    }
+
+    /// Removes members from a generation of a list, which does not count them by that. How many were in it.
     ///
     /// # Errors
-    /// As the engine's; then some may have been removed, and the call may be repeated.
+    /// As [`Self::add_members`].
     pub async fn remove_members(
         &self,
         id: SegmentId,
         generation: u32,
         members: &[ProfileId],
     ) -> Result<u64, StoreError> {
-        let mut removed = 0;
+        self.change(id, generation, members, Membership::End, &Changed::default()).await
+    }
+
+    async fn change(
+        &self,
+        id: SegmentId,
+        generation: u32,
+        members: &[ProfileId],
+        membership: Membership,
+        changed: &Changed,
+    ) -> Result<u64, StoreError> {
+        let mut sum = 0;
         for keys in member_keys(id, generation, members) {
-            let there = self.platform.table.batch_get(AUDIENCE, &keys, Consistency::Strong).await?;
-            let writes: Vec<_> = there.into_iter().map(|item| Write::delete(AUDIENCE, item.key)).collect();
-            removed += writes.len() as u64;
-            if !writes.is_empty() {
-                refused(self.platform.table.transact(writes).await)?;
-            }
+            let of_batch = self.change_batch(&keys, membership).await?;
+            changed.0.fetch_add(of_batch, Ordering::Relaxed);
+            sum += of_batch;
         }
-        Ok(removed)
+        Ok(sum)
+    }
+
+    async fn change_batch(&self, keys: &[Key], membership: Membership) -> Result<u64, StoreError> {
+        for _ in 0..TRIES {
+            let there = self.there(keys).await?;
+            let writes: Vec<_> = match membership {
+                Membership::Begin => {
+                    let new = keys.iter().filter(|key| !there.contains(key));
+                    let put = |key: &Key| Write::put(AUDIENCE, Item::new(key.clone()));
+                    new.map(|key| put(key).when(Condition::NotExists)).collect()
+                }
+                Membership::End => there
+                    .into_iter()
+                    .map(|key| Write::delete(AUDIENCE, key).when(Condition::Exists))
+                    .collect(),
+            };
+            let changes = writes.len() as u64;
+            if changes == 0 || refused(self.platform.table.transact(writes).await)?.is_none() {
+                return Ok(changes);
+            }
+            // Somebody else has changed one of them in between.
+        }
+        Err(StoreError::Contended { what: WHAT })
+    }
+
+    /// Has a list count what was changed since that was last done.
+    pub(crate) async fn book(&self, id: SegmentId, added: &Changed) -> Result<(), StoreError> {
+        let change = added.take();
+        if change == 0 {
+            return Ok(());
+        }
+        let booked = self.count_members(id, change).await;
+        if booked.is_err() {
+            added.0.fetch_add(change.unsigned_abs(), Ordering::Relaxed);
+        }
+        booked.map(|_| ())
     }
 
     /// Books how many members a list has, after members were added (`change > 0`) or removed. The number guides how
@@ -157,7 +245,7 @@ impl Segments {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Contended`] where others change the segment again and again.
     pub async fn count_members(&self, id: SegmentId, change: i64) -> Result<u64, StoreError> {
-        for _ in 0..10 {
+        for _ in 0..TRIES {
             let mut segment = self.get(id).await?;
             let SegmentKind::List { members, .. } = &mut segment.value.kind else {
                 return Err(StoreError::invalid("kind", "only a list has members"));
@@ -214,7 +302,7 @@ fn member_keys(id: SegmentId, generation: u32, members: &[ProfileId]) -> Vec<Vec
     unique.sort_unstable();
     unique.dedup();
     unique
-        .chunks(platform::table::MAX_BATCH_GET)
+        .chunks(MAX_TRANSACTION)
         .map(|members| members.iter().map(|member| member_key(id, generation, *member)).collect())
         .collect()
 }

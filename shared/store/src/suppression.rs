@@ -29,6 +29,8 @@ use crate::tables::AUDIENCE;
 
 /// The most suppressed domains: they are one item.
 pub const MOST_DOMAINS: usize = 1000;
+/// The most bytes of JSON of the suppressed domains together, for the same reason.
+const MOST_DOMAIN_BYTES: usize = 300 * 1024;
 /// How long the suppressed domains are taken to be as they were read.
 const REMEMBER: Duration = Duration::from_secs(1);
 /// How often a change is tried anew when others change the same entry at the same time.
@@ -246,7 +248,8 @@ impl Suppressions {
     /// Changes the suppressed domains of email: `change` gets them as they are and says whether it has changed anything.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] where they are more than [`MOST_DOMAINS`]; else as the engine's.
+    /// [`StoreError::Invalid`] where they are more than [`MOST_DOMAINS`] or have more bytes than an item holds; else as the
+    /// engine's.
     pub async fn change_domains(
         &self,
         mut change: impl FnMut(&mut Domains) -> bool,
@@ -257,12 +260,13 @@ impl Suppressions {
             let found = item.map(|item| document::revised::<Domains>(WHAT, &item)).transpose()?;
             let (mut domains, revision) =
                 found.map(|found| (found.value, found.revision)).unwrap_or_default();
+            let before = bytes_of(&domains);
             if !change(&mut domains) {
                 return Ok(false);
             }
-            if domains.len() > MOST_DOMAINS {
-                let message = format!("there are {MOST_DOMAINS} domains already, which is the most");
-                return Err(StoreError::invalid("domain", message));
+            let after = bytes_of(&domains);
+            if domains.len() > MOST_DOMAINS || (after > before && after > MOST_DOMAIN_BYTES) {
+                return Err(StoreError::invalid("domain", no_room()));
             }
             let write = document::put(AUDIENCE, WHAT, at.clone(), &domains, revision)?;
             if refused(self.platform.table.transact(vec![write]).await)?.is_none() {
@@ -360,6 +364,23 @@ fn put_writes(hash: AddressHash, entry: &Suppression, revision: i64) -> Result<[
 /// One item holds all the suppressed domains: there are few, and each chunk of email looks at them.
 fn domains_key() -> Key {
     Key::new("sup#domains", "S")
+}
+
+/// The bytes of JSON of domains together.
+fn bytes_of(domains: &Domains) -> usize {
+    domains.iter().map(|(name, domain)| domain_bytes(name, domain)).sum()
+}
+
+/// The bytes of JSON of one domain.
+fn domain_bytes(name: &str, domain: &SuppressedDomain) -> usize {
+    serde_json::to_vec(&(name, domain)).map_or(MOST_DOMAIN_BYTES, |json| json.len())
+}
+
+/// Says for people that no further domain can be suppressed.
+pub(crate) fn no_room() -> String {
+    format!(
+        "there is no room: the list has at most {MOST_DOMAINS} domains, of {MOST_DOMAIN_BYTES} bytes together with their sources"
+    )
 }
 
 /// The partition of the rows of a channel's list, which deliveries never read.

@@ -52,6 +52,8 @@ pub(crate) const CAMPAIGNS: &str = "campaigns";
 /// The partition of calls that are made at an instant.
 pub(crate) const CALL_SCHEDULES: &str = "calls";
 pub(crate) const SEGMENTS: &str = "segments";
+/// The partition of the lists that are deleted and have members left.
+pub(crate) const DELETED_LISTS: &str = "lists#deleted";
 pub(crate) const CONFIGURATIONS: &str = "configurations";
 pub(crate) const KEYS: &str = "keys";
 /// The partition of what is decided about marketing as a whole.

@@ -1,6 +1,8 @@
 //! An action as it comes in and goes out: one channel, how it sends, and what.
 
-use campaign::content::{Content, EmailContent, MAX_CONTENT_BYTES, PushContent, SmsContent, WebhookContent};
+use campaign::content::{
+    Content, EmailContent, MAX_CONTENT_BYTES, MAX_CONTENTS_BYTES, PushContent, SmsContent, WebhookContent,
+};
 use campaign::segment::Rule;
 use campaign::version::Action;
 use campaign::{Channel, ConfigurationId};
@@ -134,13 +136,19 @@ fn check_condition(condition: &str) -> Result<()> {
 }
 
 fn check_sizes(contents: &[Content]) -> Result<()> {
-    let mut errors = Vec::new();
+    let (mut errors, mut total) = (Vec::new(), 0);
     for (index, content) in contents.iter().enumerate() {
-        let size = serde_json::to_vec(content).map_or(usize::MAX, |json| json.len());
+        let size = serde_json::to_vec(content).map_or(MAX_CONTENTS_BYTES, |json| json.len());
+        total += size;
         if size > MAX_CONTENT_BYTES {
             let message = format!("has {size} bytes of JSON, the limit is {MAX_CONTENT_BYTES}");
             errors.push(FieldError::new(format!("actions[{index}].content"), message));
         }
+    }
+    if errors.is_empty() && total > MAX_CONTENTS_BYTES {
+        let message =
+            format!("their contents have {total} bytes of JSON together, the limit is {MAX_CONTENTS_BYTES}");
+        errors.push(FieldError::new("actions", message));
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::ContentTooLarge, errors)) }
 }

@@ -99,6 +99,12 @@ async fn whole(
     Err(StoreError::Contended { what: "campaign" }.into())
 }
 
+/// Does on a thread of its own what can take long enough to keep everybody else waiting: contents being lowered.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
 /// The content of one action of a version.
 async fn content(
     context: &Context,

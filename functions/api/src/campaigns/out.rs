@@ -12,11 +12,11 @@ use store::StoreError;
 use utoipa::ToSchema;
 use validation::Estimate;
 
-use super::TRIES;
 use super::action::{ActionBody, ActionSchema};
 use super::schedule::{EndOut, ScheduleBody};
 use super::trigger::{TriggerOut, trigger};
 use super::waves::WavesBody;
+use super::{TRIES, aside};
 use crate::error::{Kind, Result};
 use crate::extract::Tagged;
 use crate::{Context, schema};
@@ -184,7 +184,12 @@ async fn version(context: &Context, campaign: &Campaign, number: Option<u32>) ->
     let version = context.store.campaigns.version(campaign.id, number).await?;
     let contents = context.store.campaigns.contents(campaign.id, &version).await?;
     let is_called = campaign.kind == CampaignType::ApiTriggered;
-    let trigger = is_called.then(|| trigger(campaign.id, &contents));
+    let trigger = if is_called {
+        let (id, contents) = (campaign.id, contents.clone());
+        Some(aside(move || trigger(id, &contents)).await)
+    } else {
+        None
+    };
     let actions = version
         .actions
         .iter()

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use campaign::call::MAX_CONTEXT_BYTES;
 use campaign::content::{Content, EmailBody, Method};
 use campaign::lowered::LoweredContent;
 use campaign::{CampaignId, Profile, ProfileId, Version};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{content, current};
+use super::{aside, content, current};
 use crate::error::{FieldError, Kind, Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id};
 use crate::profiles::{Identity, ProfileIn, ProfileInSchema, problem};
@@ -33,7 +34,7 @@ pub(crate) struct PreviewIn {
     #[serde(default)]
     #[schema(maximum = 9)]
     action: usize,
-    /// What templates see as `context`.
+    /// What templates see as `context`: at most 200 KB of JSON, as for a call.
     #[serde(default)]
     context: Map<String, Value>,
 }
@@ -158,6 +159,7 @@ pub(crate) async fn preview_campaign(
     Id(id): Id<CampaignId>,
     Body(body): Body<PreviewIn>,
 ) -> Result<Json<PreviewOut>> {
+    check_context(&body.context)?;
     let campaign = context.store.campaigns.get(id).await?;
     let version = current(&context, &campaign).await?;
     let content = content(&context, &campaign, &version, body.action).await?;
@@ -176,15 +178,26 @@ pub(crate) async fn preview_campaign(
         }
     };
     let blanks = Blanks::of(&content);
-    let lowered = lower(body.action, &blanks.fill(content))?;
+    let lowered = lower(body.action, blanks.fill(content)).await?;
     let mut out = render(&version, body.action, &lowered, profile, &Value::Object(body.context))?;
     blanks.clear(&mut out.message);
     Ok(Json(out))
 }
 
+/// Checks that a context is none that a call would be refused for.
+pub(super) fn check_context(context: &Map<String, Value>) -> Result<()> {
+    let bytes = serde_json::to_vec(context).map_or(usize::MAX, |json| json.len());
+    if bytes > MAX_CONTEXT_BYTES {
+        let message = format!("has {bytes} bytes of JSON; a context has at most {MAX_CONTEXT_BYTES}");
+        return Err(Problem::field("context", message));
+    }
+    Ok(())
+}
+
 /// Lowers the content of one action, as an activation does.
-pub(super) fn lower(action: usize, content: &Content) -> Result<Lowered<LoweredContent>> {
-    content::lower(content, &CompileOptions::default()).map_err(|errors| invalid_content(action, errors))
+pub(super) async fn lower(action: usize, content: Content) -> Result<Lowered<LoweredContent>> {
+    let lowered = aside(move || content::lower(&content, &CompileOptions::default())).await;
+    lowered.map_err(|errors| invalid_content(action, errors))
 }
 
 /// Renders one action for one profile, as a delivery does.
@@ -272,5 +285,18 @@ impl Blanks {
         if self.body {
             text.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_has_the_size_of_a_calls() {
+        let of = |bytes: usize| Map::from_iter([("x".to_owned(), Value::from("a".repeat(bytes)))]);
+        let around = r#"{"x":""}"#.len();
+        assert!(check_context(&of(MAX_CONTEXT_BYTES - around)).is_ok());
+        assert!(check_context(&of(MAX_CONTEXT_BYTES - around + 1)).is_err());
     }
 }

@@ -11,7 +11,7 @@ use store::StoreError;
 use store::messages::Proof;
 use utoipa::ToSchema;
 
-use super::preview::{lower, render};
+use super::preview::{check_context, lower, render};
 use super::{content, current};
 use crate::error::{FieldError, Kind, Problem, ProblemSchema, Result};
 use crate::extract::{Body, Id};
@@ -36,7 +36,7 @@ pub(crate) struct ProofIn {
     #[serde(default)]
     #[schema(maximum = 9)]
     action: u8,
-    /// What templates see as `context`.
+    /// What templates see as `context`: at most 200 KB of JSON, as for a call.
     #[serde(default)]
     context: Map<String, Value>,
 }
@@ -71,6 +71,7 @@ pub(crate) async fn proof_campaign(
     Id(id): Id<CampaignId>,
     Body(body): Body<ProofIn>,
 ) -> Result<(StatusCode, Json<ProofOut>)> {
+    check_context(&body.context)?;
     let campaign = context.store.campaigns.get(id).await?;
     let version = current(&context, &campaign).await?;
     let action = usize::from(body.action);
@@ -94,7 +95,7 @@ pub(crate) async fn proof_campaign(
         None => Profile::from_stored(ProfileId::from_bytes([0; 16]), Map::new()),
     };
     let values = Value::Object(body.context);
-    let lowered = lower(action, &content)?;
+    let lowered = lower(action, content).await?;
     render(&version, action, &lowered, profile, &values)?;
     let proof = Proof {
         id: CampaignId::random().to_string(),

@@ -44,7 +44,7 @@ pub(crate) async fn validate_campaign(
     let (campaign, version, contents) =
         whole(&context, id, |campaign| campaign.draft_version.or(campaign.live_version)).await?;
     let Validation { findings, estimate, .. } =
-        validation::validate(&context.store, &campaign, &version, &Lowering::of(&contents)).await?;
+        validation::validate(&context.store, &campaign, &version, &Lowering::aside(contents).await).await?;
     let can_activate = findings.iter().all(|finding| finding.severity != Severity::Error);
     Ok(Json(ValidationOut { can_activate, findings, estimate: estimate.map(EstimateOut::from) }))
 }

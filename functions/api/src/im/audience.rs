@@ -1,17 +1,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use campaign::ExecutionId;
 use campaign::call::Call;
 use campaign::model::Actor;
-use campaign::{ExecutionId, Status};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
-use store::calls::{AudienceCall, CallSchedule, CallState, Started, call_schedule_id, unnamed};
+use store::calls::{AudienceCall, CallSchedule, CallState, Planned, Started, call_schedule_id, unnamed};
 use store::ledger::{CallRequest, call_id};
 use utoipa::ToSchema;
 
 use super::body::{AudienceIn, check_contexts, check_request_id, hash};
+use super::live::{too_early, too_late};
 use super::out::{ExecutionOut, ScheduleOut, StatusOut};
 use super::problem::Ids;
 use super::unitary::other;
@@ -32,7 +33,8 @@ pub(crate) enum AudienceOut {
 
 /// Trigger a campaign for an audience
 ///
-/// At once, or at the instant that `schedule.executeAt` names. Everybody gets the same `context`.
+/// At once, or at the instant that `schedule.executeAt` names. Everybody gets the same `context`. A request id stands for one
+/// call, planned or not, and still does where its plan was taken back.
 #[utoipa::path(
     post, path = "/im/executions/audience", tag = "executions api",
     request_body = AudienceIn,
@@ -40,7 +42,7 @@ pub(crate) enum AudienceOut {
         (status = 202, description = "It runs, or is planned", body = AudienceOut),
         (status = 400, description = "A field is not valid; nothing is sent", body = ProblemSchema),
         (status = 404, description = "There is no such campaign or audience", body = ProblemSchema),
-        (status = 409, description = "The campaign takes no calls now", body = ProblemSchema),
+        (status = 409, description = "The campaign takes no calls then, or the plan was taken back", body = ProblemSchema),
         (status = 422, description = "The request id was used with another body", body = ProblemSchema),
     ),
     security(("bearer" = ["publisher"])),
@@ -77,7 +79,7 @@ async fn trigger(context: &Context, by: Actor, bytes: &[u8]) -> Result<AudienceO
         None => run(context, call).await.map(AudienceOut::Execution),
         Some(schedule) => {
             let planned = plan(context, call, schedule.execute_at).await?;
-            Ok(AudienceOut::Schedule(Box::new(ScheduleOut::of(&planned, None))))
+            Ok(AudienceOut::Schedule(Box::new(schedule_out(context, &planned).await?)))
         }
     }
 }
@@ -93,6 +95,8 @@ async fn run(context: &Context, call: AudienceCall) -> Result<ExecutionOut> {
             let detail = format!("campaign {} was {} just now", campaign.id, campaign.status);
             Err(Problem::new(Kind::CampaignNotLive, detail))
         }
+        Started::TooEarly(opens) => Err(too_early(call.campaign, opens)),
+        Started::TooLate(closes) => Err(too_late(call.campaign, closes)),
         Started::NoCampaign => Err(Problem::not_found("campaign", call.campaign)),
         Started::NoSegment => Err(no_segment(&call)),
     }
@@ -117,25 +121,30 @@ async fn plan(context: &Context, call: AudienceCall, execute_at: jiff::Timestamp
         execution: None,
         why: None,
     };
-    let same = |before: CallSchedule| {
-        if before.call.request.hash == schedule.call.request.hash { Ok(before) } else { Err(other()) }
-    };
-    match store.call_schedule(id).await {
-        Ok(before) => return same(before),
-        Err(store::StoreError::NotFound { .. }) => {}
-        Err(error) => return Err(error.into()),
+    // What holds now may not have held when it was first asked for.
+    if let Some(before) = planned(store.planned_before(&schedule.call).await?)? {
+        return Ok(before);
     }
     if execute_at <= context.now() {
         return Err(Problem::field("schedule.executeAt", "has passed"));
     }
-    let campaign = store.campaigns.get(schedule.call.campaign).await?;
-    if campaign.status != Status::Live || campaign.kind != campaign::CampaignType::ApiTriggered {
-        context.live.get(context, campaign.id).await?;
+    let live = context.live.get_for(context, schedule.call.campaign, execute_at).await?;
+    let segment = schedule.call.segment.or(live.version.segment);
+    store.segments.get(segment.ok_or_else(|| no_segment(&schedule.call))?).await?;
+    Ok(planned(store.plan_call(&schedule).await?)?.unwrap_or(schedule))
+}
+
+/// The call that was planned before; `None` where there was none.
+fn planned(planned: Planned) -> Result<Option<CallSchedule>> {
+    match planned {
+        Planned::New => Ok(None),
+        Planned::Before(schedule) => Ok(Some(*schedule)),
+        Planned::TakenBack => {
+            let detail = "what this request had planned was taken back: plan anew under another requestId";
+            Err(Problem::new(Kind::TakenBack, detail))
+        }
+        Planned::Other => Err(other()),
     }
-    if let Some(segment) = schedule.call.segment {
-        store.segments.get(segment).await?;
-    }
-    same(store.plan_call(&schedule).await?)
 }
 
 /// How an execution stands
@@ -158,8 +167,17 @@ pub(crate) async fn get_audience_execution(
     status.map(Json).ok_or_else(|| Problem::not_found("execution", id))
 }
 
+/// A planned execution, and how its execution stands where it has one.
+pub(super) async fn schedule_out(context: &Context, schedule: &CallSchedule) -> Result<ScheduleOut> {
+    let run = match schedule.execution {
+        Some(execution) => status(context, execution).await?,
+        None => None,
+    };
+    Ok(ScheduleOut::of(schedule, run))
+}
+
 /// How the execution of a call stands; `None` where there is none.
-pub(super) async fn status(context: &Context, id: ExecutionId) -> Result<Option<StatusOut>> {
+async fn status(context: &Context, id: ExecutionId) -> Result<Option<StatusOut>> {
     let ledger = &context.store.ledger;
     let Some(head) = ledger.head(id).await?.filter(|head| head.request.is_some()) else { return Ok(None) };
     let tally = ledger.tally(&head).await?;

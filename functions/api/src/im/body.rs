@@ -1,7 +1,5 @@
 //! What the calls take.
 
-use std::collections::BTreeSet;
-
 use campaign::call::{MAX_CONTEXT_BYTES, MAX_RECIPIENTS, RESERVED_CONTEXT};
 use campaign::{CampaignId, SegmentId};
 use jiff::Timestamp;
@@ -11,7 +9,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::recipient::{ExternalRecipientSchema, RecipientIn};
-use crate::error::{FieldError, Kind, Problem, Result};
+use crate::error::{Problem, Result};
 use crate::schema;
 
 /// The longest request id, in bytes.
@@ -93,20 +91,10 @@ pub(super) fn check_request_id(id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks what the recipients are as a whole: how many, each once, and how much context.
+/// Checks what the recipients are as a whole: how many, and how much context.
 pub(super) fn check_recipients(recipients: &[RecipientIn]) -> Result<()> {
     if !(1..=MAX_RECIPIENTS).contains(&recipients.len()) {
         return Err(Problem::field("recipients", format!("has 1 to {MAX_RECIPIENTS}")));
-    }
-    let (mut seen, mut errors) = (BTreeSet::new(), Vec::new());
-    for (index, recipient) in recipients.iter().enumerate() {
-        if !seen.insert(recipient.unique()) {
-            let message = "is another recipient's too: each is named once";
-            errors.push(FieldError::new(format!("recipients[{index}].userId"), message));
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Problem::fields(Kind::InvalidField, errors));
     }
     let contexts = recipients.iter().enumerate();
     let contexts = contexts.map(|(index, recipient)| (format!("recipients[{index}]."), recipient.context()));

@@ -10,6 +10,7 @@ use campaign::model::{Campaign, CampaignType};
 use campaign::{CampaignId, Channel, Status, Version};
 use jiff::Timestamp;
 use store::StoreError;
+use store::calls::{Opening, opening};
 
 use crate::Context;
 use crate::error::{Kind, Problem, Result};
@@ -41,6 +42,16 @@ type Kept = HashMap<CampaignId, (Duration, Arc<Live>)>;
 impl LiveCampaigns {
     /// The campaign, where it takes calls now.
     pub(super) async fn get(&self, context: &Context, id: CampaignId) -> Result<Arc<Live>> {
+        self.get_for(context, id, context.now()).await
+    }
+
+    /// The campaign, where it is live now and takes calls at `at`.
+    pub(super) async fn get_for(
+        &self,
+        context: &Context,
+        id: CampaignId,
+        at: Timestamp,
+    ) -> Result<Arc<Live>> {
         let clock = &*context.store.platform.clock;
         let now = clock.monotonic();
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
@@ -56,8 +67,11 @@ impl LiveCampaigns {
                 live
             }
         };
-        is_open(&live, clock.now())?;
-        Ok(live)
+        match opening(&live.campaign, &live.version, at)? {
+            Opening::Open => Ok(live),
+            Opening::From(opens) => Err(too_early(id, opens)),
+            Opening::Until(closes) => Err(too_late(id, closes)),
+        }
     }
 }
 
@@ -100,19 +114,14 @@ fn not_live(campaign: &Campaign) -> Problem {
     Problem::new(Kind::CampaignNotLive, detail).with("campaign_status", campaign.status.name())
 }
 
-/// Whether it takes calls at this instant.
-fn is_open(live: &Live, now: Timestamp) -> Result<()> {
-    let (campaign, version) = (&live.campaign, &live.version);
-    let invalid =
-        |error: campaign::schedule::ScheduleError| StoreError::invalid("schedule", error.to_string());
-    if let Some(closes) = campaign.closes.filter(|closes| *closes <= now) {
-        let detail = format!("campaign {} ended at {closes}", campaign.id);
-        return Err(Problem::new(Kind::CampaignEnded, detail).with("ended_at", closes.to_string()));
-    }
-    let opens = version.opens().map_err(invalid)?;
-    if let Some(opens) = opens.filter(|opens| *opens > now) {
-        let detail = format!("campaign {} starts at {opens}", campaign.id);
-        return Err(Problem::new(Kind::CampaignNotStarted, detail).with("starts_at", opens.to_string()));
-    }
-    Ok(())
+/// A call for an instant before the campaign's start.
+pub(super) fn too_early(id: CampaignId, opens: Timestamp) -> Problem {
+    let detail = format!("campaign {id} takes calls from its start at {opens} on");
+    Problem::new(Kind::CampaignNotStarted, detail).with("starts_at", opens.to_string())
+}
+
+/// A call for an instant at which the campaign has ended.
+pub(super) fn too_late(id: CampaignId, closes: Timestamp) -> Problem {
+    let detail = format!("campaign {id} takes calls until its end at {closes}");
+    Problem::new(Kind::CampaignEnded, detail).with("ended_at", closes.to_string())
 }

@@ -55,21 +55,21 @@ pub(crate) enum ExecutionStatus {
     Succeeded,
     /// Somebody is not dealt with yet.
     InProgress,
-    /// It was stopped, never ran, or reached nobody of those it was for because of failures.
+    /// It was stopped, never ran, or surely reached nobody of those it was for because of failures.
     Failed,
 }
 
 impl ExecutionStatus {
-    fn of(head: &Head, tally: &Tally) -> Self {
+    fn of(state: State, tally: &Tally) -> Self {
         let count = |outcome| tally.actions.iter().map(|action| action.counts.outcome(outcome)).sum::<u64>();
         // A call ends of itself, even where the campaign's stop has kept it from everybody.
         let stopped: u64 = tally.actions.iter().map(|action| action.counts.code(Code::Stopped)).sum();
-        match head.state {
+        match state {
             State::Running | State::Paused | State::Stopping => Self::InProgress,
             State::Stopped | State::Missed => Self::Failed,
-            State::Completed if count(Outcome::Sent) == 0 && count(Outcome::Failed) + stopped > 0 => {
-                Self::Failed
-            }
+            // Who is in doubt may have got it.
+            State::Completed if count(Outcome::Sent) + count(Outcome::Unknown) > 0 => Self::Succeeded,
+            State::Completed if count(Outcome::Failed) + stopped > 0 => Self::Failed,
             State::Completed => Self::Succeeded,
         }
     }
@@ -110,7 +110,7 @@ impl StatusOut {
         let targeted = tally.actions.first().map_or(0, |action| action.counts.targeted);
         Self {
             execution_id: Some(head.id),
-            status: ExecutionStatus::of(head, tally),
+            status: ExecutionStatus::of(head.state, tally),
             created_at: head.started_at,
             campaign_id: head.campaign,
             audience_id,
@@ -182,5 +182,31 @@ impl ScheduleOut {
             execute_at: schedule.execute_at,
             execution_details: details,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use campaign::report::Counts;
+    use store::ledger::ActionCounts;
+
+    use super::*;
+
+    #[test]
+    fn an_execution_has_failed_where_it_surely_reached_nobody() {
+        let status = |codes: &[(Code, u64)]| {
+            let targeted = codes.iter().map(|(_, count)| count).sum();
+            let counts = Counts::new(targeted, codes.iter().copied());
+            let tally =
+                Tally { actions: vec![ActionCounts { counts, written: 1, closed: 1 }], ..Tally::default() };
+            ExecutionStatus::of(State::Completed, &tally)
+        };
+        let (failed, doubt) = ((Code::BadAddress, 1), (Code::Unknown, 19));
+        assert_eq!(status(&[failed]), ExecutionStatus::Failed);
+        assert_eq!(status(&[(Code::Stopped, 3)]), ExecutionStatus::Failed);
+        assert_eq!(status(&[failed, (Code::Sent, 1)]), ExecutionStatus::Succeeded);
+        // Most of them may have got it.
+        assert_eq!(status(&[failed, doubt]), ExecutionStatus::Succeeded);
+        assert_eq!(status(&[(Code::NoConsent, 1)]), ExecutionStatus::Succeeded);
     }
 }

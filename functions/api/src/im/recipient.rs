@@ -100,9 +100,19 @@ pub(super) enum Named {
 }
 
 impl RecipientIn {
-    /// What tells it from others of its call.
-    pub(super) fn unique(&self) -> (RecipientType, String, String) {
-        (self.r#type, self.namespace.to_lowercase(), self.user_id.trim().to_lowercase())
+    /// What tells it from others of its call: an address in the form in which it is compared, any other name as it is. A
+    /// number without a country code is one of `country`.
+    pub(super) fn unique(&self, country: Option<Country>) -> (RecipientType, String, String) {
+        let namespace = self.namespace.to_lowercase();
+        let address = match namespace.as_str() {
+            "email" => EmailAddress::parse(&self.user_id).map(|email| email.as_str().to_lowercase()).ok(),
+            "phone" => {
+                let number = PhoneNumber::parse_in(&self.user_id, country);
+                number.map(|number| number.as_str().to_owned()).ok()
+            }
+            _ => None,
+        };
+        (self.r#type, namespace, address.unwrap_or_else(|| self.user_id.clone()))
     }
 
     pub(super) const fn context(&self) -> &Map<String, Value> {

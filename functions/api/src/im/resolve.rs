@@ -1,14 +1,20 @@
 //! From the recipients that a call names to those that are written to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use campaign::address::Country;
-use campaign::call::{Call, CallRecipient};
+use campaign::call::{Call, CallRecipient, MAX_CALL_BYTES};
+use campaign::profile::Namespace;
 use campaign::{Profile, ProfileId};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use store::StoreError;
 
 use super::recipient::{Named, RecipientIn, RecipientType};
 use crate::Context;
 use crate::error::{FieldError, Kind, Problem, Result};
+
+/// What the id of its profile adds to what is kept of a recipient, in bytes.
+const PROFILE_BYTES: usize = 40;
 
 /// What is done for a recipient whose profile is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,15 @@ pub(super) enum Unknown {
 struct Checked {
     named: Option<Named>,
     recipient: CallRecipient,
+}
+
+/// A profile that is to be made for a recipient.
+struct Newcomer {
+    /// Which recipient.
+    index: usize,
+    /// By what the call names it.
+    named: (Namespace, String),
+    profile: Profile,
 }
 
 /// The recipients, each with its stored profile where it is to have one. Nothing is written unless every recipient is
@@ -43,7 +58,9 @@ pub(super) async fn resolve(
     if !errors.is_empty() {
         return Err(Problem::fields(Kind::InvalidField, errors));
     }
-    let found = find(context, &checked).await?;
+    refuse_repeats(&recipients, country)?;
+    check_size(&checked)?;
+    let mut found = find(context, &checked).await?;
     let missing: Vec<usize> = (0..checked.len())
         .filter(|index| checked[*index].named.is_some() && found[*index].is_none())
         .collect();
@@ -51,11 +68,13 @@ pub(super) async fn resolve(
         return Err(not_found(&recipients, &missing));
     }
     refuse_doubles(&found)?;
-    for (index, (right, id)) in checked.iter_mut().zip(found).enumerate() {
-        right.recipient.profile = match (&right.named, id) {
-            (Some(named), None) => Some(create(context, index, named, &right.recipient.addresses).await?),
-            (_, id) => id,
-        };
+    if !missing.is_empty() {
+        create_all(context, &checked, &missing, &mut found).await?;
+        // Another call may have made one of them meanwhile.
+        refuse_doubles(&found)?;
+    }
+    for (right, id) in checked.iter_mut().zip(found) {
+        right.recipient.profile = id;
     }
     let recipients = checked.into_iter().map(|right| right.recipient).collect();
     Ok(Call { recipients, context: Value::Null })
@@ -77,6 +96,33 @@ fn check(recipient: &RecipientIn, country: Option<Country>) -> Result<Checked> {
         context,
     };
     Ok(Checked { named, recipient })
+}
+
+/// One name given twice is one recipient named twice.
+fn refuse_repeats(recipients: &[RecipientIn], country: Option<Country>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    let errors: Vec<_> = (recipients.iter().enumerate())
+        .filter(|(_, recipient)| !seen.insert(recipient.unique(country)))
+        .map(|(index, _)| {
+            let message = "is another recipient's too: each is named once";
+            FieldError::new(format!("recipients[{index}].userId"), message)
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::InvalidField, errors)) }
+}
+
+/// All recipients are kept together, so what they need has a limit together.
+fn check_size(checked: &[Checked]) -> Result<()> {
+    let mut bytes = 0;
+    for (index, right) in checked.iter().enumerate() {
+        bytes +=
+            serde_json::to_vec(&right.recipient).map_or(MAX_CALL_BYTES, |json| json.len()) + PROFILE_BYTES;
+        if bytes > MAX_CALL_BYTES {
+            let message = format!("all recipients together have at most {MAX_CALL_BYTES} bytes of JSON");
+            return Err(Problem::field(format!("recipients[{index}]"), message));
+        }
+    }
+    Ok(())
 }
 
 /// The ids of those whose profile is stored.
@@ -114,11 +160,15 @@ fn refuse_doubles(found: &[Option<ProfileId>]) -> Result<()> {
     let errors: Vec<_> = (1..found.len())
         .filter_map(|index| {
             let first = found[..index].iter().position(|id| id.is_some() && *id == found[index])?;
-            let message = format!("is the same profile as recipients[{first}]: each is named once");
-            Some(FieldError::new(format!("recipients[{index}].userId"), message))
+            Some(same_profile(index, first))
         })
         .collect();
     if errors.is_empty() { Ok(()) } else { Err(Problem::fields(Kind::InvalidField, errors)) }
+}
+
+fn same_profile(index: usize, first: usize) -> FieldError {
+    let message = format!("is the same profile as recipients[{first}]: each is named once");
+    FieldError::new(format!("recipients[{index}].userId"), message)
 }
 
 fn not_found(recipients: &[RecipientIn], missing: &[usize]) -> Problem {
@@ -132,29 +182,83 @@ fn not_found(recipients: &[RecipientIn], missing: &[usize]) -> Problem {
     Problem::fields(Kind::ProfileNotFound, errors)
 }
 
-/// Makes a profile of what the call says. Where another call has made it meanwhile, that one is meant.
-async fn create(
+/// Makes the profiles of the recipients that have none. Whatever would refuse one of them is looked for before the first is
+/// made, so that a call which is refused leaves nobody behind.
+async fn create_all(
     context: &Context,
-    index: usize,
-    named: &Named,
-    addresses: &Map<String, Value>,
-) -> Result<ProfileId> {
-    let field = format!("recipients[{index}].");
-    let Named::Identity(namespace, name) = named else {
+    checked: &[Checked],
+    missing: &[usize],
+    found: &mut [Option<ProfileId>],
+) -> Result<()> {
+    let newcomers = missing.iter().map(|index| newcomer(*index, &checked[*index]));
+    let newcomers: Vec<Newcomer> = newcomers.collect::<Result<_>>()?;
+    refuse_shared(&newcomers)?;
+    refuse_taken(context, &newcomers).await?;
+    for newcomer in &newcomers {
+        found[newcomer.index] = Some(create(context, newcomer).await?);
+    }
+    Ok(())
+}
+
+/// The profile of what the call says of a recipient.
+fn newcomer(index: usize, right: &Checked) -> Result<Newcomer> {
+    let field = format!("recipients[{index}].userId");
+    let Some(Named::Identity(namespace, name)) = &right.named else {
         // An id is given by us: there is none that is not stored.
-        let error = FieldError::new(format!("{field}userId"), "there is no profile with this id");
+        let error = FieldError::new(field, "there is no profile with this id");
         return Err(Problem::fields(Kind::ProfileNotFound, vec![error]));
     };
-    let mut document = addresses.clone();
+    let mut document = right.recipient.addresses.clone();
     document.insert(namespace.name().to_owned(), Value::String(name.clone()));
-    let id = ProfileId::random();
-    let profile =
-        Profile::new(id, document).map_err(|error| Problem::field(field.clone(), error.to_string()))?;
-    match context.store.profiles.put(&profile, None).await {
-        Ok(()) => Ok(id),
-        Err(StoreError::IdentityTaken { namespace: taken }) => {
-            let found = context.store.profiles.find(*namespace, name).await?;
-            found.ok_or_else(|| Problem::from(StoreError::IdentityTaken { namespace: taken }).within(&field))
+    let profile = Profile::new(ProfileId::random(), document);
+    let profile = profile.map_err(|error| Problem::field(field, error.to_string()))?;
+    Ok(Newcomer { index, named: (*namespace, name.clone()), profile })
+}
+
+/// Two newcomers with one identity are one person.
+fn refuse_shared(newcomers: &[Newcomer]) -> Result<()> {
+    let (mut owners, mut errors) = (BTreeMap::new(), BTreeMap::new());
+    for newcomer in newcomers {
+        for (namespace, name) in newcomer.profile.identities() {
+            let first = *owners.entry((namespace.name(), name)).or_insert(newcomer.index);
+            if first != newcomer.index {
+                errors.entry(newcomer.index).or_insert_with(|| same_profile(newcomer.index, first));
+            }
+        }
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::fields(Kind::InvalidField, errors.into_values().collect()))
+}
+
+/// A newcomer can't have the identity of somebody who is stored.
+async fn refuse_taken(context: &Context, newcomers: &[Newcomer]) -> Result<()> {
+    let claims = newcomers.iter().flat_map(|newcomer| {
+        // Who is found under the name of the call by now is the one who is meant.
+        let others = newcomer.profile.identities().into_iter().filter(|identity| *identity != newcomer.named);
+        others.map(|identity| (newcomer.index, identity))
+    });
+    let (places, names): (Vec<usize>, Vec<_>) = claims.unzip();
+    let owners = context.store.profiles.find_many(&names).await?;
+    let taken = (places.into_iter().zip(&names).zip(owners)).find(|(_, owner)| owner.is_some());
+    taken.map_or(Ok(()), |((index, (namespace, _)), _)| Err(identity_taken(index, *namespace)))
+}
+
+fn identity_taken(index: usize, namespace: Namespace) -> Problem {
+    Problem::from(StoreError::IdentityTaken { namespace: namespace.name() })
+        .within(&format!("recipients[{index}]."))
+}
+
+/// Stores a newcomer. Where another call has made the profile meanwhile, that one is meant.
+async fn create(context: &Context, newcomer: &Newcomer) -> Result<ProfileId> {
+    let profiles = &context.store.profiles;
+    let (namespace, name) = &newcomer.named;
+    match profiles.put(&newcomer.profile, None).await {
+        Ok(()) => Ok(newcomer.profile.id()),
+        Err(StoreError::IdentityTaken { .. }) => {
+            let found = profiles.find(*namespace, name).await?;
+            found.ok_or_else(|| identity_taken(newcomer.index, *namespace))
         }
         Err(error) => Err(error.into()),
     }

@@ -3,7 +3,7 @@ use axum::extract::State;
 use campaign::CallScheduleId;
 use serde_json::{Value, json};
 
-use super::audience::status;
+use super::audience::schedule_out;
 use super::out::ScheduleOut;
 use crate::error::{Kind, Problem, ProblemSchema, Result};
 use crate::extract::Id;
@@ -24,16 +24,12 @@ pub(crate) async fn get_schedule(
     Id(id): Id<CallScheduleId>,
 ) -> Result<Json<ScheduleOut>> {
     let schedule = context.store.call_schedule(id).await?;
-    let run = match schedule.execution {
-        Some(execution) => status(&context, execution).await?,
-        None => None,
-    };
-    Ok(Json(ScheduleOut::of(&schedule, run)))
+    schedule_out(&context, &schedule).await.map(Json)
 }
 
 /// Take a planned execution back
 ///
-/// Until its time has come.
+/// Until its time has come. Its request id stays taken: repeating the request plans nothing anew.
 #[utoipa::path(
     delete, path = "/im/executions/schedules/{scheduleId}", tag = "executions api",
     params(("scheduleId" = schema::Id, Path)),

@@ -137,7 +137,7 @@ fn before(placed: Placed) -> Result<Option<Head>> {
     match placed {
         Placed::New => Ok(None),
         Placed::Before(head) => Ok(Some(*head)),
-        Placed::Other => Err(other()),
+        Placed::Planned | Placed::Other => Err(other()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Jobs: what takes longer than a call. Imports of files that are too large for one, counts over everybody, exports and
-//! erasures of people.
+//! erasures of people, and removing the members of deleted lists.
 
 mod count;
 mod create;

@@ -24,6 +24,7 @@ pub(crate) enum JobKind {
     CountSegment,
     ExportProfile,
     EraseProfile,
+    DeleteList,
 }
 
 /// A job.
@@ -35,7 +36,7 @@ pub(crate) struct JobOut {
     /// `awaiting_upload` until the import is started, then `queued` and `running` until it is `completed` or `failed`.
     #[schema(value_type = schema::JobState)]
     state: JobState,
-    /// The list that is imported to, or the segment that is counted.
+    /// The list that is imported to, the segment that is counted, or the list that was deleted.
     #[schema(value_type = schema::Id, nullable)]
     segment_id: Option<SegmentId>,
     /// Whose profile is exported or erased.
@@ -93,6 +94,14 @@ pub(crate) enum JobResult {
     Count(CountOut),
     Export(ExportResult),
     Erasure(ErasureResult),
+    Removal(RemovalResult),
+}
+
+/// What was removed of a list that was deleted: from when on nothing reads it any more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RemovalResult {
+    /// Members. What a process did that died is done, but may not be counted.
+    removed: u64,
 }
 
 /// What was found of a person.
@@ -229,6 +238,10 @@ impl From<&Job> for Progress {
             }
             Task::ExportProfile { export, .. } => Self::of_records(export.scanned, export.about, job),
             Task::EraseProfile { erasure, .. } => Self::of_records(erasure.scanned, erasure.about, job),
+            Task::DeleteList { removal, .. } => {
+                let about = if is_completed { removal.removed } else { removal.about.max(removal.removed) };
+                Self { done: removal.removed, total: Some(about), unit: Unit::Profiles }
+            }
         }
     }
 }
@@ -251,6 +264,10 @@ impl From<Job> for JobOut {
             }
             Task::EraseProfile { erasure, .. } => {
                 (JobKind::EraseProfile, None, JobResult::Erasure(erasure.erased.into()))
+            }
+            Task::DeleteList { list, removal } => {
+                let result = RemovalResult { removed: removal.removed };
+                (JobKind::DeleteList, Some(*list), JobResult::Removal(result))
             }
         };
         let profile_id = match &job.task {

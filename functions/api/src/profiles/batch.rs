@@ -27,7 +27,7 @@ pub(crate) struct BatchIn {
 pub(crate) struct BatchOut {
     created: usize,
     updated: usize,
-    /// Items that a later one of the same identity took the place of.
+    /// Items that were merged into a later one of the same identity.
     duplicates: usize,
     invalid: usize,
     /// What became of each item, in their order.
@@ -56,7 +56,7 @@ pub(crate) enum ItemStatus {
     Created,
     /// A profile was changed, or already said the same.
     Updated,
-    /// A later item of the batch names the same profile and was taken in its place.
+    /// A later item of the batch names the same profile: what this one says was written with it.
     Duplicate,
     /// It was left out.
     Invalid,
@@ -90,7 +90,8 @@ impl From<Result<RowResult, UpsertError>> for ItemOut {
 /// Create or change profiles
 ///
 /// Each is found by its `external_id`, else its `email`, else its `phone`, and changed as by a JSON merge patch (RFC
-/// 7396): objects are merged, `null` removes a field, what is not named stays. One bad item never stops the others.
+/// 7396): objects are merged, `null` removes a field, what is not named stays. Items of one identity are applied one after the other
+/// and written at once. One bad item never stops the others.
 #[utoipa::path(
     post, path = "/profiles/batch", tag = "profiles",
     request_body = BatchIn,

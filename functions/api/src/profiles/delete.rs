@@ -33,12 +33,12 @@ pub(crate) async fn delete_profile(
     let profiles = &context.store.profiles;
     let mut tries = TRIES;
     loop {
-        if !if_match.may_retry() {
-            if_match.check(profiles.get(id).await?.revision)?;
-        }
+        let before = profiles.get(id).await?;
+        if_match.check(before.revision)?;
         tries -= 1;
-        match profiles.delete(id).await {
+        match profiles.delete_as_read(&before).await {
             Ok(()) => return Ok(StatusCode::NO_CONTENT),
+            Err(StoreError::Stale { .. }) if !if_match.may_retry() => return Err(IfMatch::failed()),
             Err(StoreError::Stale { .. }) if tries > 0 => {}
             Err(error) => return Err(Problem::from(error)),
         }

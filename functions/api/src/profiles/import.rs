@@ -5,7 +5,7 @@ use campaign::SegmentId;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
-use store::import::{ImportError, ProfileReport, RowFault};
+use store::import::{Extent, ImportError, ProfileReport, RowFault};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{FieldError, Kind, Problem, ProblemSchema, Result};
@@ -77,8 +77,8 @@ impl From<ProfileReport> for ImportOut {
 
 /// Import profiles from CSV
 ///
-/// The body is read as it comes. On AWS it has at most 6 MB: import a file of more than 5 MB by a job (`POST /imports`),
-/// which also lists every bad row. UTF-8 with or without a byte order mark; comma, semicolon or tab;
+/// The body is read as it comes. On AWS it has at most 4 MB, and is read for 20 seconds: import a larger file, or one of more than some 20,000
+/// rows, by a job (`POST /imports`), which also lists every bad row. UTF-8 with or without a byte order mark; comma, semicolon or tab;
 /// any line ends. Columns are named by the fields: `external_id`, `email`, `phone` (one of these is needed), `language`,
 /// `time_zone`, `consent.email`, `consent.sms` and so on, `topics.newsletter` and so on; anything else is an attribute, with
 /// dots for nested ones (`person.name.firstName`). Cells are strings, unless the name has a type: `age:number`, `vip:bool`,
@@ -94,6 +94,7 @@ impl From<ProfileReport> for ImportOut {
         (status = 400, description = "The file as a whole can't be read, or a column can't be imported", body = ProblemSchema),
         (status = 404, description = "There is no such segment", body = ProblemSchema),
         (status = 409, description = "The segment is not a list", body = ProblemSchema),
+        (status = 413, description = "The time is over before the file is: `rows` says how many were read, `report` what became of them, as with 200; those behind them were not looked at", body = ProblemSchema),
         (status = 415, description = "Not text/csv", body = ProblemSchema),
     ),
     security(("bearer" = ["manager"])),
@@ -105,9 +106,29 @@ pub(crate) async fn import_profiles(
     body: Body,
 ) -> Result<Json<ImportOut>> {
     check_csv(&headers)?;
-    let report =
-        context.store.import_profiles(body.into_data_stream(), params.segment).await.map_err(problem)?;
-    Ok(Json(report.into()))
+    let until = context.import_until();
+    let report = context
+        .store
+        .import_profiles(body.into_data_stream(), params.segment, until)
+        .await
+        .map_err(problem)?;
+    answer(report.extent, report.rows, report.into())
+}
+
+/// The report of a file that was read to its end; where it was not, a problem that says how far, so that nobody takes a part for
+/// the whole.
+pub(crate) fn answer<T: Serialize>(extent: Extent, rows: u64, report: T) -> Result<Json<T>> {
+    match extent {
+        Extent::Whole => Ok(Json(report)),
+        Extent::Part => {
+            let detail = format!(
+                "the first {rows} rows are imported, as `report` says, and the time for a call is over: import the file by \
+                 a job (POST /imports), or send the rest"
+            );
+            let report = serde_json::to_value(report).unwrap_or_default();
+            Err(Problem::new(Kind::ImportUnfinished, detail).with("rows", rows).with("report", report))
+        }
+    }
 }
 
 /// Refuses what does not say that it is CSV.

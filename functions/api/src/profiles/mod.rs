@@ -21,7 +21,7 @@ pub(crate) use body::{Identity, ProfileIn, ProfileInSchema};
 
 use crate::error::{FieldError, Kind, Problem};
 use crate::operations::{Collect, routes};
-pub(crate) use import::{RowFaultOut, check_csv, problem as import_problem};
+pub(crate) use import::{RowFaultOut, answer as import_answer, check_csv, problem as import_problem};
 
 pub(crate) fn routes<C: Collect>(into: C) -> C {
     routes!(

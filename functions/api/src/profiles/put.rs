@@ -44,8 +44,10 @@ pub(crate) async fn put_profile(
             Err(StoreError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let revision = before.as_ref().map_or(0, |before| before.revision);
-        if_match.check(revision)?;
+        match &before {
+            Some(before) => if_match.check(before.revision)?,
+            None => if_match.check_absent()?,
+        }
         if before.is_none() && context.store.jobs.erasure(id).await?.is_some() {
             return Err(Problem::new(Kind::ProfileErased, format!("the person of profile {id} was erased")));
         }
@@ -54,7 +56,7 @@ pub(crate) async fn put_profile(
             Ok(()) => {
                 let body = ProfileOut::new(profile);
                 return Ok(match before {
-                    Some(_) => Tagged::ok(revision + 1, body),
+                    Some(before) => Tagged::ok(before.revision + 1, body),
                     None => Tagged::created(1, body),
                 });
             }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::error::{ProblemSchema, Result};
 use crate::extract::Id;
-use crate::profiles::{RowFaultOut, check_csv, import_problem};
+use crate::profiles::{RowFaultOut, check_csv, import_answer, import_problem};
 use crate::{Context, schema};
 
 /// What became of a file. `rows = added + unchanged + invalid`.
@@ -45,8 +45,8 @@ impl From<MemberReport> for MemberImportOut {
 /// Add members to a list from CSV
 ///
 /// The file has a column `id`, `external_id`, `email` or `phone`; the first of these that is there counts, and others are
-/// not looked at. It is read as it comes. On AWS a body has at most 6 MB: import a file of more than 5 MB by a job (`POST
-/// /imports`), which also lists every bad row.
+/// not looked at. It is read as it comes. On AWS a body has at most 4 MB, and is read for 20 seconds: import a
+/// larger file, or one of more than some 20,000 rows, by a job (`POST /imports`), which also lists every bad row.
 #[utoipa::path(
     post, path = "/segments/{id}/members/import", tag = "segments",
     params(("id" = schema::Id, Path)),
@@ -56,6 +56,7 @@ impl From<MemberReport> for MemberImportOut {
         (status = 400, description = "The file as a whole can't be read", body = ProblemSchema),
         (status = 404, description = "There is no such segment", body = ProblemSchema),
         (status = 409, description = "The segment is not a list", body = ProblemSchema),
+        (status = 413, description = "The time is over before the file is: `rows` says how many were read, `report` what became of them, as with 200; those behind them were not looked at", body = ProblemSchema),
         (status = 415, description = "Not text/csv", body = ProblemSchema),
     ),
     security(("bearer" = ["manager"])),
@@ -67,6 +68,8 @@ pub(crate) async fn import_members(
     body: Body,
 ) -> Result<Json<MemberImportOut>> {
     check_csv(&headers)?;
-    let report = context.store.import_members(id, body.into_data_stream()).await.map_err(import_problem)?;
-    Ok(Json(report.into()))
+    let until = context.import_until();
+    let report =
+        context.store.import_members(id, body.into_data_stream(), until).await.map_err(import_problem)?;
+    import_answer(report.extent, report.rows, report.into())
 }

@@ -64,8 +64,7 @@ pub(crate) async fn add_members(
 ) -> Result<Json<MembersOut>> {
     let (generation, _) = list_of(&context.store.segments.get(id).await?.value.kind)?;
     let (members, unknown) = resolve(&context, body).await?;
-    let added = context.store.segments.add_members(id, generation, &members).await?;
-    let total = context.store.segments.count_members(id, i64::try_from(added).unwrap_or(i64::MAX)).await?;
+    let (added, total) = context.store.segments.enlist(id, generation, &members).await?;
     Ok(Json(MembersOut { changed: added, unchanged: members.len() as u64 - added, unknown, members: total }))
 }
 
@@ -91,8 +90,7 @@ pub(crate) async fn remove_members(
 ) -> Result<Json<MembersOut>> {
     let (generation, _) = list_of(&context.store.segments.get(id).await?.value.kind)?;
     let (members, unknown) = resolve(&context, body).await?;
-    let removed = context.store.segments.remove_members(id, generation, &members).await?;
-    let total = context.store.segments.count_members(id, -i64::try_from(removed).unwrap_or(i64::MAX)).await?;
+    let (removed, total) = context.store.segments.dismiss(id, generation, &members).await?;
     Ok(Json(MembersOut {
         changed: removed,
         unchanged: members.len() as u64 - removed,

@@ -15,7 +15,10 @@ use crate::extract::{Body, Params, limit};
 use crate::page::Page;
 use crate::{Context, cursor, schema};
 
-const LIST: &str = "suppressions";
+/// The list of a channel.
+fn list_of(channel: Channel) -> String {
+    format!("suppressions/{}", channel.name())
+}
 
 /// An address to be suppressed.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -152,11 +155,11 @@ pub(crate) async fn list_suppressions(
         let found = list.find(channel, &parameter(channel, &address)?).await?;
         return Ok(Json(Page { items: found.into_iter().map(Into::into).collect(), next_cursor: None }));
     }
-    let after = cursor::decode::<String>(LIST, wanted.cursor.as_deref())?;
+    let after = cursor::decode::<String>(&list_of(channel), wanted.cursor.as_deref())?;
     let (found, next) = list.list(channel, after, limit).await?;
     Ok(Json(Page {
         items: found.into_iter().map(Into::into).collect(),
-        next_cursor: next.map(|next| cursor::encode(LIST, next)),
+        next_cursor: next.map(|next| cursor::encode(&list_of(channel), next)),
     }))
 }
 

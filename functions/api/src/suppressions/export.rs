@@ -10,7 +10,6 @@ use crate::error::{ProblemSchema, Result};
 use crate::extract::Params;
 use crate::{Context, cursor, schema};
 
-const LIST: &str = "suppressions.csv";
 /// The most addresses of an answer, which stays below the 6 MB that a Lambda may answer with.
 const PAGE: usize = 5000;
 /// How many are read at once.
@@ -52,7 +51,8 @@ pub(crate) async fn export_suppressions(
 ) -> Result<Response> {
     let channel = part.channel.unwrap_or(Channel::Email);
     let list = &context.store.suppressions;
-    let mut after = cursor::decode::<String>(LIST, part.cursor.as_deref())?;
+    let of = format!("suppressions.csv/{}", channel.name());
+    let mut after = cursor::decode::<String>(&of, part.cursor.as_deref())?;
     let mut file = Vec::new();
     if after.is_none() {
         write_row(&mut file, COLUMNS);
@@ -80,7 +80,7 @@ pub(crate) async fn export_suppressions(
     }
     let file_name = format!("attachment; filename=\"suppressions-{}.csv\"", channel.name());
     let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, file_name)];
-    let next = after.map(|after| [("x-next-cursor", cursor::encode(LIST, after))]);
+    let next = after.map(|after| [("x-next-cursor", cursor::encode(&of, after))]);
     Ok(match next {
         Some(next) => (headers, next, file).into_response(),
         None => (headers, file).into_response(),

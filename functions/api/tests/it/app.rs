@@ -1,5 +1,6 @@
 //! A typed test application: verbs over the router.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -141,11 +142,20 @@ impl Call<'_> {
 
 impl TestApp {
     pub async fn new() -> Self {
+        Self::over(|_, clock| Embedded::in_memory(clock)).await
+    }
+
+    /// The same over a database in files, for which a call has to wait: in memory none ever does.
+    pub async fn on_disk() -> Self {
+        Self::over(|folder, clock| Embedded::open(&folder.join("data"), clock).unwrap()).await
+    }
+
+    async fn over(engine: impl FnOnce(&Path, Arc<TestClock>) -> Embedded) -> Self {
         let clock = Arc::new(TestClock(Mutex::new("2026-11-25T09:00:00Z".parse().unwrap())));
-        let engine = Embedded::in_memory(clock.clone());
-        let store = Store::new(engine.platform(), HashKey([7; 32]));
         let files = tempfile::tempdir().unwrap();
-        let blob = Arc::new(BlobFolder::open(files.path()).unwrap());
+        let engine = engine(files.path(), clock.clone());
+        let store = Store::new(engine.platform(), HashKey([7; 32]));
+        let blob = Arc::new(BlobFolder::open(&files.path().join("files")).unwrap());
         let key = async |role| store.keys.create("test", role).await.unwrap().0;
         Self {
             viewer: key(Role::Viewer).await,

@@ -195,8 +195,6 @@ async fn an_unknown_profile_is_named_and_nobody_is_sent_to() {
     let id =
         profile(&app, json!({ "email": "ada@x.io", "phone": "+33 6 12 34 56 78", "external_id": "crm-1" }))
             .await;
-    let stored =
-        |user: &str, namespace: &str| json!({ "type": "aep", "userId": user, "namespace": namespace });
     let known =
         [("Ada@x.io", "email"), ("+33612345678", "Phone"), ("crm-1", "external_id"), (id.as_str(), "ECID")];
     for (n, (user, namespace)) in known.into_iter().enumerate() {
@@ -426,8 +424,6 @@ async fn two_names_of_one_profile_are_one_recipient_named_twice() {
     let app = TestApp::new().await;
     let campaign = live(&app, json!({})).await;
     let id = profile(&app, json!({ "email": "ada@x.io", "phone": "+33612345678" })).await;
-    let stored =
-        |user: &str, namespace: &str| json!({ "type": "aep", "userId": user, "namespace": namespace });
     let recipients = [stored("ada@x.io", "email"), stored("+33612345678", "phone"), stored(&id, "ecid")];
     let body = call(&campaign, "r1", json!(recipients));
     let problem = app.post(UNITARY).json(&body).send().await.problem(400, "invalid_field");
@@ -467,4 +463,219 @@ async fn the_recipients_of_a_call_are_listed_in_its_order_before_anything_is_kno
     assert_eq!(listed, expected);
     let second = app.get(&format!("{path}?action=1&outcome=pending")).send().await.expect(200);
     assert_eq!(second["items"].as_array().unwrap().len(), 3);
+}
+
+/// The request for an audience at an instant, or at once.
+fn to_audience(campaign: &str, segment: &str, request: &str, at: Option<&str>) -> Value {
+    let mut body = json!({ "requestId": request, "campaignId": campaign, "audience": { "id": segment } });
+    if let Some(at) = at {
+        body["schedule"] = json!({ "executeAt": at });
+    }
+    body
+}
+
+const LATER: Option<&str> = Some("2026-11-25T11:00:00Z");
+
+async fn schedule(app: &TestApp, id: &Value) -> Value {
+    app.get(&format!("/im/executions/schedules/{}", id.as_str().unwrap())).send().await.expect(200)
+}
+
+#[tokio::test]
+async fn a_planned_call_s_request_id_is_no_other_call_s() {
+    let app = TestApp::new().await;
+    let segment = segment(&app).await;
+    let campaign = live(&app, json!({})).await;
+    let body = to_audience(&campaign, &segment, "r1", LATER);
+    let planned = app.post(AUDIENCE).json(&body).send().await.expect(202);
+    let at_once = to_audience(&campaign, &segment, "r1", None);
+    app.post(AUDIENCE).json(&at_once).send().await.problem(422, "request_id_reused");
+    let unitary = call(&campaign, "r1", json!([external("a@x.io")]));
+    app.post(UNITARY).json(&unitary).send().await.problem(422, "request_id_reused");
+    app.post(HIGH_THROUGHPUT).json(&unitary).send().await.problem(422, "request_id_reused");
+    assert_eq!(messages(&app).await, 0);
+    // It is nothing yet that could be looked at, and its time comes as if nobody had asked.
+    let id = planned["scheduleId"].as_str().unwrap();
+    app.get(&format!("{AUDIENCE}/{id}")).send().await.problem(404, "not_found");
+    app.get(&format!("/executions/{id}/recipients")).send().await.problem(404, "not_found");
+    app.clock.advance(Duration::from_secs(2 * 3600));
+    app.store.make_call(id.parse().unwrap()).await.unwrap();
+    let made = schedule(&app, &planned["scheduleId"]).await;
+    assert_eq!(made["executionDetails"]["status"], "InProgress", "{made}");
+    // A repeat is answered with how it stands by now.
+    assert_eq!(app.post(AUDIENCE).json(&body).send().await.expect(202), made);
+    app.post(AUDIENCE).json(&at_once).send().await.problem(422, "request_id_reused");
+}
+
+#[tokio::test]
+async fn nothing_is_planned_under_the_request_id_of_a_call_that_was_made() {
+    let app = TestApp::new().await;
+    let segment = segment(&app).await;
+    let campaign = live(&app, json!({})).await;
+    app.post(AUDIENCE).json(&to_audience(&campaign, &segment, "r1", None)).send().await.expect(202);
+    let unitary = call(&campaign, "r2", json!([external("a@x.io")]));
+    app.post(UNITARY).json(&unitary).send().await.expect(202);
+    for request in ["r1", "r2"] {
+        let planned = to_audience(&campaign, &segment, request, LATER);
+        app.post(AUDIENCE).json(&planned).send().await.problem(422, "request_id_reused");
+    }
+    app.clock.advance(Duration::from_secs(2 * 3600));
+    assert!(app.store.due_calls(app.store.platform.clock.now(), 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn of_a_plan_and_a_call_at_once_under_one_request_id_one_is_taken() {
+    let app = TestApp::on_disk().await;
+    let segment = segment(&app).await;
+    let campaign = live(&app, json!({})).await;
+    for n in 0..10 {
+        let planned = to_audience(&campaign, &segment, &format!("r{n}"), LATER);
+        let unitary = call(&campaign, &format!("r{n}"), json!([external("a@x.io")]));
+        let (one, other) =
+            futures::join!(app.post(AUDIENCE).json(&planned).send(), app.post(UNITARY).json(&unitary).send());
+        let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [202, 422]);
+    }
+}
+
+#[tokio::test]
+async fn a_late_repeat_of_a_plan_that_was_taken_back_plans_nothing() {
+    let app = TestApp::new().await;
+    let segment = segment(&app).await;
+    let campaign = live(&app, json!({})).await;
+    let body = to_audience(&campaign, &segment, "r1", LATER);
+    let planned = app.post(AUDIENCE).json(&body).send().await.expect(202);
+    let path = format!("/im/executions/schedules/{}", planned["scheduleId"].as_str().unwrap());
+    app.as_role(store::keys::Role::Publisher, Method::DELETE, &path).send().await.expect(200);
+    app.post(AUDIENCE).json(&body).send().await.problem(409, "taken_back");
+    let at_once = to_audience(&campaign, &segment, "r1", None);
+    app.post(AUDIENCE).json(&at_once).send().await.problem(422, "request_id_reused");
+    app.get(&path).send().await.problem(404, "not_found");
+    app.clock.advance(Duration::from_secs(2 * 3600));
+    assert!(app.store.due_calls(app.store.platform.clock.now(), 10).await.unwrap().is_empty());
+    app.post(AUDIENCE).json(&to_audience(&campaign, &segment, "r2", None)).send().await.expect(202);
+}
+
+/// An API-triggered campaign that takes calls from noon to six o'clock.
+async fn in_the_afternoon(app: &TestApp) -> String {
+    let window = json!({
+        "schedule": { "kind": "at", "date_time": "2026-11-25T12:00:00", "time_zone": "UTC" },
+        "ends": { "at": "2026-11-25T18:00:00", "time_zone": "UTC" },
+    });
+    live(app, window).await
+}
+
+#[tokio::test]
+async fn a_call_that_could_not_run_then_is_not_planned() {
+    let app = TestApp::new().await;
+    let segment = segment(&app).await;
+    let campaign = in_the_afternoon(&app).await;
+    let plan = async |at: &str| {
+        let body = to_audience(&campaign, &segment, at, Some(at));
+        app.post(AUDIENCE).json(&body).send().await
+    };
+    let early = plan("2026-11-25T11:59:59Z").await.problem(409, "campaign_not_started");
+    assert_eq!(early["starts_at"], "2026-11-25T12:00:00Z");
+    let late = plan("2026-11-25T18:00:00Z").await.problem(409, "campaign_ended");
+    assert_eq!(late["ended_at"], "2026-11-25T18:00:00Z");
+    plan("2026-11-25T12:00:00Z").await.expect(202);
+    // The campaign names no segment either.
+    let mut nobody = to_audience(&campaign, &segment, "r", Some("2026-11-25T13:00:00Z"));
+    nobody.as_object_mut().unwrap().remove("audience");
+    let problem = app.post(AUDIENCE).json(&nobody).send().await.problem(400, "invalid_field");
+    assert_eq!(problem["errors"][0]["field"], "audience");
+    nobody["audience"] = json!({ "id": "00000000000000000000000004" });
+    app.post(AUDIENCE).json(&nobody).send().await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_planned_call_that_comes_too_late_says_so() {
+    let app = TestApp::new().await;
+    let segment = segment(&app).await;
+    let campaign = in_the_afternoon(&app).await;
+    let body = to_audience(&campaign, &segment, "r1", Some("2026-11-25T17:59:00Z"));
+    let planned = app.post(AUDIENCE).json(&body).send().await.expect(202);
+    app.clock.advance(Duration::from_secs(10 * 3600));
+    app.store.make_call(planned["scheduleId"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    let details = schedule(&app, &planned["scheduleId"]).await["executionDetails"].clone();
+    assert_eq!(
+        (&details["status"], &details["reason"]),
+        (&json!("Failed"), &json!("the campaign had ended at 2026-11-25T18:00:00Z"))
+    );
+}
+
+/// How many profiles there are.
+async fn people(app: &TestApp) -> u64 {
+    app.store.profiles.estimate().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_call_that_no_table_would_hold_is_refused_by_the_recipient_that_is_too_much() {
+    let app = TestApp::new().await;
+    let campaign = live(&app, json!({ "create_profiles": true })).await;
+    let recipients = |bytes: usize| {
+        let recipient = |n| {
+            json!({
+                "type": "aep", "userId": format!("u{n}@x.io"), "namespace": "email",
+                "profile": { "note": "y".repeat(bytes) },
+            })
+        };
+        json!((0..20).map(recipient).collect::<Vec<_>>())
+    };
+    let large = call(&campaign, "r1", recipients(30 * 1024));
+    let problem = app.post(UNITARY).json(&large).send().await.problem(400, "invalid_field");
+    assert_eq!(problem["errors"][0]["field"], "recipients[9]", "{problem}");
+    assert_eq!((people(&app).await, messages(&app).await), (0, 0));
+    let fits = call(&campaign, "r1", recipients(15 * 1000));
+    app.post(UNITARY).json(&fits).send().await.expect(202);
+    assert_eq!((people(&app).await, messages(&app).await), (20, 1));
+}
+
+fn stored(user: &str, namespace: &str) -> Value {
+    json!({ "type": "aep", "userId": user, "namespace": namespace })
+}
+
+#[tokio::test]
+async fn two_names_of_one_new_person_are_one_recipient_named_twice() {
+    let app = TestApp::new().await;
+    let campaign = live(&app, json!({ "create_profiles": true })).await;
+    let with_email = |user: &str, email: &str| {
+        let mut recipient = stored(user, "external_id");
+        recipient["channelData"] = json!({ "emailAddress": email });
+        recipient
+    };
+    let new = || stored("new@x.io", "email");
+    for same in [
+        [stored("+33 6 12 34 56 78", "phone"), stored("+33612345678", "Phone")],
+        [stored("Ada@x.io", "email"), stored(" ada@X.io", "Email")],
+        [with_email("C1", "a@x.io"), stored("A@x.io", "email")],
+        [stored("a@x.io", "email"), with_email("C1", "a@x.io")],
+        [with_email("C1", "a@x.io"), with_email("C2", "a@x.io")],
+    ] {
+        let [one, other] = same;
+        let body = call(&campaign, "r1", json!([new(), one, other]));
+        let problem = app.post(UNITARY).json(&body).send().await.problem(400, "invalid_field");
+        assert_eq!(problem["errors"][0]["field"], "recipients[2].userId", "{problem}");
+        assert_eq!(people(&app).await, 0, "{problem}");
+    }
+    // Ids of another system may differ by their case alone.
+    let body = call(&campaign, "r1", json!([stored("C1a", "external_id"), stored("c1A", "external_id")]));
+    app.post(UNITARY).json(&body).send().await.expect(202);
+    assert_eq!((people(&app).await, messages(&app).await), (2, 1));
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_leaves_nobody_behind() {
+    let app = TestApp::new().await;
+    let campaign = live(&app, json!({ "create_profiles": true })).await;
+    profile(&app, json!({ "email": "taken@x.io", "external_id": "C1" })).await;
+    let mut taken = stored("C2", "external_id");
+    taken["channelData"] = json!({ "emailAddress": "Taken@x.io" });
+    let nobody = stored(&ProfileId::random().to_string(), "ecid");
+    let body = |last: &Value| call(&campaign, "r1", json!([stored("new@x.io", "email"), last]));
+    let problem = app.post(UNITARY).json(&body(&taken)).send().await.problem(409, "identity_taken");
+    assert_eq!(problem["errors"][0]["field"], "recipients[1].email", "{problem}");
+    let problem = app.post(UNITARY).json(&body(&nobody)).send().await.problem(404, "profile_not_found");
+    assert_eq!(problem["errors"][0]["field"], "recipients[1].userId", "{problem}");
+    assert_eq!((people(&app).await, messages(&app).await), (1, 0));
 }

@@ -392,3 +392,16 @@ async fn a_proof_that_can_not_be_made_is_refused_at_once() {
     assert_eq!(refused["errors"][0]["field"], "actions[0].content");
     assert!(app.take(tables::DELIVER_EMAIL_PRIORITY).await.is_empty());
 }
+
+#[tokio::test]
+async fn the_contents_of_a_version_have_a_limit_together() {
+    let app = TestApp::new().await;
+    let action = json!({ "channel": "email", "content": { "subject": "s", "body": { "html": "x".repeat(190 * 1024) } } });
+    let body =
+        |count| json!({ "name": "c", "category": "marketing", "actions": vec![action.clone(); count] });
+    let problem = app.post("/campaigns").json(&body(9)).send().await.problem(400, "content_too_large");
+    assert_eq!(problem["errors"][0]["field"], "actions", "{problem}");
+    let path = format!("/campaigns/{}", app.create("/campaigns", &body(8)).await);
+    let patch = json!({ "actions": body(9)["actions"] });
+    app.patch(&path).json(&patch).send().await.problem(400, "content_too_large");
+}

@@ -266,7 +266,7 @@ async fn the_list_says_what_was_learnt_after_the_end_as_the_execution_does() {
     let (ledger, key) = (&run.app.store.ledger, run.chunk(0, 1, 0));
     let codes = ledger.chunk(key).await.unwrap().unwrap().members.codes;
     let sent = codes.iter().position(|code| *code == Code::Sent).unwrap();
-    let lesson = (sent, Lesson::NotSent(Code::Refused));
+    let lesson = (sent, Lesson::NotSent(Code::Refused, 0));
     ledger.learn(key, run.head.books(), &[lesson]).await.unwrap().unwrap();
     let one = run.get().await;
     assert_eq!((&one["state"], &one["total"]["sent"]), (&json!("completed"), &json!(439)));
@@ -354,6 +354,30 @@ async fn resending_reopens_the_failed_and_the_books_go_on_adding_up() {
     run.app.post(&other).json(&json!({ "outcomes": ["failed"] })).send().await.problem(404, "not_found");
 }
 
+#[tokio::test]
+async fn a_provider_that_tells_twice_of_the_first_message_says_nothing_of_the_second() {
+    let run = Run::start(60).await;
+    run.deliver(mixed).await;
+    run.complete().await;
+    let (ledger, key) = (&run.app.store.ledger, run.chunk(0, 0, 0));
+    let codes = async || ledger.chunk(key).await.unwrap().unwrap().members.codes;
+    let first = codes().await;
+    let failed = first.iter().position(|code| code.outcome() == Outcome::Failed).unwrap();
+    let sent = first.iter().position(|code| *code == Code::Sent).unwrap();
+    let before_ms = run.app.store.platform.clock.now().as_millisecond();
+    run.app.clock.advance(Duration::from_secs(60));
+    run.resend(json!(["failed"])).await;
+    run.deliver(|_, _| Code::Sent).await;
+    let learn = async |member, at_ms| {
+        let lesson = (member, Lesson::NotSent(Code::Refused, at_ms));
+        ledger.learn(key, run.head.books(), &[lesson]).await.unwrap().unwrap().codes[member]
+    };
+    assert_eq!(learn(failed, before_ms).await, Code::Sent);
+    assert_eq!(learn(sent, before_ms).await, Code::Refused, "of whom there is one message only");
+    let now_ms = run.app.store.platform.clock.now().as_millisecond();
+    assert_eq!(learn(failed, now_ms).await, Code::Refused, "it is the second that was refused");
+}
+
 /// A chunk that is being delivered keeps its failed members, and the answer says that not all were reopened.
 #[tokio::test]
 async fn what_somebody_holds_is_not_reopened_and_that_is_said() {
@@ -418,6 +442,20 @@ async fn an_execution_whose_campaign_was_stopped_later_is_not_resent() {
         .send()
         .await
         .problem(409, "state_not_allowed");
+}
+
+/// Nothing prolongs a ledger: what is sent again must be over before it goes.
+#[tokio::test]
+async fn an_execution_whose_ledger_soon_ends_is_not_resent() {
+    let run = Run::start(60).await;
+    run.deliver(mixed).await;
+    let (day, resend) = (Duration::from_secs(24 * 3600), format!("{}/resend", run.path()));
+    let body = json!({ "outcomes": ["failed"] });
+    run.app.clock.advance(day * 90);
+    run.app.post(&resend).json(&body).send().await.expect(202);
+    run.app.clock.advance(Duration::from_secs(1));
+    let problem = run.app.post(&resend).json(&body).send().await.problem(409, "ledger_expires");
+    assert_eq!(problem["expires_at"], "2027-03-25T09:00:00Z");
 }
 
 #[tokio::test]

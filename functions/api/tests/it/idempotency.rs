@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
-use store::idempotency::{Begun, CallKey};
+use store::idempotency::{Begun, CallKey, KeptAnswer};
 use store::keys::Role;
 
 use crate::app::TestApp;
@@ -87,6 +87,36 @@ async fn while_the_first_call_is_under_way_others_wait() {
 }
 
 #[tokio::test]
+async fn a_repeat_is_told_to_wait_while_the_first_call_is_under_way() {
+    let app = TestApp::new().await;
+    let body = json!({ "name": "l", "kind": "list" });
+    let caller = app.store.keys.find(app.key(Role::Publisher)).await.unwrap().unwrap();
+    // What names a call is its query, of which there is none here, and its body.
+    let whole = format!("\n{body}");
+    let key = CallKey::new(&caller.id, "POST", "/segments", "k");
+    let Begun::First(first) = app.store.idempotency.begin(key, whole.as_bytes()).await.unwrap() else {
+        panic!("nobody has called before")
+    };
+    let repeat = |body| app.post("/segments").header("idempotency-key", "k").json(body).send();
+    repeat(&body).await.problem(409, "idempotency_in_progress");
+    let other = json!({ "name": "other", "kind": "list" });
+    repeat(&other).await.problem(422, "idempotency_key_reused");
+    assert_eq!(app.get("/segments").send().await.expect(200)["items"], json!([]));
+
+    let answer = KeptAnswer {
+        status: 201,
+        headers: vec![("etag".to_owned(), "\"1\"".to_owned())],
+        body: b"{\"id\":\"of the first\"}".to_vec(),
+    };
+    app.store.idempotency.keep(&first, &answer).await.unwrap();
+    let replayed = repeat(&body).await;
+    assert_eq!((replayed.etag(), &replayed.body[..]), ("\"1\"".to_owned(), &answer.body[..]));
+    assert_eq!(replayed.headers["idempotency-replayed"], "true");
+    replayed.expect(201);
+    assert_eq!(app.get("/segments").send().await.expect(200)["items"], json!([]), "nothing was done again");
+}
+
+#[tokio::test]
 async fn two_calls_at_once_are_carried_out_once() {
     let app = TestApp::new().await;
     let body = json!({ "name": "l", "kind": "list" });
@@ -109,4 +139,47 @@ async fn a_key_has_to_be_one() {
     // Without a valid API key nothing is looked up or kept.
     let anonymous = app.anonymous(Method::POST, "/segments").header("idempotency-key", "k").json(&json!({}));
     anonymous.send().await.problem(401, "unauthenticated");
+}
+
+/// What comes of a future that is given up when it has been polled so often.
+async fn poll_at_most<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|cx| {
+        if left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_and_repeats_its_call_has_it_carried_out_once() {
+    let app = TestApp::on_disk().await;
+    let body = json!({ "name": "c", "category": "marketing" });
+    let mut hung_up = 0;
+    // It hangs up at each moment there is, until one comes too late to hang up.
+    for polls in 0.. {
+        let key = format!("k{polls}");
+        let call = || app.post("/campaigns").header("idempotency-key", &key).json(&body).send();
+        let first = poll_at_most(call(), polls).await;
+        let mut answer = call().await;
+        for _ in 0..1000 {
+            if answer.status != http::StatusCode::CONFLICT {
+                break;
+            }
+            tokio::task::yield_now().await;
+            answer = call().await;
+        }
+        answer.expect(201);
+        let campaigns = app.get("/campaigns?limit=100").send().await.expect(200);
+        assert_eq!(campaigns["items"].as_array().unwrap().len(), polls + 1, "given up after {polls} polls");
+        if first.is_some() {
+            break;
+        }
+        hung_up += 1;
+    }
+    assert!(hung_up > 1, "{hung_up}");
 }

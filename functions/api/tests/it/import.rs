@@ -1,5 +1,7 @@
 //! Corpus G and L2, from the outside.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
@@ -176,4 +178,38 @@ async fn everybody_imported_is_put_on_a_list() {
     let gone = "/profiles/import?segment=00000000000000000000000000";
     app.post(gone).csv(file).send().await.problem(404, "not_found");
     app.post("/profiles/import?segment=x").csv(file).send().await.problem(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn a_file_that_takes_longer_than_a_call_may_is_answered_with_how_far_it_was_read() {
+    let mut app = TestApp::new().await;
+    let context = api::Context::new(app.store.clone(), app.blob.clone());
+    app.router = api::router(context.with_longest_import(Duration::from_secs(20)));
+    let list = app.create("/segments", &json!({ "name": "l", "kind": "list" })).await;
+    // Three of these are read in the time. Each ends within a row.
+    let slow = |column: &'static str| {
+        let clock = app.clock.clone();
+        let pieces = (0..10).map(move |piece| {
+            clock.advance(Duration::from_secs(6));
+            let mut text = if piece == 0 { format!("{column},note\n") } else { "x.io,\n".to_owned() };
+            let note = "x".repeat(250);
+            text.extend((0..100).map(|row| format!("p{piece}-{row}@x.io,{note}\n")));
+            text.push_str(&format!("end{piece}@"));
+            Ok::<_, std::convert::Infallible>(Bytes::from(text))
+        });
+        Body::from_stream(stream::iter(pieces))
+    };
+    let path = format!("/profiles/import?segment={list}");
+    let problem = app.post(&path).csv(slow("email")).send().await.problem(413, "import_unfinished");
+    assert_eq!((&problem["rows"], &problem["report"]["rows"]), (&json!(302), &json!(302)), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("/imports"), "{problem}");
+    let members = app.get(&format!("/segments/{list}")).send().await.expect(200)["members"].clone();
+    assert_eq!(members, problem["report"]["created"]);
+
+    let path = format!("/segments/{list}/members/import");
+    let problem = app.post(&path).csv(slow("email")).send().await.problem(413, "import_unfinished");
+    assert_eq!((&problem["rows"], &problem["report"]["added"]), (&json!(302), &json!(0)), "{problem}");
+    let path = "/suppressions/import";
+    let problem = app.post(path).csv(slow("address")).send().await.problem(413, "import_unfinished");
+    assert_eq!((&problem["rows"], &problem["report"]["rows"]), (&json!(302), &json!(302)), "{problem}");
 }

@@ -27,8 +27,11 @@ async fn a_bad_body_is_told_where_it_is_bad() {
     post().body("\u{feff}{}").send().await.problem(400, "malformed_body");
     app.post("/campaigns").body("{}").send().await.problem(415, "unsupported_media_type");
     app.post("/campaigns").csv("{}").send().await.problem(415, "unsupported_media_type");
-    let big = format!("{{\"name\":\"{}\"}}", "x".repeat(6 * 1024 * 1024));
-    post().body(big).send().await.problem(413, "body_too_large");
+    let big = format!("{{\"name\":\"{}\"}}", "x".repeat(4 * 1024 * 1024));
+    post().body(big.clone()).send().await.problem(413, "body_too_large");
+    post().header("idempotency-key", "k").body(big).send().await.problem(413, "body_too_large");
+    let just = format!("{{\"name\":\"{}\"}}", "x".repeat(4 * 1024 * 1024 - 11));
+    post().body(just).send().await.problem(400, "invalid_field");
 
     for (body, field) in [
         (

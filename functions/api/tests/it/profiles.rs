@@ -188,3 +188,62 @@ async fn a_batch_has_a_size() {
     }
     assert_eq!(batch(&app, json!(many[..500])).await["created"], 500);
 }
+
+#[tokio::test]
+async fn a_star_matches_whatever_is_there_and_nothing_else() {
+    let app = TestApp::new().await;
+    let path = "/profiles/00000000000000000000000004";
+    let put = || app.put(path).header("if-match", "*").json(&json!({ "language": "en" })).send();
+    put().await.problem(412, "precondition_failed");
+    app.put(path)
+        .header("if-match", "\"0\"")
+        .json(&json!({}))
+        .send()
+        .await
+        .problem(412, "precondition_failed");
+    app.put(path).json(&json!({})).send().await.expect(201);
+    put().await.expect(200);
+    app.delete(path).header("if-match", "*").send().await.expect(204);
+}
+
+#[tokio::test]
+async fn a_delete_that_names_a_revision_deletes_no_later_one() {
+    let app = TestApp::on_disk().await;
+    for round in 0..40 {
+        let path = &format!("/profiles/{}", campaign::ProfileId::random());
+        let etag = app.put(path).json(&json!({ "language": "en" })).send().await.etag();
+        let (put, delete) = futures::join!(
+            app.put(path).header("if-match", &etag).json(&json!({ "language": "fr" })).send(),
+            app.delete(path).header("if-match", &etag).send()
+        );
+        // Whoever was first, the other has read something else.
+        match (put.status.as_u16(), delete.status.as_u16()) {
+            (200, 412) => assert_eq!(app.get(path).send().await.expect(200)["language"], "fr"),
+            (412, 204) => {
+                app.get(path).send().await.problem(404, "not_found");
+            }
+            both => panic!("round {round}: {both:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_item_of_a_batch_says_of_a_person_is_not_lost() {
+    let app = TestApp::new().await;
+    let body = json!({ "profiles": [
+        { "email": "ann@x.io", "consent": { "email": "out" } },
+        { "email": "Ann@x.io", "attributes": { "city": "Lyon" } },
+        { "email": "ann@x.io", "consent": { "sms": "maybe" } },
+    ] });
+    let done = app.post("/profiles/batch").json(&body).send().await.expect(200);
+    assert_eq!(
+        (&done["created"], &done["duplicates"], &done["invalid"]),
+        (&json!(1), &json!(1), &json!(1)),
+        "{done}"
+    );
+    let ann = &app.get("/profiles?email=ann@x.io").send().await.expect(200)["items"][0];
+    assert_eq!(
+        (&ann["consent"], &ann["attributes"]),
+        (&json!({ "email": "out" }), &json!({ "city": "Lyon" }))
+    );
+}

@@ -1,8 +1,14 @@
+use campaign::ExecutionId;
+use campaign::call::Call;
 use campaign::model::Actor;
 use campaign::status::Command;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
+use store::calls::{AudienceCall, CallSchedule, CallState, call_schedule_id};
+use store::ledger::{Audience, CallRequest, Head, State};
 
 use crate::app::TestApp;
+use crate::executions::Run;
 
 async fn people(app: &TestApp) {
     let profiles: Vec<_> = (0..50)
@@ -178,4 +184,43 @@ async fn a_segment_in_use_stays() {
     app.delete(&path).send().await.problem(409, "in_use");
     command(Command::Stop).await;
     app.delete(&path).send().await.expect(204);
+}
+
+#[tokio::test]
+async fn a_list_stays_that_an_open_execution_reads_or_a_planned_call_names() {
+    let Run { app, campaign, head, .. } = Run::start(1).await;
+    let list = app.create("/segments", &json!({ "name": "another", "kind": "list" })).await;
+    let path = format!("/segments/{list}");
+    // No version names it: it is the execution of a call, or of a version that another has replaced since.
+    let mut campaign = app.store.campaigns.get(campaign).await.unwrap();
+    campaign.open_executions += 1;
+    let audience = Audience::List { segment: list.parse().unwrap(), generation: 1, partitions: 16 };
+    let head = Head { id: ExecutionId::random(), audience, ..head };
+    assert!(app.store.ledger.start(&campaign, &head, Vec::new()).await.unwrap());
+    let problem = app.delete(&path).send().await.problem(409, "in_use");
+    assert_eq!(problem["execution_id"], json!(head.id));
+    app.store.ledger.turn(head.id, &State::OPEN, State::Stopping).await.unwrap();
+
+    let request = CallRequest { id: "r".to_owned(), by: Actor::envoi(), hash: "0".repeat(64) };
+    let segment = Some(list.parse().unwrap());
+    let schedule = CallSchedule {
+        id: call_schedule_id(campaign.id, "r"),
+        call: AudienceCall { campaign: campaign.id, segment, request, call: Call::default() },
+        execute_at: app.store.platform.clock.now() + SignedDuration::from_hours(1),
+        created_at: app.store.platform.clock.now(),
+        state: CallState::Scheduled,
+        execution: None,
+        why: None,
+    };
+    app.store.plan_call(&schedule).await.unwrap();
+    let problem = app.delete(&path).send().await.problem(409, "in_use");
+    assert_eq!(problem["schedule_id"], json!(schedule.id));
+    app.store.cancel_call(schedule.id).await.unwrap();
+
+    app.delete(&path).send().await.expect(204);
+    app.get(&path).send().await.problem(404, "not_found");
+    let jobs = app.get("/jobs").send().await.expect(200);
+    let job = &jobs["items"][0];
+    assert_eq!((&job["kind"], &job["state"]), (&json!("delete_list"), &json!("queued")));
+    assert_eq!((&job["segment_id"], &job["result"]), (&json!(list), &json!({ "removed": 0 })));
 }

@@ -202,3 +202,19 @@ async fn an_export_is_safe_in_a_spreadsheet_comes_in_parts_and_can_be_imported()
     let found = elsewhere.store.suppressions.find(Channel::Email, "=cmd@example.org").await.unwrap();
     assert_eq!(found.unwrap().suppression.source.as_deref(), Some("a \"b\", c"));
 }
+
+#[tokio::test]
+async fn a_place_in_one_channel_s_list_is_none_in_another_s() {
+    let app = TestApp::new().await;
+    for number in 0..3 {
+        let body = json!({ "channel": "sms", "address": format!("+3361234567{number}") });
+        app.post("/suppressions").json(&body).send().await.expect(201);
+    }
+    let page = app.get("/suppressions?channel=sms&limit=2").send().await.expect(200);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    app.get(&format!("/suppressions?channel=sms&cursor={cursor}")).send().await.expect(200);
+    for elsewhere in ["/suppressions?channel=email", "/suppressions?", "/suppressions/export?channel=sms"] {
+        let path = format!("{elsewhere}&cursor={cursor}");
+        app.get(&path).send().await.problem(400, "invalid_cursor");
+    }
+}

@@ -29,7 +29,7 @@ use super::*;
 
 const EMAIL: &str = "Zoraida.Q@example.org";
 /// Longer than a function may run, its lease's margin and what clocks differ by.
-const WAIT: Duration = Duration::from_secs(68);
+pub(super) const WAIT: Duration = Duration::from_secs(68);
 const PHONE: &str = "+33612345678";
 /// What must be nowhere any more; in lower case.
 const SECRETS: [&str; 7] = [
@@ -67,7 +67,7 @@ struct Known {
 }
 
 impl World {
-    async fn list(&self, name: &str, members: &[ProfileId]) -> SegmentId {
+    pub(super) async fn list(&self, name: &str, members: &[ProfileId]) -> SegmentId {
         let kind = SegmentKind::List { generation: 1, partitions: tables::LIST_PARTITIONS, members: 0 };
         let now = self.clock.now();
         let segment = Segment {
@@ -201,14 +201,14 @@ impl World {
     }
 
     /// Does what there is to be done, and after the wait for whoever may be at work still, the rest.
-    async fn run_through(&self, context: &Context) -> (usize, usize) {
+    pub(super) async fn run_through(&self, context: &Context) -> (usize, usize) {
         let (handled, failed) = self.run(context).await;
         self.clock.advance(WAIT);
         let (more, failed_then) = self.run(context).await;
         (handled + more, failed + failed_then)
     }
 
-    async fn begin_erasure(&self, person: ProfileId) -> JobId {
+    pub(super) async fn begin_erasure(&self, person: ProfileId) -> JobId {
         let task = Task::EraseProfile { profile: person, erasure: Erasing::default() };
         let job = Job::new(task, self.clock.now());
         self.store().jobs.begin_erasure(person, &job, None).await.unwrap();
@@ -494,7 +494,7 @@ impl World {
     }
 
     /// A process that dies before or after one of its writes.
-    fn mortal(&self, writes_left: usize, dies: Dies) -> (Context, Arc<Mortal>) {
+    pub(super) fn mortal(&self, writes_left: usize, dies: Dies) -> (Context, Arc<Mortal>) {
         let mortal = Arc::new(Mortal {
             engine: self.engine.clone(),
             writes_left: AtomicUsize::new(writes_left),
@@ -509,13 +509,15 @@ impl World {
 
 /// When a process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dies {
+pub(super) enum Dies {
     Before,
     After,
+    /// It lives on, and that write has gone wrong.
+    Never,
 }
 
 /// A table under a process that dies at one of its writes.
-struct Mortal {
+pub(super) struct Mortal {
     engine: Embedded,
     writes_left: AtomicUsize,
     dies: Dies,
@@ -524,7 +526,7 @@ struct Mortal {
 
 impl Mortal {
     async fn write<T>(&self, work: impl Future<Output = T>) -> T {
-        if self.writes_left.fetch_sub(1, Ordering::Relaxed) != 1 {
+        if self.dies == Dies::Never || !self.is_it() {
             return work.await;
         }
         if self.dies == Dies::After {
@@ -532,6 +534,11 @@ impl Mortal {
         }
         self.dead.notify_one();
         std::future::pending().await
+    }
+
+    /// Whether this is the write.
+    fn is_it(&self) -> bool {
+        self.writes_left.fetch_sub(1, Ordering::Relaxed) == 1
     }
 }
 
@@ -581,6 +588,11 @@ impl Table for Mortal {
         self.write(self.engine.update(table, key, condition, changes)).await
     }
     async fn transact(&self, writes: Vec<Write>) -> Result<(), TransactError> {
+        if self.dies == Dies::Never && self.is_it() {
+            self.dead.notify_one();
+            let error = PlatformError::Unavailable { what: "the table", source: "unplugged".into() };
+            return Err(TransactError::Engine(error));
+        }
         self.write(self.engine.transact(writes)).await
     }
     async fn batch_put(&self, table: TableName, items: Vec<Item>) -> Result<(), PlatformError> {
@@ -597,7 +609,7 @@ impl Table for Mortal {
 }
 
 /// Goes on with a job in a process that dies at its n-th write, and then in another; false where it did not come to that.
-async fn dies_at(world: &World, job: JobId, write: usize, dies: Dies) -> bool {
+pub(super) async fn dies_at(world: &World, job: JobId, write: usize, dies: Dies) -> bool {
     let (context, mortal) = world.mortal(write, dies);
     tokio::select! {
         _ = world.run_through(&context) => return false,

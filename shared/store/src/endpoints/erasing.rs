@@ -13,10 +13,15 @@ use crate::tables::{self, CONTROL};
 
 /// How many events are looked at at once: as many as can be removed in one transaction.
 const PAGE: usize = platform::table::MAX_TRANSACTION;
+/// What is walked through, in this order.
+const WALKS: [&str; 3] = [WAITS, DEAD, WAITS];
 
 impl Endpoints {
     /// Removes, of a page of what waits for an endpoint or was given up, the events about a person. How many, and where to
     /// go on.
+    ///
+    /// An event that is moved meanwhile is met where it goes to, for that lies behind: what waits comes to wait longer, or is given
+    /// up. What was given up and is told to wait again is met by the last walk.
     ///
     /// # Errors
     /// As the engine's.
@@ -26,7 +31,8 @@ impl Endpoints {
         person: ProfileId,
         after: Option<String>,
     ) -> Result<(u64, Option<String>), StoreError> {
-        let query = Query::of(tables::endpoint(endpoint), PAGE).after(after);
+        let (walk, after) = place(after.as_deref());
+        let query = Query::of(tables::endpoint(endpoint), PAGE).prefix(WALKS[walk]).after(after);
         let page = self.platform.table.query(CONTROL, query).await?;
         let name = person.to_string();
         let writes: Vec<_> = page
@@ -39,12 +45,25 @@ impl Endpoints {
         if !writes.is_empty() {
             refused(self.platform.table.transact(writes).await)?;
         }
-        Ok((removed, page.next))
+        let next = match page.next {
+            Some(next) => Some(format!("{walk}:{next}")),
+            None => Some(walk + 1).filter(|walk| *walk < WALKS.len()).map(|walk| format!("{walk}:")),
+        };
+        Ok((removed, next))
     }
 }
 
-/// Whether an item is an event that names somebody by this id.
-fn is_about(item: &Item, name: &str) -> bool {
-    (item.key.sk.starts_with(WAITS) || item.key.sk.starts_with(DEAD))
-        && item.bytes(DOCUMENT).is_some_and(|event| memmem::find(event, name.as_bytes()).is_some())
+/// In which walk to go on, and behind which key.
+fn place(after: Option<&str>) -> (usize, Option<String>) {
+    let place = after.and_then(|after| {
+        let (walk, key) = after.split_once(':')?;
+        let walk = walk.parse().ok().filter(|walk| *walk < WALKS.len())?;
+        Some((walk, Some(key.to_owned()).filter(|key| !key.is_empty())))
+    });
+    place.unwrap_or((0, None))
+}
+
+/// Whether an event names somebody by this id.
+fn is_about(event: &Item, name: &str) -> bool {
+    event.bytes(DOCUMENT).is_some_and(|event| memmem::find(event, name.as_bytes()).is_some())
 }

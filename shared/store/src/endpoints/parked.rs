@@ -31,6 +31,8 @@ const LOOK: &str = "LOOK";
 const AT: &str = "at";
 /// Until when the endpoint is left alone, whatever comes; in milliseconds since the Unix epoch.
 const DOWN: &str = "down";
+/// Counts what came while a look was planned that is early enough for it.
+const CAME: &str = "came";
 /// How long what waits is kept at most, in seconds: it is given up long before.
 const KEEP_SECONDS: i64 = 40 * 24 * 3600;
 /// How long what was given up is kept, in seconds: 30 days.
@@ -87,6 +89,8 @@ pub struct Telling {
     endpoint: EndpointId,
     /// What the look's item said when it was taken.
     at_ms: i64,
+    /// How much had come by then.
+    came: i64,
 }
 
 impl Endpoints {
@@ -115,9 +119,22 @@ impl Endpoints {
                 ]),
             ]),
         ]);
-        let changes = look_at(endpoint, Some(at_ms));
-        let updated = self.platform.table.update(CONTROL, &look(endpoint), Some(later), changes).await?;
-        Ok(matches!(updated, Updated::New(_)))
+        let key = look(endpoint);
+        for _ in 0..TRIES {
+            let (sooner, changes) = (later.clone(), look_at(endpoint, Some(at_ms)));
+            let planned = match self.platform.table.update(CONTROL, &key, Some(sooner), changes).await? {
+                Updated::New(_) => return Ok(true),
+                Updated::Refused(item) => item.and_then(|item| item.number(AT)),
+            };
+            let Some(planned_ms) = planned else { continue };
+            // Whoever is just about to give the right back may have looked before this came, and must look again.
+            let still = Condition::equals(AT, planned_ms);
+            let came = vec![Change::add(CAME, 1)];
+            if let Updated::New(_) = self.platform.table.update(CONTROL, &key, Some(still), came).await? {
+                return Ok(false);
+            }
+        }
+        Err(StoreError::Contended { what: "webhook endpoint" })
     }
 
     /// Endpoints for whom something is due by then.
@@ -177,7 +194,10 @@ impl Endpoints {
         changes.extend(worker.take(at_ms));
         let free = worker.may_take(now_ms);
         let updated = self.platform.table.update(CONTROL, &look(endpoint), Some(free), changes).await?;
-        Ok(matches!(updated, Updated::New(_)).then_some(Telling { endpoint, at_ms }))
+        Ok(match updated {
+            Updated::New(item) => Some(Telling { endpoint, at_ms, came: came(&item) }),
+            Updated::Refused(_) => None,
+        })
     }
 
     /// Gives the right back. The next look is when the next event is due; where the endpoint is down it is at
@@ -190,30 +210,42 @@ impl Endpoints {
         telling: Telling,
         down_until_ms: Option<i64>,
     ) -> Result<Option<i64>, StoreError> {
-        let mut seen_ms = telling.at_ms;
+        let mut seen = telling;
         for _ in 0..TRIES {
             let next = self.waiting(telling.endpoint, None, 1).await?;
             let next_ms = next.first().map(|next| down_until_ms.unwrap_or(next.due_ms));
-            // Whoever parked something since has changed this.
-            let unchanged = Condition::equals(AT, seen_ms);
-            let mut changes = look_at(telling.endpoint, next_ms);
-            changes.extend(lease::give_back());
-            changes.push(match down_until_ms {
-                Some(until_ms) => Change::set(DOWN, until_ms),
-                None => Change::Remove(DOWN.to_owned()),
-            });
-            let key = look(telling.endpoint);
-            match self.platform.table.update(CONTROL, &key, Some(unchanged), changes).await? {
+            match self.end_telling(seen, next_ms, down_until_ms).await? {
                 Updated::New(_) => return Ok(next_ms),
                 // It was purged, or another has taken it.
                 Updated::Refused(None) => return Ok(None),
                 Updated::Refused(Some(item)) => match item.number(AT) {
-                    Some(at_ms) if at_ms < seen_ms => seen_ms = at_ms,
+                    Some(at_ms) if at_ms <= seen.at_ms => seen = Telling { at_ms, came: came(&item), ..seen },
                     _ => return Ok(None),
                 },
             }
         }
         Err(StoreError::Contended { what: "webhook endpoint" })
+    }
+
+    /// Gives the right back, as long as nobody has parked anything since it was seen like this.
+    pub(super) async fn end_telling(
+        &self,
+        seen: Telling,
+        next_ms: Option<i64>,
+        down_until_ms: Option<i64>,
+    ) -> Result<Updated, StoreError> {
+        let none_came = match seen.came {
+            0 => Condition::Lacks(CAME.to_owned()),
+            came => Condition::equals(CAME, came),
+        };
+        let unchanged = Condition::All(vec![Condition::equals(AT, seen.at_ms), none_came]);
+        let mut changes = look_at(seen.endpoint, next_ms);
+        changes.extend(lease::give_back());
+        changes.push(match down_until_ms {
+            Some(until_ms) => Change::set(DOWN, until_ms),
+            None => Change::Remove(DOWN.to_owned()),
+        });
+        Ok(self.platform.table.update(CONTROL, &look(seen.endpoint), Some(unchanged), changes).await?)
     }
 
     /// What waits for an endpoint and is due by then, or at all; the earliest first.
@@ -243,36 +275,25 @@ impl Endpoints {
             .collect()
     }
 
-    /// Writes what became of events that waited.
+    /// Writes what became of events that waited. One that is not where it waited any more is left alone: it was erased, or
+    /// another has decided.
     ///
     /// # Errors
     /// As the engine's.
     pub async fn decide(&self, endpoint: EndpointId, fates: Vec<(Parked, Fate)>) -> Result<(), StoreError> {
         let now = self.platform.clock.now();
-        let mut writes = Vec::with_capacity(fates.len() * 2);
+        let mut moves = Vec::with_capacity(fates.len());
         for (before, fate) in fates {
-            let old = waits_key(endpoint, &before);
-            match fate {
-                Fate::Told => {}
-                Fate::Waits(parked) => {
-                    let new = waiting(endpoint, &parked, now.as_second() + KEEP_SECONDS)?;
-                    if new.key == old {
-                        // One item can't be written twice at once.
-                        writes.push(Write::put(CONTROL, new));
-                        continue;
-                    }
-                    writes.push(Write::put(CONTROL, new));
-                }
-                Fate::Dead(parked) => {
-                    writes.push(Write::put(CONTROL, dead(endpoint, parked, now)?));
+            moves.push(moving(endpoint, &before, fate, now)?);
+        }
+        // An event's old and new place are written together.
+        for some in moves.chunks(MAX_TRANSACTION / 2) {
+            let all = some.iter().flatten().cloned().collect();
+            if refused(self.platform.table.transact(all).await)?.is_some() {
+                for one in some {
+                    refused(self.platform.table.transact(one.clone()).await)?;
                 }
             }
-            writes.push(Write::delete(CONTROL, old));
-        }
-        // An event's old and new place are neighbours, and so written together, where no transaction ends between them. Where
-        // one does, the event is in two places for a moment, and in none never.
-        for part in writes.chunks(MAX_TRANSACTION) {
-            refused(self.platform.table.transact(part.to_vec()).await)?;
         }
         Ok(())
     }
@@ -351,6 +372,11 @@ impl Endpoints {
     }
 }
 
+/// How much had come when the look's item was like this.
+fn came(look: &Item) -> i64 {
+    look.number(CAME).unwrap_or(0)
+}
+
 fn look(endpoint: EndpointId) -> Key {
     Key::new(tables::endpoint(endpoint), LOOK)
 }
@@ -373,6 +399,26 @@ fn waiting(endpoint: EndpointId, event: &Parked, expires: i64) -> Result<Item, S
     let mut item = Item::new(waits_key(endpoint, event)).with(DOCUMENT, document::encode(WHAT, event)?);
     item.expires = Some(expires);
     Ok(item)
+}
+
+/// What is written as an event meets its fate, if it waits still.
+fn moving(
+    endpoint: EndpointId,
+    before: &Parked,
+    fate: Fate,
+    now: Timestamp,
+) -> Result<Vec<Write>, StoreError> {
+    let old = waits_key(endpoint, before);
+    let new = match fate {
+        Fate::Told => return Ok(vec![Write::delete(CONTROL, old)]),
+        Fate::Waits(parked) => waiting(endpoint, &parked, now.as_second() + KEEP_SECONDS)?,
+        Fate::Dead(parked) => dead(endpoint, parked, now)?,
+    };
+    // One item can't be written twice at once.
+    if new.key == old {
+        return Ok(vec![Write::put(CONTROL, new).when(Condition::Exists)]);
+    }
+    Ok(vec![Write::delete(CONTROL, old).when(Condition::Exists), Write::put(CONTROL, new)])
 }
 
 fn dead_key(endpoint: EndpointId, event: EventId) -> Key {

@@ -3,7 +3,7 @@ use platform::{KeyVault, SystemClock};
 
 use super::*;
 use crate::ledger::{Tenancy, Worker};
-use campaign::EventId;
+use campaign::{EventId, ProfileId};
 
 fn endpoints() -> Endpoints {
     let engine = Embedded::in_memory(Arc::new(SystemClock));
@@ -193,4 +193,81 @@ async fn an_event_that_is_put_off_is_in_one_place() {
     let again = Parked { tries: 2, ..later.clone() };
     endpoints.decide(id, vec![(later, Fate::Waits(again.clone()))]).await.unwrap();
     assert_eq!(endpoints.waiting(id, None, 10).await.unwrap(), [again]);
+}
+
+#[tokio::test]
+async fn what_is_parked_between_a_last_look_and_the_end_of_it_is_looked_for() {
+    let endpoints = endpoints();
+    let (id, now_ms) = (EndpointId::random(), now_ms(&endpoints));
+    let worker = Worker::new(Tenancy::Shared);
+    endpoints.park(id, &[parked(1, now_ms)]).await.unwrap();
+    let telling = endpoints.take(id, &worker, Duration::from_secs(60)).await.unwrap().unwrap();
+    endpoints.decide(id, vec![(parked(1, now_ms), Fate::Told)]).await.unwrap();
+    assert_eq!(endpoints.waiting(id, None, 1).await.unwrap(), []);
+    // Whoever looked has found nothing. Now comes what is due later than the lease ends, for which a look is planned.
+    let far = now_ms + 3_600_000;
+    assert!(!endpoints.park(id, &[parked(2, far)]).await.unwrap());
+    let ended = endpoints.end_telling(telling, None, None).await.unwrap();
+    assert!(matches!(ended, platform::Updated::Refused(Some(_))), "it has to look again: {ended:?}");
+    assert_eq!(endpoints.give_back(telling, None).await.unwrap(), Some(far));
+    assert_eq!(endpoints.due(Timestamp::from_millisecond(far).unwrap(), 10).await.unwrap(), [id]);
+}
+
+#[tokio::test]
+async fn an_event_that_was_erased_meanwhile_does_not_come_back() {
+    let endpoints = endpoints();
+    let (id, person, now_ms) = (EndpointId::random(), ProfileId::random(), now_ms(&endpoints));
+    let about = |number| Parked { body: format!("{{\"to\":\"{person}\"}}"), ..parked(number, now_ms) };
+    let other = parked(3, now_ms);
+    endpoints.park(id, &[about(1), about(2), other.clone()]).await.unwrap();
+    let mut after = None;
+    loop {
+        after = endpoints.erase(id, person, after).await.unwrap().1;
+        if after.is_none() {
+            break;
+        }
+    }
+    // Whoever has just tried to tell them knows nothing of that.
+    let late = |event: &Parked| Parked { tries: 1, due_ms: now_ms + 5000, ..event.clone() };
+    let fates = vec![
+        (about(1), Fate::Waits(late(&about(1)))),
+        (about(2), Fate::Dead(late(&about(2)))),
+        (other.clone(), Fate::Waits(late(&other))),
+    ];
+    endpoints.decide(id, fates).await.unwrap();
+    assert_eq!(endpoints.waiting(id, None, 10).await.unwrap(), [late(&other)]);
+    assert!(endpoints.dead_letters(id, None, 10).await.unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn an_event_that_moves_while_a_person_is_erased_is_erased_where_it_goes() {
+    let endpoints = endpoints();
+    let (id, person, now_ms) = (EndpointId::random(), ProfileId::random(), now_ms(&endpoints));
+    let about = |number| Parked { body: format!("{{\"to\":\"{person}\"}}"), ..parked(number, now_ms) };
+    let moves: [fn(Parked, i64) -> Fate; 2] =
+        [|event, _| Fate::Dead(event), |event, later_ms| Fate::Waits(Parked { due_ms: later_ms, ..event })];
+    for moved in moves {
+        // More than a page, the last of which moves once the first page is done.
+        let many: Vec<_> = (0..150).map(about).collect();
+        endpoints.park(id, &many).await.unwrap();
+        let (_, mut after) = endpoints.erase(id, person, None).await.unwrap();
+        let last = many.last().unwrap().clone();
+        endpoints.decide(id, vec![(last.clone(), moved(last, now_ms + 5000))]).await.unwrap();
+        while after.is_some() {
+            after = endpoints.erase(id, person, after).await.unwrap().1;
+        }
+        assert_eq!(endpoints.waiting(id, None, 10).await.unwrap(), []);
+        assert!(endpoints.dead_letters(id, None, 10).await.unwrap().0.is_empty());
+    }
+    // One that was given up waits again behind the back of who walks.
+    endpoints.park(id, &[about(1)]).await.unwrap();
+    endpoints.decide(id, vec![(about(1), Fate::Dead(about(1)))]).await.unwrap();
+    let (_, after) = endpoints.erase(id, person, None).await.unwrap();
+    let letter = endpoints.dead_letter(id, about(1).event).await.unwrap();
+    endpoints.revive(id, vec![letter]).await.unwrap();
+    let mut after = after;
+    while after.is_some() {
+        after = endpoints.erase(id, person, after).await.unwrap().1;
+    }
+    assert_eq!(endpoints.waiting(id, None, 10).await.unwrap(), []);
 }

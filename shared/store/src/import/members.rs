@@ -7,9 +7,11 @@ use campaign::profile::Namespace;
 use campaign::segment::SegmentKind;
 use campaign::{ProfileId, SegmentId};
 use futures::Stream;
+use platform::Deadline;
 
-use super::rows::{self, Sink};
+use super::rows::{self, Sink, Until};
 use super::{BATCH_ROWS, Faults, ImportError, MAX_REPORTED, MemberReport, RowFault, columns};
+use crate::segments::Changed;
 use crate::{Store, StoreError};
 
 /// The longest external id, in bytes: that of a profile.
@@ -59,7 +61,7 @@ pub(super) struct Importing<'s> {
     rows: Vec<(u64, u64, MemberName)>,
     faults: Faults,
     /// How many were added that the segment does not count yet.
-    unbooked: u64,
+    added: Changed,
     report: MemberReport,
 }
 
@@ -98,7 +100,8 @@ impl Store {
     }
 
     /// Adds everybody whom a CSV file names to a list. The file has a column `id`, `external_id`, `email` or `phone` (the
-    /// first of these that is there counts); other columns are not looked at.
+    /// first of these that is there counts); other columns are not looked at. After `until` no more of it is read, which the
+    /// report says.
     ///
     /// # Errors
     /// [`ImportError`]; a name that nobody has is none, it is reported.
@@ -106,21 +109,20 @@ impl Store {
         &self,
         segment: SegmentId,
         bytes: S,
+        until: Option<Deadline>,
     ) -> Result<MemberReport, ImportError<E>>
     where
         B: AsRef<[u8]>,
         S: Stream<Item = Result<B, E>>,
     {
         let mut importing = Importing::new(self, segment, Faults::up_to(MAX_REPORTED)).await?;
-        let mut result = rows::read(bytes, &mut importing).await;
-        if result.is_ok() {
-            result = importing.write().await.map_err(ImportError::from);
-        }
+        let read = rows::read(bytes, Until::of(self, until), &mut importing).await;
+        let written = if read.is_ok() { importing.write().await } else { Ok(()) };
         // What was added is booked in any case: the members are there.
         let booked = importing.book().await;
-        result?;
-        booked?;
-        Ok(importing.take_report())
+        let extent = read?;
+        written.and(booked)?;
+        Ok(MemberReport { extent, ..importing.take_report() })
     }
 }
 
@@ -141,7 +143,7 @@ impl<'s> Importing<'s> {
             column: (0, "id"),
             rows: Vec::new(),
             faults,
-            unbooked: 0,
+            added: Changed::default(),
             report: MemberReport::default(),
         })
     }
@@ -163,12 +165,13 @@ impl<'s> Importing<'s> {
         self.report.invalid
     }
 
+    /// Books what was added.
+    pub(super) async fn give_up(&mut self) -> Result<(), StoreError> {
+        self.book().await
+    }
+
     async fn book(&mut self) -> Result<(), StoreError> {
-        let added = i64::try_from(std::mem::take(&mut self.unbooked)).unwrap_or(i64::MAX);
-        if added > 0 {
-            self.store.segments.count_members(self.segment, added).await?;
-        }
-        Ok(())
+        self.store.segments.book(self.segment, &self.added).await
     }
 }
 
@@ -183,9 +186,8 @@ impl Importing<'_> {
                 None => self.invalid(row, line, "nobody has this identity".to_owned()),
             }
         }
-        let added = self.store.segments.add_members(self.segment, self.generation, &members).await?;
+        let added = self.store.segments.add(self.segment, self.generation, &members, &self.added).await?;
         self.report.added += added;
-        self.unbooked += added;
         self.report.unchanged += members.len() as u64 - added;
         Ok(())
     }

@@ -48,10 +48,22 @@ pub struct RowFault {
     pub message: String,
 }
 
+/// How much of its file a report is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The rows that were read before the time was over; those behind them were not looked at.
+    Part,
+}
+
 /// What became of a file of profiles. `rows = created + updated + duplicates + invalid`, always.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileReport {
-    /// Data rows of the file.
+    /// Whether the file was read to its end.
+    pub extent: Extent,
+    /// Data rows of the file, as far as it was read.
     pub rows: u64,
     /// Profiles made.
     pub created: u64,
@@ -68,7 +80,9 @@ pub struct ProfileReport {
 /// What became of a file of list members. `rows = added + unchanged + invalid`, always.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemberReport {
-    /// Data rows of the file.
+    /// Whether the file was read to its end.
+    pub extent: Extent,
+    /// Data rows of the file, as far as it was read.
     pub rows: u64,
     /// Members added.
     pub added: u64,

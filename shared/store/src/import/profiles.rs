@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use campaign::profile::{Namespace, ProfileError};
 use campaign::segment::SegmentKind;
@@ -9,14 +10,17 @@ use campaign::{Profile, ProfileId, SegmentId};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
+use platform::Deadline;
 use serde_json::{Map, Value};
 
 use super::columns::{self, Column};
-use super::rows::{self, Sink};
+use super::rows::{self, Sink, Until};
 use super::{
-    BATCH_BYTES, BATCH_ROWS, Faults, IN_FLIGHT, ImportError, MAX_REPORTED, MOST_SEEN, ProfileReport, RowFault,
+    BATCH_BYTES, BATCH_ROWS, Extent, Faults, IN_FLIGHT, ImportError, MAX_REPORTED, MOST_SEEN, ProfileReport,
+    RowFault,
 };
 use crate::profiles::{Incoming, RowResult, UpsertError, identities_of, patch};
+use crate::segments::Changed;
 use crate::{Store, StoreError};
 
 type Identity = (Namespace, String);
@@ -47,7 +51,6 @@ struct Batch {
 struct Written {
     number: u64,
     people: Vec<(u64, u64, bool, Result<RowResult, UpsertError>)>,
-    added: u64,
 }
 
 /// A list that everybody imported is to be on.
@@ -69,7 +72,8 @@ pub(super) struct Importing<'s> {
     /// The names that are being written, by the number of their batch.
     busy: HashMap<u64, HashSet<Identity>>,
     batches: u64,
-    added: u64,
+    /// How many were added to the list that it does not count yet, by whichever batch.
+    added: Arc<Changed>,
     faults: Faults,
     report: ProfileReport,
     store: &'s Store,
@@ -82,7 +86,8 @@ impl Store {
     /// `tags:list` (separated by `;` or `|`), `address:json`; otherwise they are strings. An empty cell leaves the field as
     /// it is. Each row needs an `external_id`, an `email` or a `phone`, by the first of which the profile is found.
     ///
-    /// With `list` everybody who was imported is on that list afterwards.
+    /// With `list` everybody who was imported is on that list afterwards. After `until` no more of the file is read, which the
+    /// report says.
     ///
     /// # Errors
     /// [`ImportError`]; a bad row is none, it is reported.
@@ -90,22 +95,28 @@ impl Store {
         &self,
         bytes: S,
         list: Option<SegmentId>,
+        until: Option<Deadline>,
     ) -> Result<ProfileReport, ImportError<E>>
     where
         B: AsRef<[u8]>,
         S: Stream<Item = Result<B, E>>,
     {
         let mut importing = Importing::new(self, list, Faults::up_to(MAX_REPORTED)).await?;
-        let result = importing.run(bytes).await;
+        let read = importing.run(bytes, Until::of(self, until)).await;
         // What was added is booked in any case: the members are there.
         let booked = importing.book().await;
-        result?;
+        let extent = read?;
         booked?;
-        Ok(importing.take_report().0)
+        Ok(ProfileReport { extent, ..importing.take_report().0 })
     }
 }
 
-async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> Result<Written, StoreError> {
+async fn write(
+    store: &Store,
+    list: Option<(List, Arc<Changed>)>,
+    number: u64,
+    batch: Batch,
+) -> Result<Written, StoreError> {
     let mut rows = Vec::with_capacity(batch.people.len());
     let mut incoming = Vec::with_capacity(batch.people.len());
     for person in batch.people {
@@ -113,8 +124,7 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
         incoming.push(Incoming { document: person.document });
     }
     let results = store.profiles.upsert(incoming).await?;
-    let mut added = 0;
-    if let Some(list) = list {
+    if let Some((list, added)) = list {
         let members: Vec<ProfileId> = results
             .iter()
             .filter_map(|result| match result {
@@ -122,14 +132,14 @@ async fn write(store: &Store, list: Option<List>, number: u64, batch: Batch) -> 
                 _ => None,
             })
             .collect();
-        added = store.segments.add_members(list.segment, list.generation, &members).await?;
+        store.segments.add(list.segment, list.generation, &members, &added).await?;
     }
     let people = rows
         .into_iter()
         .zip(results)
         .map(|((row, line, again), result)| (row, line, again, result))
         .collect();
-    Ok(Written { number, people, added })
+    Ok(Written { number, people })
 }
 
 impl<'s> Importing<'s> {
@@ -157,7 +167,7 @@ impl<'s> Importing<'s> {
             in_flight: FuturesUnordered::new(),
             busy: HashMap::new(),
             batches: 0,
-            added: 0,
+            added: Arc::default(),
             faults,
             report: ProfileReport::default(),
             store,
@@ -173,12 +183,16 @@ impl<'s> Importing<'s> {
 
     /// Writes what was read, and waits for it.
     pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
-        let mut written = self.send().await;
-        while written.is_ok() && !self.in_flight.is_empty() {
-            written = self.settle_one().await;
-        }
+        let sent = self.send().await;
+        let written = self.drain().await;
         let booked = self.book().await;
-        written.and(booked)
+        sent.and(written).and(booked)
+    }
+
+    /// Brings to its end what is being written, and books what was added.
+    pub(super) async fn give_up(&mut self) -> Result<(), StoreError> {
+        let written = self.drain().await;
+        written.and(self.book().await)
     }
 
     /// What became of the rows since the last time, once they are settled, and the names that were new among them.
@@ -192,20 +206,26 @@ impl<'s> Importing<'s> {
         self.report.invalid
     }
 
-    async fn run<B, E, S>(&mut self, bytes: S) -> Result<(), ImportError<E>>
+    async fn run<B, E, S>(&mut self, bytes: S, until: Until<'_>) -> Result<Extent, ImportError<E>>
     where
         B: AsRef<[u8]>,
         S: Stream<Item = Result<B, E>>,
     {
-        let read = rows::read(bytes, self).await;
-        if read.is_ok() {
-            self.send().await?;
-        }
-        // Whatever is being written is brought to its end, so that what was written is known.
+        let read = rows::read(bytes, until, self).await;
+        let sent = if read.is_ok() { self.send().await } else { Ok(()) };
+        let written = self.drain().await;
+        let extent = read?;
+        sent.and(written)?;
+        Ok(extent)
+    }
+
+    /// Brings whatever is being written to its end, so that what was written is known; the first error of it.
+    async fn drain(&mut self) -> Result<(), StoreError> {
+        let mut drained = Ok(());
         while !self.in_flight.is_empty() {
-            self.settle_one().await?;
+            drained = drained.and(self.settle_one().await);
         }
-        read
+        drained
     }
 
     /// Begins to write the batch, as soon as nobody in it is being written already: of two rows about one person the
@@ -223,7 +243,8 @@ impl<'s> Importing<'s> {
         }
         self.batches += 1;
         self.busy.insert(self.batches, batch.identities.clone());
-        self.in_flight.push(write(self.store, self.list, self.batches, batch).boxed());
+        self.in_flight
+            .push(write(self.store, self.list.zip(Some(self.added.clone())), self.batches, batch).boxed());
         Ok(())
     }
 
@@ -233,7 +254,6 @@ impl<'s> Importing<'s> {
         };
         let written = written?;
         self.busy.remove(&written.number);
-        self.added += written.added;
         for (row, line, is_repeated, result) in written.people {
             match result {
                 Ok(RowResult::Created(_)) => self.report.created += 1,
@@ -255,11 +275,10 @@ impl<'s> Importing<'s> {
     }
 
     async fn book(&mut self) -> Result<(), StoreError> {
-        let added = i64::try_from(std::mem::take(&mut self.added)).unwrap_or(i64::MAX);
-        if let Some(list) = self.list.filter(|_| added > 0) {
-            self.store.segments.count_members(list.segment, added).await?;
+        match self.list {
+            Some(list) => self.store.segments.book(list.segment, &self.added).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// A row's fields, and how many bytes of text they are.

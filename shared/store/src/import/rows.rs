@@ -3,10 +3,15 @@
 use std::pin::pin;
 
 use futures::{Stream, StreamExt};
+use platform::{Clock, Deadline};
 use serde::{Deserialize, Serialize};
 
-use super::{ImportError, RowFault};
+use super::{Extent, ImportError, RowFault};
+use crate::Store;
 use crate::csv::{self, Header, Limits, ReadError, RowReader};
+
+/// After how many bytes is looked what time it is.
+const PIECE: usize = 32 * 1024;
 
 /// What a file gives, in order.
 pub(super) trait Sink<E> {
@@ -107,8 +112,30 @@ impl Rows {
     }
 }
 
-/// Reads the whole stream into the sink.
-pub(super) async fn read<B, E, S>(bytes: S, sink: &mut impl Sink<E>) -> Result<(), ImportError<E>>
+/// Until when a file is read.
+pub(super) struct Until<'c> {
+    deadline: Option<Deadline>,
+    clock: &'c dyn Clock,
+}
+
+impl<'c> Until<'c> {
+    /// `None`: until its end, however long that takes.
+    pub(super) fn of(store: &'c Store, deadline: Option<Deadline>) -> Self {
+        Self { deadline, clock: &*store.platform.clock }
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline.remaining(self.clock).is_zero())
+    }
+}
+
+/// Reads the stream into the sink: to its end, or to the end of a row once the time is over. A row that has begun by then is none
+/// of the rows read.
+pub(super) async fn read<B, E, S>(
+    bytes: S,
+    until: Until<'_>,
+    sink: &mut impl Sink<E>,
+) -> Result<Extent, ImportError<E>>
 where
     B: AsRef<[u8]>,
     S: Stream<Item = Result<B, E>>,
@@ -116,7 +143,14 @@ where
     let mut bytes = pin!(bytes);
     let mut rows = Rows::new();
     while let Some(chunk) = bytes.next().await {
-        rows.push(chunk.map_err(ImportError::Source)?.as_ref(), sink).await?;
+        // A body may come as a whole.
+        for piece in chunk.map_err(ImportError::Source)?.as_ref().chunks(PIECE) {
+            if until.is_over() {
+                return Ok(Extent::Part);
+            }
+            rows.push(piece, sink).await?;
+        }
     }
-    rows.finish(sink).await
+    rows.finish(sink).await?;
+    Ok(Extent::Whole)
 }

@@ -135,6 +135,15 @@ impl<'s> Steps<'s> {
         each!(&mut self.what, importing => self.rows.finish(&mut **importing).await)
     }
 
+    /// Breaks off, for whatever reason, before the next step: a list counts whom it was given since the last one. They are on it,
+    /// and whoever takes that step again finds them there.
+    ///
+    /// # Errors
+    /// As the engine's; then the list counts too few.
+    pub async fn give_up(mut self) -> Result<(), StoreError> {
+        each!(&mut self.what, importing => importing.give_up().await)
+    }
+
     /// How many rows of the step that is being taken were left out so far.
     pub fn invalid_rows(&self) -> u64 {
         each!(&self.what, importing => importing.invalid_rows())

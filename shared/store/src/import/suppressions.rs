@@ -5,13 +5,14 @@ use campaign::address::{EmailAddress, PhoneNumber, domain_to_ascii};
 use campaign::suppression::SuppressionReason;
 use futures::Stream;
 use jiff::Timestamp;
+use platform::Deadline;
 
 use super::columns::ColumnError;
-use super::rows::{self, Sink};
-use super::{BATCH_ROWS, Faults, ImportError, MAX_REPORTED, RowFault};
+use super::rows::{self, Sink, Until};
+use super::{BATCH_ROWS, Extent, Faults, ImportError, MAX_REPORTED, RowFault};
 use crate::Store;
 use crate::StoreError;
-use crate::suppression::{Became, MOST_DOMAINS, SuppressedDomain, Suppression};
+use crate::suppression::{Became, SuppressedDomain, Suppression, no_room};
 
 /// The longest source, in characters.
 pub const MAX_SOURCE: usize = 200;
@@ -32,7 +33,9 @@ pub struct Unsaid {
 /// What became of a file of suppressed addresses. `rows = new + updated + unchanged + invalid`, always.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SuppressionReport {
-    /// Data rows of the file.
+    /// Whether the file was read to its end.
+    pub extent: Extent,
+    /// Data rows of the file, as far as it was read.
     pub rows: u64,
     /// Addresses and domains that are on the list now and were not.
     pub new: u64,
@@ -65,7 +68,8 @@ pub fn canonical(channel: Channel, address: &str) -> Result<String, (&'static st
 impl Store {
     /// Adds what a CSV file names to the suppression list, as by hand: an entry that is there keeps its time and the graver
     /// reason. The file has a column `address` or `domain`, or both, of which each row fills one; and perhaps `channel`,
-    /// `reason` and `source`. Other columns are not looked at. A file that was exported is taken as it is.
+    /// `reason` and `source`. Other columns are not looked at. A file that was exported is taken as it is. After `until` no more
+    /// of it is read, which the report says.
     ///
     /// # Errors
     /// [`ImportError`]; the rows before may have been taken, and the same file may be taken again.
@@ -73,6 +77,7 @@ impl Store {
         &self,
         bytes: S,
         unsaid: Unsaid,
+        until: Option<Deadline>,
     ) -> Result<SuppressionReport, ImportError<E>>
     where
         B: AsRef<[u8]>,
@@ -88,9 +93,9 @@ impl Store {
             faults: Faults::up_to(MAX_REPORTED),
             report: SuppressionReport::default(),
         };
-        rows::read(bytes, &mut importing).await?;
+        let extent = rows::read(bytes, Until::of(self, until), &mut importing).await?;
         importing.write().await?;
-        Ok(SuppressionReport { faults: importing.faults.take(), ..importing.report })
+        Ok(SuppressionReport { extent, faults: importing.faults.take(), ..importing.report })
     }
 }
 
@@ -177,8 +182,12 @@ impl Importing<'_> {
             match became {
                 Some(became) => self.count(became),
                 None => {
-                    let message = format!("there are {MOST_DOMAINS} domains already, which is the most");
-                    self.invalid(RowFault { row, line, field: Some("domain".to_owned()), message });
+                    self.invalid(RowFault {
+                        row,
+                        line,
+                        field: Some("domain".to_owned()),
+                        message: no_room(),
+                    });
                 }
             }
         }
@@ -244,6 +253,7 @@ mod tests {
 
     use super::*;
     use crate::HashKey;
+    use crate::suppression::MOST_DOMAINS;
 
     fn store() -> Store {
         Store::new(Embedded::in_memory(Arc::new(SystemClock)).platform(), HashKey([7; 32]))
@@ -253,7 +263,7 @@ mod tests {
         let bytes = futures::stream::iter(file.as_bytes().chunks(7).map(Ok::<_, std::io::Error>));
         let unsaid =
             Unsaid { channel: Channel::Email, reason: SuppressionReason::Manual, source: Some("f".into()) };
-        let report = store.import_suppressions(bytes, unsaid).await.unwrap();
+        let report = store.import_suppressions(bytes, unsaid, None).await.unwrap();
         let sum = report.new + report.updated + report.unchanged + report.invalid;
         assert_eq!(report.rows, sum, "{report:?}");
         report
@@ -345,7 +355,7 @@ mod tests {
     async fn a_file_that_names_nobody_is_refused() {
         let bytes = || futures::stream::iter([Ok::<_, std::io::Error>("email,reason\na@x.io,manual\n")]);
         let unsaid = Unsaid { channel: Channel::Email, reason: SuppressionReason::Manual, source: None };
-        let refused = store().import_suppressions(bytes(), unsaid).await;
+        let refused = store().import_suppressions(bytes(), unsaid, None).await;
         assert!(matches!(refused, Err(ImportError::Column(_))), "{refused:?}");
     }
 }

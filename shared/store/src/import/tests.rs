@@ -2,15 +2,21 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use campaign::profile::Namespace;
+use campaign::segment::SegmentKind;
+use campaign::suppression::SuppressionReason;
+use campaign::{Channel, SegmentId};
 use futures::stream;
-use platform::SystemClock;
+use jiff::Timestamp;
 use platform::embedded::Embedded;
+use platform::{Clock, Deadline, SystemClock};
 
-use super::{ImportCounts, ImportError, Position, ProfileReport, RowFault, Steps};
+use super::{Extent, ImportCounts, ImportError, Position, ProfileReport, RowFault, Steps, Unsaid};
 use crate::csv::PREVIEW_BYTES;
-use crate::{HashKey, Store};
+use crate::{HashKey, Segment, Store};
 
 async fn with_store<T>(test: impl AsyncFnOnce(&Store) -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
@@ -20,7 +26,7 @@ async fn with_store<T>(test: impl AsyncFnOnce(&Store) -> T) -> T {
 
 async fn import(store: &Store, text: &str, piece: usize) -> ProfileReport {
     let pieces: Vec<_> = text.as_bytes().chunks(piece).map(Ok::<_, Infallible>).collect();
-    let report = store.import_profiles(stream::iter(pieces), None).await.unwrap();
+    let report = store.import_profiles(stream::iter(pieces), None, None).await.unwrap();
     assert_eq!(report.rows, report.created + report.updated + report.duplicates + report.invalid);
     report
 }
@@ -79,11 +85,77 @@ async fn what_came_before_a_break_is_written_and_the_break_is_told() {
     with_store(async |store| {
         let rows: String = (0..400).map(|n| format!("p{n}@x.io\n")).collect();
         let pieces = [Ok("email\n".to_owned()), Ok(rows), Ok("x".repeat(70_000)), Err("gone")];
-        let broken = store.import_profiles(stream::iter(pieces), None).await;
+        let broken = store.import_profiles(stream::iter(pieces), None, None).await;
         assert!(matches!(broken, Err(ImportError::Source("gone"))), "{broken:?}");
         assert!(store.profiles.find(Namespace::Email, "p0@x.io").await.unwrap().is_some());
     })
     .await;
+}
+
+/// A clock on which every look at the monotonic reading takes a second.
+struct TickingClock(AtomicU64);
+
+#[async_trait::async_trait]
+impl Clock for TickingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+    async fn sleep(&self, _: Duration) {}
+}
+
+fn ticking() -> Store {
+    let clock = Arc::new(TickingClock(AtomicU64::new(0)));
+    Store::new(Embedded::in_memory(clock).platform(), HashKey([1; 32]))
+}
+
+async fn list(store: &Store) -> SegmentId {
+    let now = store.platform.clock.now();
+    let segment = Segment {
+        id: SegmentId::random(),
+        name: "l".to_owned(),
+        description: String::new(),
+        kind: SegmentKind::List { generation: 1, partitions: 16, members: 0 },
+        created_at: now,
+        modified_at: now,
+    };
+    store.segments.put(&segment, 0).await.unwrap();
+    segment.id
+}
+
+async fn members(store: &Store, list: SegmentId) -> u64 {
+    match store.segments.get(list).await.unwrap().value.kind {
+        SegmentKind::List { members, .. } => members,
+        SegmentKind::Rule { .. } => panic!("it is a list"),
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_takes_too_long_is_read_to_the_end_of_a_row_and_that_is_said() {
+    let store = ticking();
+    let list = list(&store).await;
+    let file = format!("email\n{}", (0..20_000).map(|n| format!("p{n}@x.io\n")).collect::<String>());
+    let whole = || stream::iter([Ok::<_, Infallible>(file.clone())]);
+    let until = |store: &Store| Some(Deadline::after(&*store.platform.clock, Duration::from_secs(4)));
+    let report = store.import_profiles(whole(), Some(list), until(&store)).await.unwrap();
+    assert_eq!(report.extent, Extent::Part);
+    assert!((1000..20_000).contains(&report.rows), "{report:?}");
+    assert_eq!((report.created, report.invalid), (report.rows, 0), "what was read is imported");
+    assert_eq!(members(&store, list).await, report.rows);
+    let there = store.profiles.find(Namespace::Email, &format!("p{}@x.io", report.rows)).await.unwrap();
+    assert_eq!(there, None, "of a row that was cut nothing is");
+
+    let read = store.import_members(list, whole(), until(&store)).await.unwrap();
+    assert_eq!((read.extent, read.rows, read.unchanged), (Extent::Part, report.rows, report.rows));
+    let unsaid = Unsaid { channel: Channel::Email, reason: SuppressionReason::Manual, source: None };
+    let file = file.replacen("email", "address", 1);
+    let whole = || stream::iter([Ok::<_, Infallible>(file.clone())]);
+    let read = store.import_suppressions(whole(), unsaid.clone(), until(&store)).await.unwrap();
+    assert!(read.extent == Extent::Part && read.rows == read.new && read.new > 1000, "{read:?}");
+    let read = store.import_suppressions(whole(), unsaid, None).await.unwrap();
+    assert_eq!((read.extent, read.rows), (Extent::Whole, 20_000));
 }
 
 /// Imports in steps, each by an importer of its own that knows only what the one before has left; the sum of them.

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::import::{ImportCounts, Position};
 use crate::people::{Erasing, Exporting};
+use crate::segments::Removal;
 
 /// How long a job is kept once it has begun, and how long once it has ended, in seconds: 30 days.
 pub const KEEP_SECONDS: i64 = 30 * 24 * 3600;
@@ -110,6 +111,13 @@ pub enum Task {
         /// How far it is.
         erasure: Erasing,
     },
+    /// The members of a list that is deleted are removed.
+    DeleteList {
+        /// The list.
+        list: SegmentId,
+        /// How far it is.
+        removal: Removal,
+    },
 }
 
 /// How far an import is.
@@ -178,10 +186,11 @@ impl Job {
     /// A new job, made now: an import awaits its file, anything else its turn.
     pub fn new(task: Task, now: Timestamp) -> Self {
         let (state, started_at) = match task {
-            Task::CountSegment { .. } | Task::ExportProfile { .. } | Task::EraseProfile { .. } => {
-                (JobState::Queued, Some(now))
-            }
-            _ => (JobState::AwaitingUpload, None),
+            Task::ImportProfiles { .. } | Task::ImportMembers { .. } => (JobState::AwaitingUpload, None),
+            Task::CountSegment { .. }
+            | Task::ExportProfile { .. }
+            | Task::EraseProfile { .. }
+            | Task::DeleteList { .. } => (JobState::Queued, Some(now)),
         };
         Self {
             id: JobId::ordered(now.as_millisecond()),

@@ -53,7 +53,7 @@ impl Jobs {
     }
 
     /// The same, with further writes. [`StoreError::Stale`] where one of them is refused, too.
-    pub(super) async fn create_with(&self, job: &Job, further: Vec<Write>) -> Result<(), StoreError> {
+    pub(crate) async fn create_with(&self, job: &Job, further: Vec<Write>) -> Result<(), StoreError> {
         let now = self.platform.clock.now();
         let mut item = Item::new(key(job.id))
             .with(DOCUMENT, document::encode(WHAT, job)?)
@@ -167,10 +167,16 @@ impl Jobs {
     /// As the engine's.
     pub async fn hand_on_after(&self, job: &mut Job, wait: Duration) -> Result<bool, StoreError> {
         let wait = wait.min(MAX_DELAY);
-        let at_ms = self.platform.clock.now().as_millisecond() + millis(wait) + PATIENCE_MS;
+        let now = self.platform.clock.now();
+        let at_ms = now.as_millisecond() + millis(wait) + PATIENCE_MS;
         let message = GoOn { job: job.id }.message().after(wait);
         let mut changes = lease::give_back().to_vec();
-        changes.extend([Change::set(TRIES, 0), Change::Due(Some(due(job.id, at_ms)))]);
+        changes.extend([
+            Change::set(TRIES, 0),
+            Change::Due(Some(due(job.id, at_ms))),
+            // Whatever it waits for may take longer than jobs are kept.
+            Change::Expires(Some(now.as_second() + KEEP_SECONDS)),
+        ]);
         self.write(job, changes, vec![message]).await
     }
 

@@ -5,16 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::call::Call;
+use campaign::call::{Call, MAX_CALL_BYTES};
 use campaign::chunk::Members;
 use campaign::model::Actor;
 use campaign::{CampaignId, ExecutionId, ProfileId};
 use jiff::Timestamp;
-use platform::{Change, Condition, Due, Item, Message, Updated, Write};
+use platform::{Change, Condition, Consistency, Due, Item, Message, Updated, Write};
 use serde::{Deserialize, Serialize};
 
 use super::counters::{ActionCounts, Tally};
-use super::head::{ENDED, STATE};
+use super::head::{self, ENDED, STATE};
 use super::{Claim, ClaimedChunk, Head, Ledger, State, Waits, Worker};
 use crate::StoreError;
 use crate::document::{self, DOCUMENT, REVISION};
@@ -25,6 +25,8 @@ use crate::tables::{self, LEDGER, LEDGER_TTL_SECONDS};
 const WHAT: &str = "call";
 /// What the recipients need.
 pub(super) const CALL: &str = "call";
+/// On the item of an execution that is still to start: the hash of the planned call that has its name.
+const PLANNED: &str = "planned";
 /// How many of its actions are not through.
 const LEFT: &str = "left";
 /// When the sweep looks at a call for the first time: its message is lost by then.
@@ -48,6 +50,8 @@ pub enum Placed {
     New,
     /// It was placed before, as this execution.
     Before(Box<Head>),
+    /// It was planned under this name and has not been placed.
+    Planned,
     /// Under this name something else was asked for before.
     Other,
 }
@@ -104,12 +108,17 @@ impl Ledger {
     /// finds the call.
     ///
     /// # Errors
-    /// As the engine's.
+    /// [`StoreError::Invalid`] where its recipients need more than [`MAX_CALL_BYTES`]; as the engine's.
     pub async fn place(&self, head: &Head, call: &Call) -> Result<Placed, StoreError> {
         let now = head.started_at;
+        let brought = document::encode(WHAT, call)?;
+        if brought.len() > MAX_CALL_BYTES {
+            let message = format!("all recipients together have at most {MAX_CALL_BYTES} bytes of JSON");
+            return Err(StoreError::invalid("recipients", message));
+        }
         let mut item = Item::new(tables::head(head.id))
             .with(DOCUMENT, document::encode(WHAT, head)?)
-            .with(CALL, document::encode(WHAT, call)?)
+            .with(CALL, brought)
             .with(STATE, State::Running.name())
             .with(LEFT, i64::try_from(head.actions.len()).unwrap_or(i64::MAX))
             .with(REVISION, 1);
@@ -133,9 +142,16 @@ impl Ledger {
         id: ExecutionId,
         request: Option<&CallRequest>,
     ) -> Result<Placed, StoreError> {
-        let Some(before) = self.head(id).await? else { return Ok(Placed::New) };
-        let hash = |request: Option<&CallRequest>| request.map(|request| request.hash.clone());
-        if hash(before.request.as_ref()) == hash(request) {
+        let key = tables::head(id);
+        let Some(item) = self.platform.table.get(LEDGER, &key, Consistency::Strong).await? else {
+            return Ok(Placed::New);
+        };
+        let asked = request.map(|request| request.hash.as_str());
+        if let Some(planned) = item.text(PLANNED) {
+            return Ok(if asked == Some(planned) { Placed::Planned } else { Placed::Other });
+        }
+        let before = head::read(&item)?;
+        if before.request.as_ref().map(|request| request.hash.as_str()) == asked {
             Ok(Placed::Before(Box::new(before)))
         } else {
             Ok(Placed::Other)
@@ -219,6 +235,25 @@ impl Ledger {
         }
         Ok(Tally { actions, fanned_out: true, ..Tally::default() })
     }
+}
+
+/// The write by which a planned call takes the name of its execution, refused where another call has it. A call that is
+/// made at once meets this with the write that places it, so looking for plans costs it nothing.
+pub(crate) fn plan_write(id: ExecutionId, request: &CallRequest, expires: i64) -> Write {
+    let mut item = Item::new(tables::head(id)).with(PLANNED, request.hash.as_str());
+    item.expires = Some(expires);
+    Write::put(LEDGER, item).when(Condition::NotExists)
+}
+
+/// The execution's name is free, or taken by the plan of this very request.
+pub(super) fn is_free_for(request: Option<&CallRequest>) -> Condition {
+    let planned = request.map(|request| Condition::equals(PLANNED, request.hash.as_str()));
+    Condition::Any(std::iter::once(Condition::NotExists).chain(planned).collect())
+}
+
+/// Whether an execution's item is only the name that a planned call has taken.
+pub(super) fn is_planned(item: &Item) -> bool {
+    item.text(PLANNED).is_some()
 }
 
 /// The due bucket of a call: the buckets take turns, so that calls of the same moment lie together in an index and no

@@ -6,6 +6,7 @@ use campaign::{Code, Outcome};
 
 use super::Ledger;
 use super::counters::Books;
+use super::stored::Reopened;
 use crate::StoreError;
 use crate::messages::ChunkKey;
 
@@ -19,8 +20,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub enum Lesson {
     /// The provider took the message: there would be no event of it otherwise.
     Taken,
-    /// It took the message and has not sent it, for this reason, a `failed` code.
-    NotSent(Code),
+    /// It took the message and has not sent it, for this reason, a `failed` code; and when that was, in milliseconds since the
+    /// Unix epoch.
+    NotSent(Code, i64),
 }
 
 /// What came of lessons.
@@ -46,12 +48,21 @@ impl Lesson {
             // It was handed over once: an event settles that, and spares the second time.
             (Self::Taken, Code::Unknown | Code::UnknownOnce | Code::PendingAgain) => Some(Code::Sent),
             (Self::Taken, Code::UnknownAgain) => Some(Code::SentAgain),
-            (Self::NotSent(code), Code::Sent | Code::Unknown | Code::UnknownOnce | Code::PendingAgain) => {
+            (Self::NotSent(code, _), Code::Sent | Code::Unknown | Code::UnknownOnce | Code::PendingAgain) => {
                 Some(code)
             }
             // Told of both, it is the one, whichever came first.
-            (Self::NotSent(Code::RenderFailed), Code::Refused) => Some(Code::RenderFailed),
+            (Self::NotSent(Code::RenderFailed, _), Code::Refused) => Some(Code::RenderFailed),
             _ => None,
+        }
+    }
+
+    /// Whether it is of a message before the one that the member was last sent, because somebody had it sent again: being told
+    /// late or twice of that one says nothing of the last.
+    const fn is_outdated(self, member: usize, reopened: Reopened) -> bool {
+        match self {
+            Self::NotSent(_, at_ms) => reopened.is_behind(member, at_ms),
+            Self::Taken => false,
         }
     }
 
@@ -59,9 +70,9 @@ impl Lesson {
     const fn must_wait(self, code: Code) -> bool {
         match code.outcome() {
             Outcome::Pending | Outcome::Unknown => true,
-            Outcome::Sent => matches!((self, code), (Self::NotSent(_), Code::Sent)),
+            Outcome::Sent => matches!((self, code), (Self::NotSent(..), Code::Sent)),
             Outcome::Failed => {
-                matches!((self, code), (Self::NotSent(Code::RenderFailed), Code::Refused))
+                matches!((self, code), (Self::NotSent(Code::RenderFailed, _), Code::Refused))
             }
             Outcome::Excluded => false,
         }
@@ -89,6 +100,9 @@ impl Ledger {
             let mut in_hand = Vec::new();
             for (member, lesson) in lessons {
                 let Some(code) = stored.members.codes.get_mut(*member) else { continue };
+                if lesson.is_outdated(*member, stored.reopened) {
+                    continue;
+                }
                 if held_until_ms.is_some() {
                     if lesson.must_wait(*code) {
                         in_hand.push(*member);
@@ -121,7 +135,7 @@ mod tests {
 
     #[test]
     fn any_order_and_multiplicity_of_lessons_comes_to_the_same() {
-        let (taken, not_sent) = (Lesson::Taken, Lesson::NotSent(Code::Refused));
+        let (taken, not_sent) = (Lesson::Taken, Lesson::NotSent(Code::Refused, 0));
         for code in Code::ALL {
             let expected = taught(code, &[taken, not_sent]);
             let orders: [&[Lesson]; 4] = [
@@ -134,7 +148,7 @@ mod tests {
                 assert_eq!(taught(code, order), expected, "{code:?} {order:?}");
             }
             assert_eq!(taught(code, &[taken, taken]), taught(code, &[taken]), "{code:?}");
-            let other = Lesson::NotSent(Code::RenderFailed);
+            let other = Lesson::NotSent(Code::RenderFailed, 0);
             assert_eq!(taught(code, &[not_sent, other]), taught(code, &[other, not_sent]), "{code:?}");
         }
     }
@@ -145,7 +159,7 @@ mod tests {
         assert_eq!(taught(Code::UnknownAgain, &[Lesson::Taken]), Code::SentAgain);
         assert_eq!(taught(Code::UnknownOnce, &[Lesson::Taken]), Code::Sent);
         assert_eq!(taught(Code::PendingAgain, &[Lesson::Taken]), Code::Sent);
-        let failed = Lesson::NotSent(Code::RenderFailed);
+        let failed = Lesson::NotSent(Code::RenderFailed, 0);
         assert_eq!(taught(Code::Sent, &[failed]), Code::RenderFailed);
         assert_eq!(taught(Code::Unknown, &[failed]), Code::RenderFailed);
         // One of two messages was not sent: the other may have been.

@@ -109,6 +109,8 @@ pub(crate) enum Counters {
         shards: u16,
         /// Since when there may be any.
         since: Timestamp,
+        /// Until when there may be any; `None` where that is not known yet.
+        until: Option<Timestamp>,
     },
     /// Those of the calls of a version.
     Calls {
@@ -124,11 +126,16 @@ pub(crate) enum Counters {
 }
 
 impl Counters {
-    /// The partitions that may hold anything of the scope, and since when.
+    /// The partitions that may hold anything of the scope, and since when: none where its period lies before or behind all of
+    /// it. So a report of a day costs what ran in the months before, however old the campaign is.
     fn partitions(&self, scope: &Scope) -> Vec<(String, Minute)> {
         match *self {
-            Self::Execution { id, shards, since } => {
+            Self::Execution { id, shards, since, until } => {
                 let since = minute_of(since) - SLACK;
+                let until = until.map(|until| minute_of(until) + SLACK);
+                let is_before = scope.period.until.is_some_and(|end| end <= since);
+                let is_behind = scope.period.from.zip(until).is_some_and(|(from, until)| until < from);
+                let shards = if is_before || is_behind { 0 } else { shards };
                 (0..shards).map(|shard| (tables::counters(id, shard), since)).collect()
             }
             Self::Calls { campaign, version, since, until } => {
@@ -316,12 +323,27 @@ mod tests {
 
     #[test]
     fn the_largest_execution_is_read_by_a_query_a_shard() {
-        let counters = Counters::Execution { id: EXECUTION, shards: 16, since: at(30_000_000) };
+        let counters = Counters::Execution { id: EXECUTION, shards: 16, since: at(30_000_000), until: None };
         assert_eq!(queries(&counters, &scope(None, None), 3), 16);
         let since_its_start = scope(Some(29_999_000), None);
         assert_eq!(queries(&counters, &since_its_start, 3), 16, "a beginning before its own is none");
         let last_day = scope(Some(30_100_000), None);
         assert_eq!(queries(&counters, &last_day, 1), 16 * 3);
+    }
+
+    #[test]
+    fn of_an_execution_nothing_is_read_for_a_period_before_or_behind_it() {
+        let (since, until) = (at(30_000_000), Some(at(30_100_000)));
+        let over = Counters::Execution { id: EXECUTION, shards: 16, since, until };
+        let reads = |counters: &Counters, from, until| queries(counters, &scope(from, until), 1) > 0;
+        assert!(!reads(&over, None, Some(30_000_000 - SLACK)));
+        assert!(reads(&over, None, Some(30_000_001 - SLACK)), "by a clock that is slow");
+        assert!(reads(&over, Some(30_100_000 + SLACK), None), "by a clock that is fast");
+        assert!(!reads(&over, Some(30_100_001 + SLACK), None));
+        assert!(reads(&over, Some(29_000_000), Some(31_000_000)));
+        assert!(reads(&over, None, None));
+        let runs = Counters::Execution { id: EXECUTION, shards: 16, since, until: None };
+        assert!(reads(&runs, Some(39_000_000), None), "it has not ended");
     }
 
     #[test]

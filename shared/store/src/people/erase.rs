@@ -6,7 +6,7 @@
 //! | exports | files that were made of what is held of the person |
 //! | ledger | what calls that are not through have brought along, error texts, answers kept for repeated calls |
 //! | events | what webhook endpoints are still to be told, or could not be told |
-//! | lists | the person's place on each list |
+//! | lists, deleted lists | the person's place on each list, and on those whose members are still being removed |
 //! | counts | what frequency caps count of the person |
 //!
 //! The profile goes first and in one step, on condition that it is as it was read; from then on nobody writes to the
@@ -90,6 +90,7 @@ enum Stage {
     Ledger,
     Events,
     Lists,
+    DeletedLists,
     Counts,
     Over,
 }
@@ -101,7 +102,9 @@ impl Stage {
             Self::Exports => Self::Ledger,
             Self::Ledger => Self::Events,
             Self::Events => Self::Lists,
-            Self::Lists => Self::Counts,
+            // Behind these: a list that is deleted meanwhile moves there.
+            Self::Lists => Self::DeletedLists,
+            Self::DeletedLists => Self::Counts,
             Self::Counts | Self::Over => Self::Over,
         }
     }
@@ -156,6 +159,10 @@ impl Store {
                 Stage::Ledger => self.erase_traces(person, after, &mut erasing.scanned).await?,
                 Stage::Events => self.erase_events(person, after).await?,
                 Stage::Lists => self.erase_memberships(person, after).await?,
+                Stage::DeletedLists => {
+                    let (lists, next) = self.segments.leave_deleted(person, after, SEGMENTS).await?;
+                    (Erased { lists, ..Erased::default() }, next)
+                }
                 Stage::Counts => {
                     self.frequency.forget(person).await?;
                     (Erased::default(), None)
@@ -188,7 +195,6 @@ impl Store {
                 }
                 self.suppressions.forget(channel, address).await?;
             }
-            self.allowed.forget(&found.value).await?;
             self.allowed.forget(&found.value).await?;
             match self.profiles.delete_as_read(&found).await {
                 Ok(()) => return Ok(Erased { profiles: 1, ..Erased::default() }),

@@ -188,3 +188,39 @@ async fn a_no_is_written_down_once_however_often_it_is_said() {
     let nobody = profiles.opt_out(ProfileId::from_bytes([9; 16]), Channel::Email, None).await;
     assert!(matches!(nobody, Err(StoreError::NotFound { .. })), "{nobody:?}");
 }
+
+#[tokio::test]
+async fn rows_of_one_person_are_laid_over_each_other_and_a_wrong_one_is_left_out() {
+    let profiles = profiles();
+    let rows = [
+        json!({ "email": "ann@x.io", "consent": { "email": "out" }, "city": "Lyon", "age": 3 }),
+        json!({ "email": "ann@x.io", "consent": { "sms": "perhaps" }, "city": "Oslo" }),
+        json!({ "email": "ANN@x.io", "city": null, "pet": { "name": "Rex" } }),
+        json!({ "email": "ann@x.io", "language": 7 }),
+    ];
+    let results = profiles.upsert(rows.into_iter().map(row).collect()).await.unwrap();
+    assert!(matches!(results[0], Ok(RowResult::Duplicate)), "{results:?}");
+    assert!(matches!(results[1], Err(UpsertError::Profile(_))), "{results:?}");
+    let Ok(RowResult::Created(ann)) = results[2] else { panic!("{results:?}") };
+    assert!(matches!(results[3], Err(UpsertError::Profile(_))), "{results:?}");
+    let stored = profiles.get(ann).await.unwrap();
+    let document = stored.value.document();
+    assert_eq!((stored.revision, &document["consent"]), (1, &json!({ "email": "out" })));
+    assert_eq!((document.get("city"), &document["age"]), (None, &json!(3)));
+    assert_eq!(document["pet"], json!({ "name": "Rex" }));
+}
+
+#[tokio::test]
+async fn a_row_gives_nobody_the_id_of_one_who_is_gone() {
+    let profiles = profiles();
+    let ann = created(&profiles, json!({ "email": "ann@x.io" })).await;
+    // The identity was read before it went with the profile.
+    let gone = platform::Write::delete(crate::tables::PROFILES, crate::tables::profile(ann));
+    profiles.platform.table.transact(vec![gone]).await.unwrap();
+    let result = upsert_one(&profiles, json!({ "email": "ann@x.io" })).await;
+    assert!(
+        !matches!(result, Ok(RowResult::Created(id) | RowResult::Updated(id)) if id == ann),
+        "{result:?}"
+    );
+    assert!(matches!(profiles.get(ann).await, Err(StoreError::NotFound { .. })));
+}

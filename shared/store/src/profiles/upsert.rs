@@ -1,6 +1,6 @@
 //! Many profiles at once: found by an identity or made, merged, and written in transactions of whole profiles.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use campaign::profile::{Namespace, ProfileError};
 use campaign::{Profile, ProfileId};
@@ -29,7 +29,7 @@ pub enum RowResult {
     Created(ProfileId),
     /// A profile was changed, or already said the same.
     Updated(ProfileId),
-    /// A later row of the batch names the same profile and was taken in its place.
+    /// A later row of the batch names the same profile: what this one says was written with it.
     Duplicate,
 }
 
@@ -60,12 +60,60 @@ struct Candidate {
 /// The most bytes of a transaction: the ports take 4 MiB, and keys and numbers are only estimated.
 const MOST_BYTES: usize = 3 * 1024 * 1024;
 
-/// A row that is to be written: its place, by which names whose it is may be found, and what it changes.
-type Wanted = (usize, Vec<(Namespace, String)>, Map<String, Value>);
+/// The rows of one profile that are to be written together.
+#[derive(Default)]
+struct Wanted {
+    /// By which names whose they are may be found, the one that decides first.
+    identities: Vec<(Namespace, String)>,
+    /// The place of each in the batch and what it changes, in their order.
+    rows: Vec<(usize, Map<String, Value>)>,
+}
+
+impl Wanted {
+    fn add(&mut self, row: usize, identities: Vec<(Namespace, String)>, changes: Map<String, Value>) {
+        for identity in identities {
+            if !self.identities.contains(&identity) {
+                self.identities.push(identity);
+            }
+        }
+        self.rows.push((row, changes));
+    }
+
+    /// The external id they name, which is the same in all of them: it would decide whose they are.
+    fn external_id(&self) -> Option<&str> {
+        self.rows.first().and_then(|(_, changes)| changes.get("external_id")).and_then(Value::as_str)
+    }
+
+    /// The profile after all of them, each laid over those before it, as the last that is right; whoever came before is its
+    /// duplicate, and one that is wrong is left out.
+    fn merge(
+        &self,
+        id: ProfileId,
+        before: Option<&Revised<Profile>>,
+        results: &mut [Option<Result<RowResult, UpsertError>>],
+    ) -> Option<(usize, Profile)> {
+        let mut merged: Option<(usize, Profile)> = None;
+        for (row, changes) in &self.rows {
+            let under = merged.as_ref().map(|(_, profile)| profile).or(before.map(|before| &before.value));
+            let mut document = under.map(|profile| profile.document().clone()).unwrap_or_default();
+            patch(&mut document, changes.clone());
+            match Profile::new(id, document) {
+                Ok(profile) => {
+                    if let Some((earlier, _)) = merged.replace((*row, profile)) {
+                        results[earlier] = Some(Ok(RowResult::Duplicate));
+                    }
+                }
+                Err(error) => results[*row] = Some(Err(error.into())),
+            }
+        }
+        merged
+    }
+}
 
 impl Profiles {
     /// Creates or changes the profiles of `rows`, each found by its `external_id`, else its `email`, else its `phone`; a
-    /// profile that already has another `external_id` than the row is somebody else's. Where several rows of the batch name one profile, the last is taken. One bad row never stops the others.
+    /// profile that already has another `external_id` than the row is somebody else's. Where several rows of the batch name one
+    /// profile, each is laid over those before it, and all are written at once. One bad row never stops the others.
     ///
     /// # Errors
     /// [`StoreError`] only where the engine fails; then some rows may have been written, and the same call may be made
@@ -76,20 +124,20 @@ impl Profiles {
     ) -> Result<Vec<Result<RowResult, UpsertError>>, StoreError> {
         let mut results: Vec<Option<Result<RowResult, UpsertError>>> = Vec::new();
         results.resize_with(rows.len(), || None);
-        let mut wanted = Vec::new();
-        let mut newest: HashMap<(Namespace, String), usize> = HashMap::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut places: HashMap<(Namespace, String), usize> = HashMap::new();
         for (row, incoming) in rows.into_iter().enumerate() {
             match identities_of(&incoming.document) {
                 Err(error) => results[row] = Some(Err(error)),
                 Ok(identities) => {
-                    if let Some(earlier) = newest.insert(identities[0].clone(), row) {
-                        results[earlier] = Some(Ok(RowResult::Duplicate));
+                    let place = *places.entry(identities[0].clone()).or_insert(wanted.len());
+                    if place == wanted.len() {
+                        wanted.push(Wanted::default());
                     }
-                    wanted.push((row, identities, incoming.document));
+                    wanted[place].add(row, identities, incoming.document);
                 }
             }
         }
-        wanted.retain(|(row, ..)| results[*row].is_none());
         for attempt in 0..3 {
             let again = self.upsert_once(std::mem::take(&mut wanted), &mut results, attempt == 2).await?;
             if again.is_empty() {
@@ -107,34 +155,33 @@ impl Profiles {
         results: &mut [Option<Result<RowResult, UpsertError>>],
         last: bool,
     ) -> Result<Vec<Wanted>, StoreError> {
-        let names: Vec<_> = wanted.iter().flat_map(|(_, identities, _)| identities.iter().cloned()).collect();
+        let names: Vec<_> = wanted.iter().flat_map(|wanted| wanted.identities.iter().cloned()).collect();
         let found = self.find_many(&names).await?;
         let mut known: Vec<ProfileId> = found.iter().copied().flatten().collect();
         known.sort_unstable();
         known.dedup();
         let mut before = self.revised_many(&known).await?;
+        // One that was found and is not there was erased meanwhile: its id must not come back to life.
+        let living: HashSet<ProfileId> = before.keys().copied().collect();
         let mut found = found.into_iter();
         let mut candidates = Vec::with_capacity(wanted.len());
         let mut sources = HashMap::new();
-        for (row, identities, document) in wanted {
-            let named: Vec<_> = found.by_ref().take(identities.len()).collect();
-            let external = document.get("external_id").and_then(Value::as_str);
-            let owner = named.into_iter().flatten().find(|id| {
+        for wanted in wanted {
+            let named: Vec<_> = found.by_ref().take(wanted.identities.len()).collect();
+            let external = wanted.external_id();
+            let owner = named.into_iter().flatten().filter(|id| living.contains(id)).find(|id| {
                 let theirs = before.get(id).and_then(|before| before.value.text("external_id"));
                 theirs.is_none() || external.is_none() || theirs == external
             });
             let id = owner.unwrap_or_else(ProfileId::random);
             let old = before.remove(&id);
-            match merge(id, old.as_ref(), document.clone()) {
-                Ok(profile) if old.as_ref().is_some_and(|old| old.value == profile) => {
-                    results[row] = Some(Ok(RowResult::Updated(id)));
-                }
-                Ok(profile) => {
-                    candidates.push(Candidate { row, profile, before: old });
-                    sources.insert(row, (identities, document));
-                }
-                Err(error) => results[row] = Some(Err(error.into())),
+            let Some((row, profile)) = wanted.merge(id, old.as_ref(), results) else { continue };
+            if old.as_ref().is_some_and(|old| old.value == profile) {
+                results[row] = Some(Ok(RowResult::Updated(id)));
+                continue;
             }
+            candidates.push(Candidate { row, profile, before: old });
+            sources.insert(row, wanted);
         }
         let mut again = Vec::new();
         for group in grouped(&candidates)? {
@@ -143,10 +190,7 @@ impl Profiles {
         if last {
             return Ok(Vec::new());
         }
-        Ok(again
-            .into_iter()
-            .filter_map(|row| sources.remove(&row).map(|(identities, document)| (row, identities, document)))
-            .collect())
+        Ok(again.into_iter().filter_map(|row| sources.remove(&row)).collect())
     }
 
     /// Writes a group in one transaction; where that is refused, each of its profiles in one of its own.
@@ -239,17 +283,6 @@ pub(crate) fn identities_of(document: &Map<String, Value>) -> Result<Vec<(Namesp
     if identities.is_empty() { Err(UpsertError::NoIdentity) } else { Ok(identities) }
 }
 
-/// The profile after the row.
-fn merge(
-    id: ProfileId,
-    before: Option<&Revised<Profile>>,
-    fields: Map<String, Value>,
-) -> Result<Profile, ProfileError> {
-    let mut document = before.map(|before| before.value.document().clone()).unwrap_or_default();
-    patch(&mut document, fields);
-    Profile::new(id, document)
-}
-
 /// Applies a JSON merge patch (RFC 7396).
 pub(crate) fn patch(document: &mut Map<String, Value>, changes: Map<String, Value>) {
     for (name, change) in changes {
@@ -303,6 +336,6 @@ fn bytes_of(write: &Write) -> usize {
 
 /// Whether no item is written twice, which no transaction allows.
 fn distinct(writes: &[Write]) -> bool {
-    let mut seen = std::collections::HashSet::with_capacity(writes.len());
+    let mut seen = HashSet::with_capacity(writes.len());
     writes.iter().all(|write| seen.insert((write.table, write.key())))
 }

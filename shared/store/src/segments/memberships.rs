@@ -4,14 +4,12 @@ use campaign::segment::SegmentKind;
 use campaign::{ProfileId, SegmentId};
 use platform::{Condition, Consistency, Key, Write};
 
-use super::{Segment, Segments, WHAT, key, member_key};
+use super::{Segment, Segments, TRIES, WHAT, key, member_key};
 use crate::StoreError;
 use crate::document;
 use crate::error::refused;
 use crate::tables::{AUDIENCE, CONTROL};
 
-/// How often a change is tried against those of others.
-const TRIES: usize = 10;
 /// How many generations are left in one transaction.
 const AT_ONCE: usize = 50;
 
@@ -66,7 +64,7 @@ impl Segments {
     }
 
     /// Which of these members are there.
-    async fn there(&self, keys: &[Key]) -> Result<Vec<Key>, StoreError> {
+    pub(super) async fn there(&self, keys: &[Key]) -> Result<Vec<Key>, StoreError> {
         let mut there = Vec::new();
         for keys in keys.chunks(platform::table::MAX_BATCH_GET) {
             let items = self.platform.table.batch_get(AUDIENCE, keys, Consistency::Strong).await?;
@@ -77,7 +75,7 @@ impl Segments {
 }
 
 /// Where a person would be in a list, in each of its generations, the newest last; nowhere in a rule.
-fn generations(segment: &Segment, person: ProfileId) -> Vec<Key> {
+pub(super) fn generations(segment: &Segment, person: ProfileId) -> Vec<Key> {
     match segment.kind {
         SegmentKind::List { generation, .. } => {
             (1..=generation).map(|generation| member_key(segment.id, generation, person)).collect()

@@ -8,7 +8,10 @@ use platform::Consistency;
 use platform::table::{MAX_BATCH_GET, MAX_TRANSACTION};
 
 use super::forgotten::marker_key;
-use super::{MOST_DOMAINS, SuppressedDomain, Suppression, Suppressions, WHAT, item_key, put_writes};
+use super::{
+    MOST_DOMAIN_BYTES, MOST_DOMAINS, SuppressedDomain, Suppression, Suppressions, WHAT, bytes_of,
+    domain_bytes, item_key, put_writes,
+};
 use crate::StoreError;
 use crate::document;
 use crate::error::refused;
@@ -136,21 +139,25 @@ impl Suppressions {
         let mut became = Vec::new();
         self.change_domains(|domains| {
             became.clear();
+            let mut bytes = bytes_of(domains);
             for (name, domain) in new {
-                let room = domains.len() < MOST_DOMAINS;
-                became.push(match domains.get_mut(name) {
-                    None if !room => None,
-                    None => {
-                        domains.insert(name.clone(), domain.clone());
-                        Some(Became::New)
-                    }
-                    Some(found) if found.reason >= domain.reason => Some(Became::Unchanged),
-                    Some(found) => {
-                        found.reason = domain.reason;
-                        found.source.clone_from(&domain.source);
-                        Some(Became::Updated)
-                    }
-                });
+                let found = domains.get(name);
+                if found.is_some_and(|found| found.reason >= domain.reason) {
+                    became.push(Some(Became::Unchanged));
+                    continue;
+                }
+                // Who is on the list already keeps their time.
+                let at = found.map_or(domain.at, |found| found.at);
+                let without = bytes - found.map_or(0, |found| domain_bytes(name, found));
+                let (is_new, domain) = (found.is_none(), SuppressedDomain { at, ..domain.clone() });
+                let with = without + domain_bytes(name, &domain);
+                if with > MOST_DOMAIN_BYTES || (is_new && domains.len() >= MOST_DOMAINS) {
+                    became.push(None);
+                    continue;
+                }
+                bytes = with;
+                domains.insert(name.clone(), domain);
+                became.push(Some(if is_new { Became::New } else { Became::Updated }));
             }
             became.iter().any(|became| matches!(became, Some(Became::New | Became::Updated)))
         })

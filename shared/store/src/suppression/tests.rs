@@ -90,6 +90,30 @@ async fn domains_have_a_most() {
     assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
 }
 
+#[tokio::test]
+async fn domains_with_long_sources_have_room_in_one_item() {
+    let store = store();
+    let list = &store.suppressions;
+    let (reason, at) = (SuppressionReason::Manual, SystemClock.now());
+    let domain = SuppressedDomain { reason, source: Some("x".repeat(800)), at };
+    let new: Vec<_> =
+        (0..MOST_DOMAINS).map(|number| (format!("d{number}.example.org"), domain.clone())).collect();
+    let refused = list.change_domains(|domains| {
+        domains.extend(new.clone());
+        true
+    });
+    let refused = refused.await;
+    assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
+    // Of many at once as many are taken as there is room for, and the others are told.
+    let became = list.add_domains(&new).await.unwrap();
+    let taken = became.iter().flatten().count();
+    assert!((300..400).contains(&taken), "{taken}");
+    assert_eq!(list.domains().await.unwrap().len(), taken);
+    let again = list.add_domains(&new[..taken]).await.unwrap();
+    assert!(again.iter().all(|became| *became == Some(Became::Unchanged)));
+    assert!(list.change_domains(|domains| domains.remove("d0.example.org").is_some()).await.unwrap());
+}
+
 /// Row H2's sibling: who has unsubscribed still gets what they asked for themselves.
 #[tokio::test]
 async fn of_somebody_without_a_profile_the_hash_alone_is_kept() {
