@@ -23,7 +23,8 @@ while [ $# -gt 0 ]; do
 done
 [ ${#functions[@]} -gt 0 ] || functions=("${all[@]}")
 
-target_dir=${CARGO_TARGET_DIR:-target}
+# Where cargo builds is the caller's affair; where the programs go is the template's.
+target_dir=${CARGO_TARGET_DIR:-target} programs=target/lambda
 host=$(rustc -vV | sed -n 's/^host: //p')
 case $with in
   cargo-lambda)
@@ -32,7 +33,7 @@ case $with in
       x86_64) flag=--x86-64 ;;
       *) usage ;;
     esac
-    cargo=(cargo lambda build "$flag" --lambda-dir "$target_dir/lambda") ;;
+    cargo=(cargo lambda build "$flag" --lambda-dir "$programs") ;;
   cargo)
     here=$(uname -m)
     [ "${arch:=${here/aarch64/arm64}}" = "${here/aarch64/arm64}" ] || { echo "cargo alone builds for $here" >&2; exit 2; }
@@ -44,16 +45,17 @@ esac
 # At fixed addresses: what moves a program to another one would be a tenth of it, and is worked off at each start. Each function
 # has a virtual machine to itself, and Envoi has no unsafe code.
 flags="${RUSTFLAGS:-} -C relocation-model=static"
+# Flags are told apart by spaces, which a path may hold: so the linker's script is named from here, where cargo starts the linker.
 # One after the other: together, each would carry what the others need.
 for name in "${functions[@]}"; do
   profile=lambda features=aws,lambda linked=''
   case $name in
-    api) profile=lambda-api linked=" -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$PWD/infra/no-unwind.ld" ;;
+    api) profile=lambda-api linked=" -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,infra/no-unwind.ld" ;;
     deliver-email) features+=,ses,smtp ;;
   esac
   RUSTFLAGS=$flags$linked "${cargo[@]}" --locked --profile "$profile" --no-default-features --features "$features" --package "$name"
   if [ "$with" = cargo ]; then
-    mkdir -p "$target_dir/lambda/$name"
-    cp "$target_dir/$host/$profile/$name" "$target_dir/lambda/$name/bootstrap"
+    mkdir -p "$programs/$name"
+    cp "$target_dir/$host/$profile/$name" "$programs/$name/bootstrap"
   fi
 done

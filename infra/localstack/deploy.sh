@@ -40,7 +40,7 @@ if [ -z "${ENVOI_BINARIES:-}" ]; then
   if cargo lambda --help > /dev/null 2>&1; then with=cargo-lambda; fi
   step "building with $with for $arch"
   infra/build.sh --arch "$arch" --with "$with"
-  ENVOI_BINARIES=${CARGO_TARGET_DIR:-target}/lambda
+  ENVOI_BINARIES=target/lambda
 fi
 for name in "${functions[@]}"; do
   mkdir -p "$work/target/lambda/$name"

@@ -16,6 +16,15 @@ pub enum Email {
     Outbox(PathBuf),
 }
 
+/// What becomes of the work that waits: campaigns to start, chunks to deliver, jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// It is done.
+    Done,
+    /// It waits on: the API answers, and nothing starts or is sent.
+    Held,
+}
+
 /// What a node is made of.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -39,6 +48,8 @@ pub struct Config {
     pub concurrency: usize,
     /// How often the sweep comes.
     pub sweep_every: Duration,
+    /// Whether it works.
+    pub work: Work,
 }
 
 impl Config {
@@ -55,6 +66,7 @@ impl Config {
             sns_url: None,
             concurrency: 16,
             sweep_every: Duration::from_millis(250),
+            work: Work::Done,
         }
     }
 }

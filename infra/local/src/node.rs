@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::error;
 
-use crate::config::{Config, Email};
+use crate::config::{Config, Email, Work};
 use crate::event_source::{self, Consume};
 use crate::secret::{self, SecretError};
 
@@ -50,6 +50,8 @@ const JOBS: usize = 2;
 const KEEP_FILES: Duration = Duration::from_secs(KEEP_SECONDS.unsigned_abs() + 24 * 3600);
 /// After so many rounds of tidying, an hour, the log is cut: it holds what was erased until then.
 const CUT_LOG: u32 = 60;
+/// The jobs' files in a data folder.
+pub(crate) const FILES: &str = "files";
 /// How many expired items one round of tidying removes.
 const EXPIRED: usize = 1000;
 
@@ -109,18 +111,25 @@ impl Node {
     /// # Errors
     /// [`StartError`]; then nothing runs.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Self::start_by(Arc::new(SystemClock), config).await
+    }
+
+    /// The same, with this clock for what is kept: when it is due, and until when. Deadlines go by the system's.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_by(clock: Arc<dyn Clock>, config: Config) -> Result<Self, StartError> {
         let engine = Embedded::open(&config.data, clock)?;
-        let files = BlobFolder::open(&config.data.join("files"))?;
+        let files = BlobFolder::open(&config.data.join(FILES))?;
         let key = secret::hash_key(&config.data, &engine.platform()).await?;
         let store = Store::new(engine.platform(), key);
         let provider = match config.email {
-            Email::Smtp(mut smtp) => {
-                if smtp.credentials.is_none() {
-                    smtp.credentials = stored_credentials(&store).await?;
-                }
-                Provider::Smtp(SmtpPool::new(*smtp)?)
-            }
+            Email::Smtp(mut smtp) => Provider::Smtp(if smtp.credentials.is_some() {
+                SmtpPool::new(*smtp)?
+            } else {
+                smtp.credentials = stored_credentials(&store).await?;
+                SmtpPool::with_kept(*smtp, Arc::new(store.secrets.clone()))?
+            }),
             Email::Outbox(folder) => Provider::Outbox(Outbox::new(folder)?),
         };
         let listener = TcpListener::bind(config.listen)
@@ -130,17 +139,20 @@ impl Node {
             listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
         let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
         let store = store.with_public_url(&public_url);
-        let first_key = first_key(&store).await?;
         let (stop, stopped) = watch::channel(false);
         let client = Client::new(config.outbound.clone(), Limits::default());
         let sns = feedback::sns::Sns::new(client, &config.sns_topics, config.sns_url.as_deref());
         let feedback = Arc::new(feedback::Context::new(store.clone(), sns));
         let tasks = JoinSet::new();
-        let mut node = Self { engine, files, store, feedback, address, first_key, stop, tasks };
+        let mut node = Self { engine, files, store, feedback, address, first_key: None, stop, tasks };
         let outbound = config.outbound.clone();
         let fcm = Fcm::new(config.outbound.clone(), config.fcm_url.as_deref());
-        node.consume(provider, fcm, config.concurrency, config.sweep_every, outbound, &stopped).await?;
+        if config.work == Work::Done {
+            node.consume(provider, fcm, config.concurrency, config.sweep_every, outbound, &stopped).await?;
+        }
         node.serve(listener, config.outbound, stopped);
+        // Last: a key that nobody gets to see, since the start failed after it, would be the only one there is.
+        node.first_key = first_key(&node.store).await?;
         Ok(node)
     }
 
@@ -350,15 +362,28 @@ async fn fire_once(engine: &Embedded) -> Result<Duration, StoreError> {
     let longest = Duration::from_secs(3600);
     Ok(engine.next_wake_up().await?.map_or(longest, |next| {
         // Negative where it has just become due.
-        Duration::try_from(next.duration_since(SystemClock.now())).unwrap_or_default().min(longest)
+        Duration::try_from(next.duration_since(engine.platform().clock.now()))
+            .unwrap_or_default()
+            .min(longest)
     }))
 }
 
-/// Sweeps, again and again.
-async fn sweep(context: Arc<activate::Context>, every: Duration, mut stopped: watch::Receiver<bool>) {
+/// Sweeps, again and again, whatever becomes of one sweep.
+async fn sweep(context: Arc<activate::Context>, every: Duration, stopped: watch::Receiver<bool>) {
+    let sweep = || activate::sweep(&context, Deadline::after(&SystemClock, FUNCTION_TIMEOUT));
+    again_and_again(every, stopped, sweep).await;
+}
+
+async fn again_and_again<F: Future<Output = Result<usize, StoreError>>>(
+    every: Duration,
+    mut stopped: watch::Receiver<bool>,
+    sweep: impl Fn() -> F,
+) {
     while !wait(every, &mut stopped).await {
-        if let Err(error) = activate::sweep(&context, Deadline::after(&SystemClock, FUNCTION_TIMEOUT)).await {
-            error!(error = %batch::chain(&error), "the sweep failed");
+        match batch::caught(&sweep).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => error!(error = %batch::chain(&error), "the sweep failed"),
+            None => error!("the sweep panicked"),
         }
     }
 }
@@ -386,5 +411,30 @@ async fn tidy(engine: Embedded, files: BlobFolder, mut stopped: watch::Receiver<
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sweep_that_panics_is_not_the_last() {
+        let (stop, stopped) = watch::channel(false);
+        let sweeps = AtomicUsize::new(0);
+        let sweep = || async {
+            match sweeps.fetch_add(1, Ordering::Relaxed) {
+                0 => panic!("as the test wants it"),
+                1 => Err(StoreError::Contended { what: "as the test wants it" }),
+                _ => {
+                    stop.send_replace(true);
+                    Ok(0)
+                }
+            }
+        };
+        again_and_again(Duration::from_millis(1), stopped, sweep).await;
+        assert_eq!(sweeps.into_inner(), 3);
     }
 }

@@ -1,15 +1,18 @@
 //! The secret that addresses are hashed under: made at the first start, kept beside the database. The database knows it
 //! by a check value: under another secret the suppression list would silently suppress nobody.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use campaign::id::random_bytes;
-use platform::Platform;
+use platform::{Platform, private};
 use store::HashKey;
 use store::suppression::{KeyCheck, check_key};
 use thiserror::Error;
+
+/// The secret in a data folder.
+pub(crate) const SECRET: &str = "secret.key";
 
 /// Why the secret can't be used.
 #[derive(Debug, Error)]
@@ -37,7 +40,7 @@ pub(crate) async fn hash_key(folder: &Path, platform: &Platform) -> Result<HashK
 }
 
 fn read_or_create(folder: &Path) -> io::Result<HashKey> {
-    let path = folder.join("secret.key");
+    let path = folder.join(SECRET);
     match fs::read(&path) {
         Ok(bytes) => {
             let key = bytes.try_into().map_err(|_| {
@@ -59,11 +62,7 @@ fn create(folder: &Path, path: &Path) -> io::Result<HashKey> {
     key[..16].copy_from_slice(&random_bytes());
     key[16..].copy_from_slice(&random_bytes());
     let partial = folder.join("secret.key.new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&partial)?;
+    let mut file = private::file_options().create(true).truncate(true).open(&partial)?;
     file.write_all(&key)?;
     file.sync_all()?;
     fs::rename(&partial, path)?;

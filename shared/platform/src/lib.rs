@@ -12,6 +12,7 @@ pub mod clock;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+pub mod private;
 pub mod queue;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod rules;

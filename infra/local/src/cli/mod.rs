@@ -1,7 +1,9 @@
 //! The command line.
 
+mod backup;
 mod client;
 mod demo;
+mod key;
 pub(crate) mod log;
 mod report;
 mod serve;
@@ -22,6 +24,10 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Sends a campaign to ten thousand invented people, into a folder, and shows the report.
     Demo(demo::Demo),
+    /// Copies the data folder into a new one, also while a server works in it.
+    Backup(backup::Backup),
+    /// Makes an API key where no other is at hand, and prints it. The server must be stopped.
+    Key(key::Key),
 }
 
 impl Envoi {
@@ -30,6 +36,8 @@ impl Envoi {
         match self.command {
             Command::Serve(serve) => serve.run().await,
             Command::Demo(demo) => demo.run().await,
+            Command::Backup(backup) => backup.run(),
+            Command::Key(key) => key.run().await,
         }
     }
 
@@ -37,7 +45,7 @@ impl Envoi {
     fn log_level(&self) -> &'static str {
         match self.command {
             Command::Serve(_) => "info",
-            Command::Demo(_) => "error",
+            Command::Demo(_) | Command::Backup(_) | Command::Key(_) => "error",
         }
     }
 }

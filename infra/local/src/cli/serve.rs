@@ -1,5 +1,6 @@
 //! `envoi serve`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -7,7 +8,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use deliver_email::smtp::{Credentials, SmtpConfig, Tls};
-use envoi_local::{Config, Node, config::Email};
+use envoi_local::{
+    Config, Node,
+    config::{Email, Work},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, Args)]
@@ -24,8 +28,8 @@ pub(crate) struct Serve {
     public_url: Option<String>,
     /// Writes email into this folder, one .eml file a message; without it and without an SMTP host, into `outbox` in the
     /// data folder.
-    #[arg(long, env = "ENVOI_OUTBOX", conflicts_with = "smtp_host")]
-    outbox: Option<PathBuf>,
+    #[arg(long, env = "ENVOI_OUTBOX")]
+    outbox: Option<OsString>,
     /// Sends email through this SMTP server.
     #[arg(long, env = "ENVOI_SMTP_HOST")]
     smtp_host: Option<String>,
@@ -36,10 +40,10 @@ pub(crate) struct Serve {
     #[arg(long, env = "ENVOI_SMTP_TLS", default_value = "starttls")]
     smtp_tls: SmtpTls,
     /// The user to log in as; the password is read from ENVOI_SMTP_PASSWORD.
-    #[arg(long, env = "ENVOI_SMTP_USER", requires = "smtp_host")]
+    #[arg(long, env = "ENVOI_SMTP_USER")]
     smtp_user: Option<String>,
     /// How to name ourselves to the server.
-    #[arg(long, env = "ENVOI_SMTP_HELLO", requires = "smtp_host")]
+    #[arg(long, env = "ENVOI_SMTP_HELLO")]
     smtp_hello: Option<String>,
     /// The most connections to the server.
     #[arg(long, env = "ENVOI_SMTP_CONNECTIONS", default_value = "16")]
@@ -60,6 +64,10 @@ pub(crate) struct Serve {
     /// How many chunks of 50 are delivered at once.
     #[arg(long, env = "ENVOI_CONCURRENCY", default_value = "16")]
     concurrency: NonZeroU32,
+    /// Answers the API and does nothing else: nothing starts and nothing is sent. For a restored backup, to pause or stop
+    /// what went on after it was made.
+    #[arg(long)]
+    hold: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -72,20 +80,32 @@ enum SmtpTls {
     Implicit,
 }
 
+/// A value that says something: an environment often has variables that are set to nothing.
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|value| !value.is_empty())
+}
+
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let config = self.config()?;
-        let is_for_trying = config.public_url.is_none() && matches!(config.email, Email::Smtp(_));
+        let outbox = match &config.email {
+            Email::Outbox(folder) => Some(folder.clone()),
+            Email::Smtp(_) => None,
+        };
+        let is_for_trying = config.public_url.is_none() && outbox.is_none();
         let node = Node::start(config).await?;
-        println!("Envoi listens on http://{}", node.address());
+        if let Some(outbox) = outbox {
+            eprintln!("envoi: email is written into {}, nothing is sent: see --smtp-host", outbox.display());
+        }
         if is_for_trying {
             let url = node.store().links.public_url();
             eprintln!(
                 "envoi: links in mail are at {url}, where recipients hardly reach them: see --public-url"
             );
         }
+        println!("Envoi listens on http://{}", node.address());
         if let Some(key) = node.first_key() {
             println!("The first admin key, shown this once: {key}");
         }
@@ -102,21 +122,27 @@ impl Serve {
     }
 
     fn config(&self) -> anyhow::Result<Config> {
-        let email = match &self.smtp_host {
-            None => Email::Outbox(self.outbox.clone().unwrap_or_else(|| self.data.join("outbox"))),
-            Some(host) => Email::Smtp(Box::new(self.smtp(host)?)),
+        let outbox = self.outbox.as_ref().filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let email = match (given(&self.smtp_host), outbox) {
+            (Some(_), Some(_)) => anyhow::bail!("either --smtp-host or --outbox: email goes one way"),
+            (Some(host), None) => Email::Smtp(Box::new(self.smtp(host)?)),
+            (None, _) if given(&self.smtp_user).or(given(&self.smtp_hello)).is_some() => {
+                anyhow::bail!("--smtp-user and --smtp-hello are for the server that --smtp-host names")
+            }
+            (None, outbox) => Email::Outbox(outbox.unwrap_or_else(|| self.data.join("outbox"))),
         };
         let mut config = Config::new(&self.data, email);
         config.listen = self.listen;
-        config.public_url = self.public_url.clone().filter(|url| !url.is_empty());
+        config.public_url = given(&self.public_url).map(str::to_owned);
         anyhow::ensure!(
             config.public_url.as_deref().is_none_or(store::links::is_base),
             "--public-url must be such as https://links.example.org"
         );
-        config.fcm_url = self.fcm_url.clone().filter(|url| !url.is_empty());
+        config.fcm_url = given(&self.fcm_url).map(str::to_owned);
         config.sns_topics.clone_from(&self.sns_topics);
-        config.sns_url = self.sns_url.clone().filter(|url| !url.is_empty());
+        config.sns_url = given(&self.sns_url).map(str::to_owned);
         config.outbound = outbound::Policy::allowing(&self.outbound_allow).context("--outbound-allow")?;
+        config.work = if self.hold { Work::Held } else { Work::Done };
         config.concurrency = usize::try_from(self.concurrency.get())?;
         Ok(config)
     }
@@ -130,13 +156,13 @@ impl Serve {
         let mut smtp = SmtpConfig::new(host, self.smtp_port.unwrap_or(port));
         smtp.tls = tls;
         smtp.max_connections = self.smtp_connections;
-        if let Some(hello) = &self.smtp_hello {
-            smtp.hello_name.clone_from(hello);
+        if let Some(hello) = given(&self.smtp_hello) {
+            hello.clone_into(&mut smtp.hello_name);
         }
-        if let Some(username) = &self.smtp_user {
+        if let Some(username) = given(&self.smtp_user) {
             let password = std::env::var("ENVOI_SMTP_PASSWORD")
                 .context("with --smtp-user, the password is read from ENVOI_SMTP_PASSWORD")?;
-            smtp.credentials = Some(Credentials { username: username.clone(), password });
+            smtp.credentials = Some(Credentials { username: username.to_owned(), password });
         }
         Ok(smtp)
     }

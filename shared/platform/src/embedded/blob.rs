@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use super::OpenError;
 use crate::blob::{Blob, BlobName, BlobWriter, Stat, Upload};
-use crate::{Clock, PlatformError};
+use crate::{Clock, PlatformError, private};
 
 /// Where blobs are written before they have their names; no blob's name begins with a dot.
 const UNFINISHED: &str = ".new";
@@ -35,7 +35,7 @@ impl BlobFolder {
     /// [`OpenError::Folder`] where it can't be.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let refused = |source| OpenError::Folder { path: folder.to_owned(), source };
-        fs::create_dir_all(folder.join(UNFINISHED)).map_err(refused)?;
+        private::make_folder(&folder.join(UNFINISHED)).map_err(refused)?;
         Ok(Self { folder: folder.into() })
     }
 
@@ -190,19 +190,16 @@ impl Unfinished {
         let mut name = [0; 16];
         getrandom::fill(&mut name).map_err(io::Error::other)?;
         let path = folder.join(UNFINISHED).join(format!("{:032x}", u128::from_be_bytes(name)));
-        let mut options = File::options();
-        options.write(true).create_new(true);
         // Uploads are lists of people.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self { file: options.open(&path)?, path, folder: folder.to_owned() })
+        let file = private::file_options().create_new(true).open(&path)?;
+        Ok(Self { file, path, folder: folder.to_owned() })
     }
 
     fn finish(self, place: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         let parent = place.parent().unwrap_or(&self.folder);
         for attempt in 1.. {
-            fs::create_dir_all(parent)?;
+            private::make_folder(parent)?;
             match fs::rename(&self.path, place) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < TRIES => {}
                 renamed => {

@@ -4,9 +4,14 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
+use crate::private;
+
+/// The database in a data folder.
+pub(super) const DATABASE: &str = "envoi.db";
 /// The version of the schema this build writes; kept in `user_version`.
 const SCHEMA_VERSION: i32 = 1;
 /// Marks our databases ("Envo"); kept in `application_id`.
@@ -77,18 +82,17 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
         let refused = |source| OpenError::Folder { path: path.to_owned(), source };
-        std::fs::create_dir_all(path).map_err(refused)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("envoi.lock"))
-            .map_err(refused)?;
+        private::make_folder(path).map_err(refused)?;
+        let made = |name| private::file_options().create(true).truncate(false).open(path.join(name));
+        let lock = made("envoi.lock").map_err(refused)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { database: path.join("envoi.db"), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(refused(source)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(refused(source)),
         }
+        // Left to SQLite, it would be what the user's umask says; SQLite gives its log the database's own mode.
+        made(DATABASE).map_err(refused)?;
+        Ok(Self { database: path.join(DATABASE), _lock: lock })
     }
 
     /// The connection that writes, its schema in place.
@@ -99,7 +103,7 @@ impl Folder {
         let open = || -> rusqlite::Result<Result<Connection, OpenError>> {
             let conn = Connection::open_with_flags(&self.database, flags)?;
             conn.busy_timeout(BUSY_TIMEOUT)?;
-            if let Err(refusal) = self.recognise(&conn)? {
+            if let Err(refusal) = recognise(&conn, &self.database)? {
                 return Ok(Err(refusal));
             }
             // The row of a profile or a chunk fits; larger pages cost reads and the log more than they spare.
@@ -113,37 +117,48 @@ impl Folder {
             // one page more in the log for each page that becomes empty: of queues and calls one for some twenty rows. The
             // milder FAST spares that page, and so leaves on it what it held: the rest of a large profile, say.
             conn.pragma_update(None, "secure_delete", true)?;
-            conn.set_prepared_statement_cache_capacity(STATEMENTS);
+            keep_statements(&conn)?;
             migrate(&conn)?;
             Ok(Ok(conn))
         };
-        open().unwrap_or_else(|error| {
-            Err(match error.sqlite_error_code() {
-                Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: self.database.clone() },
-                _ => OpenError::engine(error),
-            })
-        })
+        open().unwrap_or_else(|error| Err(unopened(error, &self.database)))
     }
+}
 
-    /// Looks before anything is written: a stranger's database must stay as it is.
-    fn recognise(&self, conn: &Connection) -> rusqlite::Result<Result<(), OpenError>> {
-        let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-        if tables > 0 && pragma("application_id")? != APPLICATION_ID {
-            return Ok(Err(OpenError::NotADatabase { path: self.database.clone() }));
-        }
-        let found = pragma("user_version")?;
-        if found > SCHEMA_VERSION {
-            return Ok(Err(OpenError::Newer { found, known: SCHEMA_VERSION }));
-        }
-        Ok(Ok(()))
+/// Looks before anything is written: a stranger's database must stay as it is.
+fn recognise(conn: &Connection, path: &Path) -> rusqlite::Result<Result<(), OpenError>> {
+    let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    if tables > 0 && pragma("application_id")? != APPLICATION_ID {
+        return Ok(Err(OpenError::NotADatabase { path: path.to_owned() }));
     }
+    let found = pragma("user_version")?;
+    if found > SCHEMA_VERSION {
+        return Ok(Err(OpenError::Newer { found, known: SCHEMA_VERSION }));
+    }
+    Ok(Ok(()))
+}
+
+/// What SQLite says of the database at `path`, in our words.
+fn unopened(error: rusqlite::Error, path: &Path) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
+        _ => OpenError::engine(error),
+    }
+}
+
+/// Has a connection keep its prepared statements, each as it was planned the first time. Else SQLite would plan a range anew
+/// whenever its bounds are bound, in case others suit another plan; without statistics, which we never gather, none do.
+fn keep_statements(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// A database that lives in memory only.
 pub(super) fn open_in_memory() -> rusqlite::Result<Connection> {
     let conn = Connection::open_in_memory()?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(&conn)?;
     migrate(&conn)?;
     Ok(conn)
 }
@@ -154,8 +169,17 @@ pub(super) fn open_reader(database: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(database, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "cache_size", -4096)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(&conn)?;
     Ok(conn)
+}
+
+/// A connection for a copy of a database of ours, which others may have open.
+pub(super) fn open_to_copy(database: &Path) -> Result<Connection, OpenError> {
+    let open = || {
+        let conn = open_reader(database)?;
+        recognise(&conn, database).map(|recognised| recognised.map(|()| conn))
+    };
+    open().unwrap_or_else(|error| Err(unopened(error, database)))
 }
 
 /// The connection of the checkpoints.

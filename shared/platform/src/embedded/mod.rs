@@ -9,6 +9,7 @@
 //! **In memory** ([`Embedded::in_memory`]) the same SQL runs on the caller, and no future ever waits, so that a
 //! simulation on a paused clock stays deterministic.
 
+mod backup;
 mod blob;
 mod catalog;
 mod checkpoint;
@@ -34,6 +35,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use self::backup::copy_database;
 pub use self::blob::BlobFolder;
 use self::catalog::{Catalog, Entry};
 pub use self::consumer::Consumer;
