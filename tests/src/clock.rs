@@ -1,10 +1,11 @@
-//! A clock that stands still until a test moves it.
+//! Clocks that a test moves.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use platform::Clock;
+use platform::{Clock, SystemClock};
 use tokio::sync::watch;
 
 /// A clock that only moves when it is told to; whoever sleeps on it wakes when it has moved far enough.
@@ -61,6 +62,35 @@ impl Clock for TestClock {
         let until = self.now().checked_add(duration).unwrap_or(Timestamp::MAX);
         // The sender is part of self, so it can't be gone.
         let _ = self.now.subscribe().wait_for(|now| *now >= until).await;
+    }
+}
+
+/// The system's clock, ahead of it by as much as it was moved: for whole nodes, which would stand still on any other. Whoever
+/// sleeps on it sleeps as long as on the system's.
+#[derive(Debug, Default)]
+pub struct AheadClock {
+    ahead: Mutex<Duration>,
+}
+
+impl AheadClock {
+    /// Moves it on.
+    pub fn advance(&self, by: Duration) {
+        *self.ahead.lock().unwrap() += by;
+    }
+}
+
+#[async_trait]
+impl Clock for AheadClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + *self.ahead.lock().unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        SystemClock.monotonic()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        SystemClock.sleep(duration).await;
     }
 }
 

@@ -33,12 +33,20 @@ impl Envoi {
         Self { data: data.into(), smtp, arguments, child: None, key: None, api: None }
     }
 
+    /// The same, in whose data `key` is known already.
+    #[must_use]
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+
     /// Starts it, on a port that the system chooses, and returns at once: it is not ready yet.
     ///
     /// # Errors
     /// Where there is no process to be had.
     pub fn spawn(&mut self) -> anyhow::Result<()> {
-        fs::create_dir_all(&self.data)?;
+        // The data folder itself is its own to make.
+        fs::create_dir_all(self.data.parent().unwrap_or(&self.data))?;
         let mut command = Command::new(binary("envoi")?);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--smtp-tls", "none", "--data"])

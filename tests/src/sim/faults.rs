@@ -1,6 +1,8 @@
 //! Faults: which call of a run goes wrong, and how.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -24,6 +26,10 @@ pub enum Fault {
 impl Fault {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::FailBefore, Self::FailAfter, Self::CrashBefore, Self::CrashAfter];
+
+    const fn is_before(self) -> bool {
+        matches!(self, Self::FailBefore | Self::CrashBefore)
+    }
 }
 
 /// What happens from outside before a call, which it is told the number of.
@@ -40,8 +46,12 @@ impl fmt::Debug for Interruption {
 #[derive(Debug)]
 pub struct Faults {
     calls: AtomicUsize,
+    /// Which of them only read.
+    reads: Mutex<BTreeSet<usize>>,
     /// The number of the call to spoil, from 0, and how.
     plan: Mutex<Option<(usize, Fault)>>,
+    /// Calls of which each fails.
+    failing: Mutex<Range<usize>>,
     killed: AtomicBool,
     dead: Notify,
     interruption: Mutex<Option<Interruption>>,
@@ -52,7 +62,9 @@ impl Faults {
     pub fn new(plan: Option<(usize, Fault)>) -> Self {
         Self {
             calls: AtomicUsize::new(0),
+            reads: Mutex::default(),
             plan: Mutex::new(plan),
+            failing: Mutex::default(),
             killed: AtomicBool::new(false),
             dead: Notify::new(),
             interruption: Mutex::new(None),
@@ -64,10 +76,31 @@ impl Faults {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// Every fault that could have come over one of the calls there were. What only reads has done nothing, whether it
+    /// fails before or after it: that is one fault.
+    pub fn points(&self) -> Vec<(usize, Fault)> {
+        let reads = self.reads.lock().unwrap();
+        let of_call = |call| {
+            let is_read = reads.contains(&call);
+            Fault::ALL
+                .into_iter()
+                .filter(move |fault| !is_read || fault.is_before())
+                .map(move |fault| (call, fault))
+        };
+        (0..self.calls()).flat_map(of_call).collect()
+    }
+
     /// Counts anew from here, and spoils this call or none.
     pub fn begin(&self, plan: Option<(usize, Fault)>) {
         self.calls.store(0, Ordering::Relaxed);
+        self.reads.lock().unwrap().clear();
         *self.plan.lock().unwrap() = plan;
+    }
+
+    /// After `spared` calls more, so many fail, one after the other: an outage of the engine.
+    pub fn fail_calls(&self, spared: usize, count: usize) {
+        let first = self.calls() + spared;
+        *self.failing.lock().unwrap() = first..first + count;
     }
 
     /// Whether the fault was met.
@@ -88,6 +121,17 @@ impl Faults {
         Some(fault)
     }
 
+    /// Makes a call that only reads, or spoils it.
+    pub async fn read<T, E: From<PlatformError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        if !self.killed.load(Ordering::Relaxed) {
+            self.reads.lock().unwrap().insert(self.calls());
+        }
+        self.call(work).await
+    }
+
     /// Makes a call, or spoils it.
     pub async fn call<T, E: From<PlatformError>>(
         &self,
@@ -100,6 +144,9 @@ impl Faults {
         let interruption = self.interruption.lock().unwrap().clone();
         if let Some(Interruption(with)) = interruption {
             with(call).await;
+        }
+        if self.failing.lock().unwrap().contains(&call) {
+            return Err(unavailable().into());
         }
         match self.of(call) {
             None => work.await,

@@ -17,4 +17,7 @@ pub use faults::{Fault, Faults};
 pub use people::{Fate, Person};
 pub use provider::{Letter, Provider, Trouble};
 pub use verdict::Verdict;
-pub use world::{Answer, Beside, Delivered, Heard, Options, Post, Process, Told, World, chance, furnish};
+pub use world::{
+    Answer, Beside, Delivered, Heard, Options, Post, Process, Told, World, chance, edit_configuration,
+    furnish,
+};

@@ -36,7 +36,7 @@ impl Table for FaultyPorts {
         key: &Key,
         how: Consistency,
     ) -> Result<Option<Item>, PlatformError> {
-        self.faults.call(self.engine.get(table, key, how)).await
+        self.faults.read(self.engine.get(table, key, how)).await
     }
 
     async fn batch_get(
@@ -45,7 +45,7 @@ impl Table for FaultyPorts {
         keys: &[Key],
         how: Consistency,
     ) -> Result<Vec<Item>, PlatformError> {
-        let mut items = self.faults.call(self.engine.batch_get(table, keys, how)).await?;
+        let mut items = self.faults.read(self.engine.batch_get(table, keys, how)).await?;
         if table == PROFILES && how == Consistency::Eventual {
             // A replica that lags lacks what was made just now: every third profile.
             let mut place = 0;
@@ -58,15 +58,15 @@ impl Table for FaultyPorts {
     }
 
     async fn query(&self, table: TableName, query: Query) -> Result<Page, PlatformError> {
-        self.faults.call(self.engine.query(table, query)).await
+        self.faults.read(self.engine.query(table, query)).await
     }
 
     async fn scan(&self, table: TableName, scan: Scan) -> Result<Page, PlatformError> {
-        self.faults.call(self.engine.scan(table, scan)).await
+        self.faults.read(self.engine.scan(table, scan)).await
     }
 
     async fn estimate(&self, table: TableName) -> Result<u64, PlatformError> {
-        self.faults.call(self.engine.estimate(table)).await
+        self.faults.read(self.engine.estimate(table)).await
     }
 
     async fn query_due(
@@ -81,7 +81,7 @@ impl Table for FaultyPorts {
         if found.is_empty() {
             return Ok(found);
         }
-        self.faults.call(async { Ok(found) }).await
+        self.faults.read(async { Ok(found) }).await
     }
 
     async fn update(

@@ -32,6 +32,22 @@ pub enum Trouble {
     Slow(Duration),
     /// It takes the messages of the first calls and never says so.
     SilentFor(usize),
+    /// It takes so many, and then falls silent for so long: it takes the bytes, and no answer comes in time.
+    FallsSilent {
+        /// How many it takes before.
+        after: usize,
+        /// For how long.
+        lasting: Duration,
+    },
+    /// It takes messages until then, and no answer comes in time.
+    SilentUntil(Timestamp),
+    /// It takes so many in any such stretch of time, and says of the next that the quota is used up.
+    QuotaOf {
+        /// How many.
+        most: usize,
+        /// In how long.
+        every: Duration,
+    },
 }
 
 /// The provider's own record, which survives whatever happens to the process.
@@ -41,7 +57,7 @@ pub struct Provider {
     letters: Mutex<Vec<Letter>>,
     greylisted: Mutex<HashSet<MemberId>>,
     trouble: Mutex<Trouble>,
-    /// How often it could not be reached.
+    /// How often it could not be reached, had no quota left, or left a window without an answer.
     refusals: AtomicUsize,
 }
 
@@ -66,9 +82,15 @@ impl Provider {
         self.taken.lock().unwrap().values().map(Vec::len).sum()
     }
 
-    /// How often it could not be reached.
+    /// How often it could not be reached, had no quota left, or left a window without an answer.
     pub fn refusals(&self) -> usize {
         self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// How many messages it took in the stretch of time of this length that ends now.
+    fn taken_within(&self, every: Duration, now: Timestamp) -> usize {
+        let taken = self.taken.lock().unwrap();
+        taken.values().flatten().filter(|at| now.duration_since(**at).unsigned_abs() < every).count()
     }
 
     /// The messages it took that are of this execution, in the order in which they came.
@@ -105,6 +127,19 @@ impl Provider {
         }
     }
 
+    /// Whether it takes a window now without a word.
+    fn is_silent(&self, now: Timestamp) -> bool {
+        let mut trouble = self.trouble.lock().unwrap();
+        if let Trouble::FallsSilent { after, lasting } = *trouble
+            && self.total() >= after
+        {
+            *trouble = Trouble::SilentUntil(now + lasting);
+        }
+        let is_silent = matches!(*trouble, Trouble::SilentUntil(until) if now < until);
+        self.refusals.fetch_add(usize::from(is_silent), Ordering::Relaxed);
+        is_silent
+    }
+
     /// The answer to everybody, where the provider is in trouble.
     fn trouble(&self, now: Timestamp) -> Option<Answer> {
         let mut trouble = self.trouble.lock().unwrap();
@@ -120,6 +155,10 @@ impl Provider {
             Trouble::ThrottlingFor(calls @ 1..) => {
                 *trouble = Trouble::ThrottlingFor(calls - 1);
                 Some(not_accepted(Cause::Throttled, Some(Duration::from_secs(3))))
+            }
+            Trouble::QuotaOf { most, every } if self.taken_within(every, now) >= most => {
+                self.refusals.fetch_add(1, Ordering::Relaxed);
+                Some(not_accepted(Cause::Quota, None))
             }
             _ => None,
         }
@@ -213,7 +252,14 @@ impl<L: Line> Sender for Postman<L> {
         }
     }
 
-    async fn send(&self, _: &Configuration, letters: Vec<Letter>, _: Duration) -> Vec<Answer> {
+    async fn send(&self, _: &Configuration, letters: Vec<Letter>, time: Duration) -> Vec<Answer> {
+        if self.provider.is_silent(self.clock.now()) {
+            for letter in &letters {
+                self.provider.hand_over(letter, self.clock.now());
+            }
+            self.clock.advance(time);
+            return vec![Answer::Ambiguous { detail: "no answer in time".to_owned() }; letters.len()];
+        }
         let mut answers = Vec::with_capacity(letters.len());
         if let Trouble::Slow(time) = *self.provider.trouble.lock().unwrap() {
             self.clock.advance(time);

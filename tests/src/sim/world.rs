@@ -3,9 +3,10 @@
 mod calls;
 mod days;
 mod process;
+mod redriven;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use campaign::address::EmailAddress;
@@ -28,7 +29,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use platform::embedded::Embedded;
-use platform::{Clock, Deadline, QueueName, Source, batch};
+use platform::{Clock, Deadline, QueueName, Received, Source, batch};
 use store::ledger::Tenancy;
 use store::messages::{Priority, queue_of};
 use store::suppression::Suppression;
@@ -38,7 +39,7 @@ use self::calls::Caller;
 pub use self::calls::{Answer, Heard};
 pub use self::days::Post;
 pub use self::process::Process;
-use super::{Faults, JumpClock, Person, Provider, Trouble};
+use super::{Fault, Faults, JumpClock, Person, Provider, Trouble};
 
 /// How long a function may run, and six times that its messages stay hidden.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -148,6 +149,8 @@ pub struct World {
     options: Options,
     /// How many messages were received.
     received: AtomicU64,
+    /// Every message that was ever received, in order.
+    kept: Mutex<Vec<(QueueName, Received)>>,
     /// Who calls the campaign.
     caller: Caller,
 }
@@ -175,6 +178,7 @@ impl World {
             faults: Arc::new(faults),
             options,
             received: AtomicU64::new(0),
+            kept: Mutex::default(),
             caller: Caller::default(),
         };
         world.furnish().await;
@@ -263,6 +267,7 @@ impl World {
             for &queue in &queues {
                 for received in self.engine.receive(queue, 1, VISIBILITY, 20).await.unwrap() {
                     idle = false;
+                    self.kept.lock().unwrap().push((queue, received.clone()));
                     let receipt = received.receipt.clone();
                     let Some(times) = self.arrivals() else { continue };
                     let mut handled = true;
@@ -329,6 +334,11 @@ impl World {
         self.faults.interrupt(with);
     }
 
+    /// Has the ports fail; see [`Faults::fail_calls`].
+    pub fn fail_calls(&self, spared: usize, count: usize) {
+        self.faults.fail_calls(spared, count);
+    }
+
     /// When the next message becomes visible or the next wake-up fires.
     async fn next_event(&self) -> Option<Timestamp> {
         let mut next = self.engine.next_wake_up().await.unwrap();
@@ -377,6 +387,11 @@ impl World {
     /// How many calls there were, faults or none.
     pub fn calls(&self) -> usize {
         self.faults.calls()
+    }
+
+    /// Every fault that could have come over one of these calls.
+    pub fn fault_points(&self) -> Vec<(usize, Fault)> {
+        self.faults.points()
     }
 
     /// The time in this world.
@@ -519,4 +534,15 @@ pub async fn furnish(store: &Store, people: u8) -> CampaignId {
     }
     create_campaign(store, campaign, &people, &Options::default()).await;
     campaign
+}
+
+/// Edits the one configuration that a store has.
+///
+/// # Panics
+/// Where somebody else edits it at the same time.
+pub async fn edit_configuration(store: &Store, edit: impl FnOnce(&mut Configuration)) {
+    let (found, _) = store.configurations.list(None, 10).await.unwrap();
+    let mut configuration = found[0].value.clone();
+    edit(&mut configuration);
+    store.configurations.put(&configuration, found[0].revision).await.unwrap();
 }

@@ -1,13 +1,17 @@
 //! Several channels at the same time: each action has outcomes of its own, and none waits for another.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use campaign::configuration::Sender;
 use campaign::outcome::OnUnknown;
 use campaign::{Channel, Code, Status};
 use envoi_tests::sim::{
     Beside, Delivered, Fate, Fault, Faults, Options, Person, Provider, Told, Trouble, Verdict, World,
+    edit_configuration,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use platform::Clock;
 use store::ledger::{State, Tenancy};
 
@@ -131,17 +135,11 @@ async fn a_provider_that_is_down_delays_no_other_channel_and_fails_nobody() {
 #[tokio::test]
 async fn what_a_disabled_configuration_was_to_send_waits_until_it_is_enabled() {
     let world = World::new(people(60), Options::default(), Faults::new(None)).await;
-    let disable = async |disabled: bool| {
-        let (found, _) = world.store.configurations.list(None, 10).await.unwrap();
-        let mut configuration = found[0].value.clone();
-        configuration.disabled = disabled;
-        world.store.configurations.put(&configuration, found[0].revision).await.unwrap();
-    };
-    disable(true).await;
+    edit_configuration(&world.store, |configuration| configuration.disabled = true).await;
     world.activate().await;
     world.run_for(Duration::from_secs(3600)).await;
     assert_eq!((world.provider.total(), status(&world).await), (0, Status::Live));
-    disable(false).await;
+    edit_configuration(&world.store, |configuration| configuration.disabled = false).await;
     world.run().await;
     let verdict = Verdict::of(&world, OnUnknown::Hold, "disabled for an hour").await;
     assert_eq!(verdict.count(Code::Sent), 60);
@@ -150,13 +148,54 @@ async fn what_a_disabled_configuration_was_to_send_waits_until_it_is_enabled() {
 #[tokio::test]
 async fn what_stays_disabled_fails_by_name_when_the_retry_period_ends() {
     let world = World::new(people(60), Options::default(), Faults::new(None)).await;
-    let (found, _) = world.store.configurations.list(None, 10).await.unwrap();
-    let mut configuration = found[0].value.clone();
-    configuration.disabled = true;
-    world.store.configurations.put(&configuration, found[0].revision).await.unwrap();
+    edit_configuration(&world.store, |configuration| configuration.disabled = true).await;
     world.activate().await;
     world.run().await;
     let verdict = Verdict::of(&world, OnUnknown::Hold, "disabled for good").await;
     assert_eq!((verdict.count(Code::Misconfigured), world.provider.total()), (60, 0));
+    assert_eq!(status(&world).await, Status::Completed);
+}
+
+/// Corpus A4. The edits are made between any two steps of a delivery, with chunks in hand.
+#[tokio::test]
+async fn a_configuration_that_is_edited_disabled_and_enabled_meanwhile_costs_nobody_their_message() {
+    const PEOPLE: usize = 225;
+    let options = Options { window: 10, ..Options::default() };
+    let world = Arc::new(World::new(people(225), options, Faults::new(None)).await);
+    let edited = Arc::new(AtomicUsize::new(0));
+    let (store, provider, edits) = (world.store.clone(), world.provider.clone(), edited.clone());
+    world.interrupt(move |_| {
+        let (store, total, edits) = (store.clone(), provider.total(), edits.clone());
+        Box::pin(async move {
+            let edit = edits.load(Ordering::Relaxed);
+            if (edit == 0 && total >= 90) || (edit == 1 && total >= 160) {
+                edits.fetch_add(1, Ordering::Relaxed);
+                edit_configuration(&store, |configuration| {
+                    configuration.rate_per_second = Some(20);
+                    configuration.disabled = edit == 1;
+                    let Sender::Email(email) = &mut configuration.sender else { panic!("it is for email") };
+                    email.from_name = Some("Others".to_owned());
+                })
+                .await;
+            }
+        })
+    });
+    world.activate().await;
+    world.run_for(Duration::from_secs(3600)).await;
+    let total = world.provider.total();
+    // Whatever chunk was in hand ends as it began.
+    assert!((160..=200).contains(&total), "{total}");
+    assert_eq!((edited.load(Ordering::Relaxed), status(&world).await), (2, Status::Live));
+    edit_configuration(&world.store, |configuration| configuration.disabled = false).await;
+    world.run().await;
+    let verdict = Verdict::of(&world, OnUnknown::Hold, "edited").await;
+    assert_eq!((verdict.count(Code::Sent), verdict.count(Code::Misconfigured)), (PEOPLE, 0));
+    assert_eq!(world.provider.total(), PEOPLE);
+    // The new rate holds from the next chunk on.
+    let mut taken: Vec<_> =
+        world.people.iter().flat_map(|person| world.provider.taken_at(person.id)).collect();
+    taken.sort_unstable();
+    let last = taken[PEOPLE - 1].duration_since(taken[total]);
+    assert!(last >= SignedDuration::from_millis(i64::try_from(PEOPLE - total - 2).unwrap() * 50), "{last:?}");
     assert_eq!(status(&world).await, Status::Completed);
 }

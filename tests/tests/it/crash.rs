@@ -17,6 +17,8 @@ const POLL: Duration = Duration::from_millis(50);
 const CONCURRENCY: usize = 16;
 /// How many of a chunk's members are handed over at a time.
 const WINDOW: usize = 10;
+/// The most memory that a node may ever have used, in KiB.
+const MOST_MEMORY_KIB: u64 = 150 * 1024;
 
 const SUBJECT: &str = "{{profile.person.name.firstName}}, here is your number";
 const HTML: &str = "<html><body><p>Dear {{profile.person.name.firstName}} {{profile.person.name.lastName}},</p>\
@@ -133,6 +135,11 @@ async fn read_ledger(api: &Api, campaign: &str, recipients: usize) -> Ledger {
 
 /// Whom the server took a message for; nobody may be in there twice.
 async fn recipients_of(sink: SinkProcess) -> BTreeSet<String> {
+    read_sink(sink).await.0
+}
+
+/// The same, and what the server counted.
+async fn read_sink(sink: SinkProcess) -> (BTreeSet<String>, Value) {
     let taken = sink.finish().await.unwrap();
     assert_eq!(taken.counts["violations"], 0, "{}", taken.counts);
     assert_eq!(taken.counts["accepted"], taken.log.len(), "{}", taken.counts);
@@ -145,7 +152,12 @@ async fn recipients_of(sink: SinkProcess) -> BTreeSet<String> {
     }
     assert!(twice.is_empty(), "{} were taken twice: {:?}", twice.len(), &twice[..twice.len().min(10)]);
     assert_eq!(ids.len(), taken.log.len(), "two messages have one id");
-    recipients
+    (recipients, taken.counts)
+}
+
+fn assert_is_small(envoi: &Envoi, when: &str) {
+    let peak_kib = envoi.usage().unwrap().peak_kib;
+    assert!(peak_kib < MOST_MEMORY_KIB, "{peak_kib} KiB {when}");
 }
 
 /// Whoever is `sent` was taken, and whoever was taken is `sent` or, at worst, `unknown`. Returns how many of the doubtful
@@ -194,6 +206,7 @@ async fn killed_again_and_again_nobody_is_lost_nobody_gets_it_twice_and_doubt_is
     let mut sink = SinkProcess::start(Some(&folder.path().join("taken")), &[]).await.unwrap();
     let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &[]);
     let campaign = prepare(&mut envoi, RECIPIENTS).await;
+    assert_is_small(&envoi, "after the import");
     envoi.api().unwrap().activate(&campaign).await.unwrap();
     let mut at_kills = Vec::new();
     for kill in KILLS {
@@ -214,6 +227,7 @@ async fn killed_again_and_again_nobody_is_lost_nobody_gets_it_twice_and_doubt_is
     let api = envoi.api().unwrap();
     let ledger = read_ledger(api, &campaign, RECIPIENTS).await;
     is_completed(api, &campaign).await;
+    assert_is_small(&envoi, "after the campaign");
     let taken = recipients_of(sink).await;
     let doubtful_taken = compare(&ledger, &taken);
     println!(
@@ -268,4 +282,83 @@ async fn a_server_that_closes_its_connections_loses_nobody_and_gets_nobody_twice
     let taken = recipients_of(sink).await;
     compare(&ledger, &taken);
     assert_eq!(taken.len(), RECIPIENTS);
+}
+
+/// Waits until no more messages come.
+async fn until_at_rest(sink: &mut SinkProcess) -> usize {
+    let mut before = None;
+    loop {
+        let taken = sink.taken().unwrap();
+        if before == Some(taken) {
+            return taken;
+        }
+        before = Some(taken);
+        // Longer than the sink's log lags behind.
+        SystemClock.sleep(2 * POLL).await;
+    }
+}
+
+/// Corpus A2: a server that drops the connection when it has taken 2,500 messages, and an operator who pauses and resumes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paused_and_resumed_around_a_connection_that_drops_nobody_gets_it_twice() {
+    const RECIPIENTS: usize = 6000;
+    let folder = TempDir::new().unwrap();
+    let arguments = ["--drop-before-reply", "2500"];
+    let mut sink = SinkProcess::start(Some(&folder.path().join("taken")), &arguments).await.unwrap();
+    let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &[]);
+    let campaign = prepare(&mut envoi, RECIPIENTS).await;
+    let api = envoi.api().unwrap();
+    api.activate(&campaign).await.unwrap();
+    for count in [500, 1500, 2450, 3500, 4500] {
+        sink.until_taken(count).await.unwrap();
+        let execution = api.execution(&campaign).await.unwrap().unwrap();
+        let path = format!("/executions/{}", execution["id"].as_str().unwrap());
+        api.act(&format!("{path}/pause")).await.unwrap();
+        let at_rest = until_at_rest(&mut sink).await;
+        let paused = api.get(&path).await.unwrap();
+        assert_eq!(paused["state"], "paused", "{paused}");
+        assert!((count..RECIPIENTS).contains(&at_rest), "{at_rest}");
+        api.act(&format!("{path}/resume")).await.unwrap();
+    }
+    let ledger = read_ledger(api, &campaign, RECIPIENTS).await;
+    assert!(ledger.unknown.len() <= 1, "only one was taken without an answer: {}", ledger.execution["total"]);
+    let taken = recipients_of(sink).await;
+    compare(&ledger, &taken);
+    assert_eq!(taken.len(), RECIPIENTS);
+}
+
+/// Sends to so many through a server that takes 200 a second, with this rate or none; what the server counted. Everybody
+/// is sent to, once.
+async fn sent_past_a_throttle(recipients: usize, rate_per_second: Option<u32>) -> Value {
+    let folder = TempDir::new().unwrap();
+    let sink =
+        SinkProcess::start(Some(&folder.path().join("taken")), &["--per-second", "200"]).await.unwrap();
+    let mut envoi = Envoi::new(folder.path().join("envoi"), sink.address(), &[]);
+    let campaign = prepare(&mut envoi, recipients).await;
+    let api = envoi.api().unwrap();
+    let configurations = api.all("/configurations").await.unwrap();
+    let configuration = configurations[0]["id"].as_str().unwrap();
+    let rate = json!({ "rate_per_second": rate_per_second });
+    api.patch(&format!("/configurations/{configuration}?force=true"), &rate).await.unwrap();
+    api.activate(&campaign).await.unwrap();
+    let ledger = read_ledger(api, &campaign, recipients).await;
+    assert!(ledger.unknown.is_empty(), "a throttle leaves no doubt: {}", ledger.execution["total"]);
+    let (taken, counts) = read_sink(sink).await;
+    compare(&ledger, &taken);
+    assert_eq!(taken.len(), recipients);
+    counts
+}
+
+/// Corpus I1, I2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_throttles_fails_nobody_and_gets_nobody_twice() {
+    let counts = sent_past_a_throttle(2000, None).await;
+    assert_ne!(counts["throttled"], 0, "without a rate it is asked for too much: {counts}");
+}
+
+/// Corpus I1.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_below_the_server_s_is_never_throttled() {
+    let counts = sent_past_a_throttle(1000, Some(190)).await;
+    assert_eq!(counts["throttled"], 0, "{counts}");
 }

@@ -1,33 +1,45 @@
 //! What happens when two workers meet over one chunk: a worker that lost its lease can write nothing but what it knows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use campaign::lowered::LoweredContent;
 use campaign::outcome::OnUnknown;
 use campaign::{Channel, Code, Configuration, Outcome, Profile};
-use delivery::{Answer, Delivery, Job, Sender, Settings};
+use delivery::{Answer, Cause, Delivery, Job, Sender, Settings};
 use envoi_tests::sim::{Fate, Faults, Options, Person, Verdict, World};
-use platform::Deadline;
+use platform::{Clock, Deadline};
 use store::ledger::{Part, Tenancy, Worker};
 use store::messages::ChunkKey;
+use store::{HashKey, Store};
 
 /// A sender that does as told with each window, and counts what was handed over.
-struct Told<F> {
+pub(super) struct Told<F> {
     handed_over: AtomicUsize,
     windows: AtomicUsize,
+    /// How much time each hand-over was given.
+    given: Mutex<Vec<Duration>>,
     answer: F,
 }
 
 impl<F> Told<F> {
-    const fn new(answer: F) -> Self {
-        Self { handed_over: AtomicUsize::new(0), windows: AtomicUsize::new(0), answer }
+    pub(super) const fn new(answer: F) -> Self {
+        Self {
+            handed_over: AtomicUsize::new(0),
+            windows: AtomicUsize::new(0),
+            given: Mutex::new(Vec::new()),
+            answer,
+        }
     }
 
-    fn handed_over(&self) -> usize {
+    pub(super) fn handed_over(&self) -> usize {
         self.handed_over.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn given(&self) -> Vec<Duration> {
+        self.given.lock().unwrap().clone()
     }
 }
 
@@ -53,7 +65,8 @@ where
         Ok(())
     }
 
-    async fn send(&self, _: &Configuration, messages: Vec<()>, _: Duration) -> Vec<Answer> {
+    async fn send(&self, _: &Configuration, messages: Vec<()>, time: Duration) -> Vec<Answer> {
+        self.given.lock().unwrap().push(time);
         self.handed_over.fetch_add(messages.len(), Ordering::Relaxed);
         let answer = (self.answer)(self.windows.fetch_add(1, Ordering::Relaxed)).await;
         vec![answer; messages.len()]
@@ -61,21 +74,30 @@ where
 }
 
 /// A worker of its own over the world's ledger.
-fn worker<F, R>(world: &World, answer: F) -> Delivery<Told<F>>
+pub(super) fn worker<F, R>(world: &World, answer: F) -> Delivery<Told<F>>
 where
     F: Fn(usize) -> R + Send + Sync + 'static,
     R: Future<Output = Answer> + Send,
 {
-    let settings = Settings { window: 4, ..Settings::default() };
-    Delivery::new(world.store.clone(), Worker::new(Tenancy::Shared), Told::new(answer), settings)
+    worker_with(world.store.clone(), 4, answer)
 }
 
-fn minute(world: &World) -> Deadline {
+/// The same over a store of its own, with this window.
+pub(super) fn worker_with<F, R>(store: Store, window: usize, answer: F) -> Delivery<Told<F>>
+where
+    F: Fn(usize) -> R + Send + Sync + 'static,
+    R: Future<Output = Answer> + Send,
+{
+    let settings = Settings { window, ..Settings::default() };
+    Delivery::new(store, Worker::new(Tenancy::Shared), Told::new(answer), settings)
+}
+
+pub(super) fn minute(world: &World) -> Deadline {
     Deadline::after(world.clock(), Duration::from_secs(60))
 }
 
 /// A world whose fan-out is done and whose chunks nobody has touched.
-async fn fanned_out(people: u8) -> (World, Vec<ChunkKey>) {
+pub(super) async fn fanned_out(people: u8) -> (World, Vec<ChunkKey>) {
     let people = (1..=people).map(|number| Person::new(number, Fate::Taken)).collect();
     let world = World::new(people, Options::default(), Faults::new(None)).await;
     world.activate().await;
@@ -125,6 +147,65 @@ async fn a_slow_worker_that_lost_its_lease_settles_the_doubt_and_nothing_is_sent
 }
 
 #[tokio::test]
+async fn a_slow_worker_that_lost_its_lease_says_that_nobody_took_the_message_and_it_is_sent() {
+    for slow_window in 0..5 {
+        let (world, chunks) = fanned_out(56).await;
+        let chunk = chunks.into_iter().find(|chunk| chunk.number == 0).unwrap();
+        let world = Arc::new(world);
+        let outer = Arc::clone(&world);
+        let slow = worker(&world, move |window| {
+            let world = Arc::clone(&outer);
+            async move {
+                if window < slow_window {
+                    return Answer::Accepted;
+                }
+                world.clock().advance(Duration::from_secs(600));
+                worker(&world, async |_| Answer::Accepted).deliver(chunk, minute(&world)).await.unwrap();
+                let closed = world.store.ledger.chunk(chunk).await.unwrap().unwrap();
+                assert_eq!((closed.closed, closed.members.count(Outcome::Unknown)), (true, 4));
+                Answer::NotAccepted { cause: Cause::Transient, retry_after: None, detail: String::new() }
+            }
+        });
+        slow.deliver(chunk, minute(&world)).await.unwrap();
+        let reopened = world.store.ledger.chunk(chunk).await.unwrap().unwrap();
+        assert_eq!((reopened.closed, reopened.members.count(Outcome::Pending)), (false, 4));
+        world.run().await;
+        let sent = world.store.ledger.chunk(chunk).await.unwrap().unwrap();
+        assert_eq!((sent.closed, sent.members.count(Outcome::Sent)), (true, 50), "window {slow_window}");
+        // The four, and the six of the other chunk: nobody whom a worker of this test has sent to.
+        assert_eq!(world.provider.total(), 10);
+    }
+}
+
+#[tokio::test]
+async fn a_window_is_handed_over_only_where_its_answers_can_be_settled() {
+    // Each look at the tables takes six seconds, so windows begin with any time left.
+    let mut shortest = Duration::MAX;
+    for seconds in 40..100 {
+        let (world, chunks) = fanned_out(20).await;
+        let world = Arc::new(world);
+        let outer = Arc::clone(&world);
+        world.interrupt(move |_| {
+            outer.clock().advance(Duration::from_secs(6));
+            Box::pin(std::future::ready(()))
+        });
+        let began = Arc::new(Mutex::new(Vec::new()));
+        let (outer, seen) = (Arc::clone(&world), Arc::clone(&began));
+        let slow = worker_with(Store::new(world.platform(), HashKey([7; 32])), 4, move |_| {
+            seen.lock().unwrap().push(outer.clock().now());
+            std::future::ready(Answer::Accepted)
+        });
+        let end = world.clock().now() + Duration::from_secs(seconds);
+        slow.deliver(chunks[0], Deadline::after(world.clock(), Duration::from_secs(seconds))).await.unwrap();
+        for (began, given) in began.lock().unwrap().iter().zip(slow.sender().given()) {
+            assert!(*began + given + Duration::from_secs(2) <= end, "{given:?} from {began} on, of {end}");
+            shortest = shortest.min(given);
+        }
+    }
+    assert!(shortest < Settings::default().send_timeout, "some had less than they might have had");
+}
+
+#[tokio::test]
 async fn the_same_message_at_five_workers_is_one_delivery() {
     // Corpus A7, A10.
     let (world, chunks) = fanned_out(30).await;
@@ -140,8 +221,9 @@ async fn the_same_message_at_five_workers_is_one_delivery() {
 async fn what_is_in_doubt_can_be_sent_again_and_the_report_says_so() {
     let (world, chunks) = fanned_out(20).await;
     let execution = chunks[0].execution;
-    // A provider nobody hears from leaves everybody in doubt.
-    let silent = worker(&world, async |_| Answer::Ambiguous { detail: "no reply".to_owned() });
+    // A provider nobody hears from leaves a whole window in doubt.
+    let silent =
+        worker_with(world.store.clone(), 20, async |_| Answer::Ambiguous { detail: "no reply".to_owned() });
     silent.deliver(chunks[0], minute(&world)).await.unwrap();
     world.run().await;
     let head = world.store.ledger.head(execution).await.unwrap().unwrap();

@@ -106,3 +106,23 @@ async fn five_workers_share_one_rate() {
     starts.sort_unstable();
     assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 71_428), "{starts:?}");
 }
+
+#[tokio::test]
+async fn a_throttle_is_counted_once_for_all_who_are_asked_and_holds_as_long_as_the_longest_wish() {
+    let (clock, rates) = in_memory();
+    let id = ConfigurationId::random();
+    let now_us = clock.now().as_microsecond();
+    let found = rates.throttle(id, None).await.unwrap();
+    assert_eq!((found.throttles, found.held_until_us), (1, now_us + 1_000_000));
+    let found = rates.throttle(id, Some(Duration::from_secs(7))).await.unwrap();
+    assert_eq!((found.throttles, found.held_until_us), (1, now_us + 7_000_000));
+    assert_eq!(rates.standing(id).await.unwrap().held_until_us, now_us + 7_000_000);
+    clock.advance(Duration::from_secs(8));
+    // An outage has a row of its own; whoever is reached ends both.
+    rates.outage(id, None).await.unwrap();
+    let standing = rates.standing(id).await.unwrap();
+    assert_eq!((standing.outages, standing.throttles), (1, 1));
+    rates.reached(id).await.unwrap();
+    let standing = rates.standing(id).await.unwrap();
+    assert_eq!((standing.outages, standing.throttles), (0, 0));
+}

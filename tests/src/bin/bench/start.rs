@@ -153,8 +153,7 @@ fn build(name: &str) -> anyhow::Result<PathBuf> {
     }
     let built = command.args(["--with", "cargo", name]).status().context("infra/build.sh does not start")?;
     ensure!(built.success(), "{name} does not build");
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-    Ok(program_in(&folder.join("lambda"), name))
+    Ok(program_in(&workspace.join("target/lambda"), name))
 }
 
 fn zipped(program: &Path) -> anyhow::Result<u64> {

@@ -1,8 +1,14 @@
 //! TLS and logins.
 
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
 use deliver_email::{
     NotAccepted,
-    smtp::{ConfigError, Credentials, SmtpConfig, SmtpPool, Tls},
+    smtp::{ConfigError, Credentials, KeptCredentials, SmtpConfig, SmtpPool, Tls},
 };
 use envoi_tests::sink::{Keep, SinkOptions, SinkTls};
 
@@ -54,6 +60,50 @@ async fn a_login_the_server_does_not_know_is_a_misconfiguration() {
     // And so is no login where one is wanted.
     let pool = SmtpPool::new(config(&sink)).unwrap();
     assert_cause(&send(&pool, &letters(1), AMPLE).await[0], NotAccepted::Misconfigured);
+}
+
+/// Credentials that are changed while a pool is in use, and how often they were read.
+#[derive(Default)]
+struct Kept {
+    credentials: Mutex<Option<Credentials>>,
+    reads: AtomicUsize,
+}
+
+#[async_trait]
+impl KeptCredentials for Kept {
+    async fn read(&self) -> Option<Credentials> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.credentials.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_were_changed_are_read_when_the_server_refuses_the_old_ones() {
+    let login = Some(("user".to_owned(), "new".to_owned()));
+    let sink = sink(SinkOptions { login, ..SinkOptions::default() }).await;
+    for before in [credentials("old"), None] {
+        let kept = Arc::new(Kept { credentials: Mutex::new(credentials("new")), ..Kept::default() });
+        let config = SmtpConfig { credentials: before, ..config(&sink) };
+        let pool = SmtpPool::with_kept(config, kept.clone()).unwrap();
+        for _ in 0..2 {
+            let answers = send(&pool, &letters(2), AMPLE).await;
+            assert!(answers.iter().all(is_accepted), "{answers:?}");
+        }
+        assert_eq!(kept.reads.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_stay_refused_are_not_read_for_each_window() {
+    let login = Some(("user".to_owned(), "new".to_owned()));
+    let sink = sink(SinkOptions { login, ..SinkOptions::default() }).await;
+    let kept = Arc::new(Kept { credentials: Mutex::new(credentials("old")), ..Kept::default() });
+    let config = SmtpConfig { credentials: credentials("old"), ..config(&sink) };
+    let pool = SmtpPool::with_kept(config, kept.clone()).unwrap();
+    for _ in 0..3 {
+        assert_cause(&send(&pool, &letters(1), AMPLE).await[0], NotAccepted::Misconfigured);
+    }
+    assert_eq!(kept.reads.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

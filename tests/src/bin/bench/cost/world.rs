@@ -262,7 +262,7 @@ async fn furnish(store: &Store, options: &Options) -> anyhow::Result<CampaignId>
     };
     store.segments.put(&segment, 0).await?;
     let rows = stream::iter(people::rows(options.recipients).map(Ok::<_, std::convert::Infallible>));
-    let report = store.import_profiles(rows, list.then_some(segment.id)).await?;
+    let report = store.import_profiles(rows, list.then_some(segment.id), None).await?;
     ensure!(report.created == options.recipients, "not everybody was imported: {report:?}");
     let configuration = Configuration {
         id: ConfigurationId::random(),
