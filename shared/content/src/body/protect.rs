@@ -147,6 +147,10 @@ impl Protecting<'_> {
             Token::Text(range) => self.copy(range.clone()),
             Token::Template(index) => {
                 let range = self.tags[*index].range.clone();
+                if self.source[..range.start].ends_with("\\\\") {
+                    // The first of several backslashes only says that the tag is one. What is left is text.
+                    self.out.html.pop();
+                }
                 let word = self.keep(self.text(&range).to_owned(), Form::Comment, range.start);
                 self.out.html.push_str("<!--");
                 self.out.html.push_str(&word);
@@ -417,9 +421,13 @@ impl Protected {
             if let Some(both) = stripped {
                 (before, after) = both;
             }
-            push_literal(&mut out, before);
-            if kept.form != Form::CssWord {
-                parting.part_from_tag(&mut out);
+            if kept.form == Form::CssWord {
+                push_literal(&mut out, before);
+            } else {
+                // The run goes off before anything is escaped: half of an escape would be one for the tag.
+                let head = before.trim_end_matches(['{', '\\']);
+                push_literal(&mut out, head);
+                parting.push_run(&mut out, &before[head.len()..], kept.form);
             }
             out.push_str(&kept.original);
             saw(number, kept.form);
@@ -452,20 +460,22 @@ enum Parting {
 }
 
 impl Parting {
-    /// Sees to it that a tag behind `out` stays the tag that it is.
-    fn part_from_tag(self, out: &mut String) {
-        let (entity, tag) = if out.ends_with('{') && !out.ends_with("\\{{") {
-            ("&#123;", "{{trim \"{\"}}")
-        } else if out.ends_with('\\') && !out.ends_with("\\\\") {
-            ("&#92;", "{{trim \"\\\\\"}}")
-        } else {
-            return;
-        };
-        out.pop();
-        if self == Self::Text {
-            // Of several in a row, those before it stand before a tag now.
-            self.part_from_tag(out);
+    /// Appends the braces and backslashes right before a tag, so that they are printed and the tag stays the tag that it is.
+    fn push_run(self, out: &mut String, run: &str, form: Form) {
+        match self {
+            // In a script, where entities mean nothing, this comes from the source, and is its escape still.
+            Self::Html if form != Form::Comment && run.len() > 1 && !run.contains('{') => out.push_str(run),
+            Self::Html => out.push_str(&run.replace('{', "&#123;").replace('\\', "&#92;")),
+            Self::Text => {
+                // Literal braces of the source's own would take those of the tag for theirs.
+                let braces = if out.ends_with("\\{{") { "{{" } else { "" };
+                if !braces.is_empty() {
+                    out.truncate(out.len() - 3);
+                }
+                if !braces.is_empty() || !run.is_empty() {
+                    out.extend(["{{trim \"", braces, &run.replace('\\', "\\\\"), "\"}}"]);
+                }
+            }
         }
-        out.push_str(if self == Self::Html { entity } else { tag });
     }
 }

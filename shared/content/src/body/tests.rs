@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn prepare_html(source: &str) -> Prepared {
@@ -70,11 +72,60 @@ fn the_derived_text_says_what_stands_before_a_tag_as_it_is() {
         ("<p>&#92;&#123;{{profile.x}}</p>", "\\{7"),
     ] {
         let text = prepare_html(body).text;
-        let program = crate::template::compile_checked(&text, "text", crate::email::TEXT).expect(&text);
-        let mut out = String::new();
-        let (profile, nothing) = (serde_json::json!({ "x": 7 }), serde_json::Value::Null);
-        program.render(&profile, &nothing, campaign::content::OnMissing::Skip, &mut out).expect("renders");
-        assert_eq!(out.trim(), said, "{text}");
+        assert_eq!(rendered(&text), said, "{text}");
+    }
+}
+
+/// What a template prints for a profile whose `x` is 7.
+fn rendered(template: &str) -> String {
+    let program = crate::template::compile_checked(template, "text", crate::email::TEXT).expect(template);
+    let mut out = String::new();
+    let (profile, nothing) = (serde_json::json!({ "x": 7 }), serde_json::Value::Null);
+    program.render(&profile, &nothing, campaign::content::OnMissing::Skip, &mut out).expect("renders");
+    out.trim().to_owned()
+}
+
+fn entities(run: &str) -> String {
+    run.replace('{', "&#123;").replace('\\', "&#92;")
+}
+
+#[test]
+fn several_braces_and_backslashes_before_a_tag_are_printed() {
+    for run in ["{{", "{{{", "{{{{{", r"\\{", r"\{{", r"\\"] {
+        let prepared = prepare_html(&format!("<p>{}{{{{profile.x}}}}</p>", entities(run)));
+        assert_eq!(rendered(&prepared.text), format!("{run}7"), "{}", prepared.text);
+        assert_eq!(inner(&prepared.html), format!("<p>{}{{{{profile.x}}}}</p>", entities(run)));
+    }
+    let title = "<p title=\"&#123;&#123;{{profile.x}}\">x</p>";
+    assert_eq!(inner(&prepare_html(title).html), title);
+}
+
+#[test]
+fn the_source_s_own_escapes_mean_the_same_in_both_parts() {
+    for (body, said) in [(r"\\{{profile.x}}", r"\7"), (r"\\\{{profile.x}}", r"\\7")] {
+        let prepared = prepare_html(body);
+        assert_eq!(rendered(&prepared.text), said, "{}", prepared.text);
+        assert_eq!(rendered(inner(&prepared.html)).replace("&#92;", "\\"), said, "{}", prepared.html);
+    }
+    assert_eq!(rendered(&prepare_html(r"\{{<b>{{profile.x}}</b>").text), "{{7");
+    let script = r"<script>a\\{{profile.x}}</script>";
+    assert_eq!(inner(&prepare_html(script).html), script);
+}
+
+#[test]
+fn a_long_run_before_a_tag_does_not_overflow() {
+    let run = r"\{".repeat(20_000);
+    let text = prepare_html(&format!("<p>{}{{{{profile.x}}}}</p>", entities(&run))).text;
+    assert_eq!(rendered(&text), format!("{run}7"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_run_before_a_tag_comes_out_as_it_is(run in r"[{\\]{0,12}") {
+        let prepared = prepare_html(&format!("<p>{}{{{{profile.x}}}}</p>", entities(&run)));
+        prop_assert_eq!(rendered(&prepared.text), format!("{run}7"));
     }
 }
 
