@@ -114,6 +114,10 @@ impl Sender for WebhookSender {
         Ok(None)
     }
 
+    fn is_one_provider(&self, configuration: &Configuration) -> bool {
+        matches!(&configuration.sender, SenderSettings::Webhook(settings) if pins_one_host(settings))
+    }
+
     fn prepare(&self, job: &Job<'_, WebhookTemplate>, profile: Profile) -> Result<Call, (Code, String)> {
         Call::of(job, profile)
     }

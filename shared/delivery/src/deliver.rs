@@ -460,7 +460,10 @@ impl<S: Sender> Delivery<S> {
         if chunk.is_presumed() {
             return Ok(Err(Lost));
         }
-        let known = tally.known.as_slice();
+        // Whoever took over may have tried again whom a write of ours left pending, and be in doubt for good reason.
+        let is_told = |(_, code): &&(usize, Code)| !code.is_pending() || !chunk.met_trouble();
+        let known: Vec<(usize, Code)> = tally.known.iter().filter(is_told).copied().collect();
+        let known = known.as_slice();
         let ChunkKey { execution, shard, action, number } = chunk.key;
         info!(%execution, shard, action, chunk = number, known = known.len(), "lost the lease on chunk {number} of shard {shard} of execution {execution}");
         if !known.is_empty() {
@@ -730,7 +733,8 @@ impl<S: Sender> Run<'_, S> {
         debug_assert_eq!(answers.len(), expected, "a sender answers for each message");
         let unanswered = std::iter::repeat_with(|| crate::Answer::Ambiguous { detail: String::new() });
         let answers = window.members.into_iter().zip(answers.into_iter().chain(unanswered));
-        self.tally.window(&mut self.chunk.members, answers);
+        let is_one = self.delivery.sender.is_one_provider(self.configuration);
+        self.tally.window(&mut self.chunk.members, answers, is_one);
         self.hold().await;
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Tally {
     pub(crate) held_until_ms: Option<i64>,
     /// The longest wait a provider asked for.
     pub(crate) retry_after: Option<Duration>,
+    /// The longest that it asked of everybody, and not for one recipient.
+    pub(crate) hold_asked: Option<Duration>,
     /// Which members have quiet hours.
     pub(crate) quiet: Vec<usize>,
     /// When the first of the members that have quiet hours may be written to, in milliseconds since the Unix epoch.
@@ -80,11 +82,13 @@ pub(crate) struct Tally {
 impl Tally {
     /// Books the answers to the messages of a window.
     ///
-    /// A provider that takes messages and says nothing is out of reach: whatever followed would be in doubt, too.
+    /// A provider that takes messages and says nothing is out of reach: whatever followed would be in doubt, too. Where it is
+    /// not the one provider of all, its silence concerns nobody else.
     pub(crate) fn window(
         &mut self,
         members: &mut Members,
         answers: impl IntoIterator<Item = (usize, Answer)>,
+        is_one: bool,
     ) {
         self.is_in_reach = false;
         let mut is_doubted = false;
@@ -92,7 +96,7 @@ impl Tally {
             is_doubted |= matches!(answer, Answer::Ambiguous { .. });
             self.answer(members, index, answer);
         }
-        if is_doubted && !self.is_in_reach {
+        if is_one && is_doubted && !self.is_in_reach {
             self.cause = self.cause.max(Some(Cause::Unreachable));
         }
     }
@@ -116,7 +120,11 @@ impl Tally {
                 self.known.push((index, code));
                 self.deferred.push(index);
                 self.cause = self.cause.max(Some(cause));
-                self.retry_after = self.retry_after.max(retry_after.map(|wait| wait.min(LONGEST_ASKED)));
+                let asked = retry_after.map(|wait| wait.min(LONGEST_ASKED));
+                self.retry_after = self.retry_after.max(asked);
+                if cause.stops_the_rest() {
+                    self.hold_asked = self.hold_asked.max(asked);
+                }
             }
         }
     }
@@ -503,7 +511,10 @@ mod tests {
         assert!(!tally.stops_the_rest());
         tally.answer(&mut members(), 2, not_accepted(Cause::Unreachable, None));
         assert!(tally.stops_the_rest());
-        assert_eq!(tally.retry_after, Some(Duration::from_secs(60)));
+        // What one recipient's server asked for holds nobody else.
+        assert_eq!((tally.retry_after, tally.hold_asked), (Some(Duration::from_secs(60)), None));
+        tally.answer(&mut members(), 2, not_accepted(Cause::Throttled, Some(Duration::from_secs(5))));
+        assert_eq!(tally.hold_asked, Some(Duration::from_secs(5)));
     }
 
     #[test]
@@ -511,16 +522,18 @@ mod tests {
         let doubt = || Answer::Ambiguous { detail: "no answer".to_owned() };
         let refused = Answer::Refused { code: Code::Refused, detail: String::new() };
         let later = not_accepted(Cause::Transient, None);
-        for (answers, cause, is_in_reach) in [
-            (vec![doubt(), doubt()], Some(Cause::Unreachable), false),
-            (vec![doubt(), later.clone()], Some(Cause::Unreachable), false),
-            (vec![doubt(), Answer::Accepted], None, true),
-            (vec![refused, doubt()], None, true),
-            (vec![later], Some(Cause::Transient), false),
+        for (answers, is_one, cause, is_in_reach) in [
+            (vec![doubt(), doubt()], true, Some(Cause::Unreachable), false),
+            // Some host of many is silent.
+            (vec![doubt(), doubt()], false, None, false),
+            (vec![doubt(), later.clone()], true, Some(Cause::Unreachable), false),
+            (vec![doubt(), Answer::Accepted], true, None, true),
+            (vec![refused, doubt()], true, None, true),
+            (vec![later], true, Some(Cause::Transient), false),
         ] {
             // What the window before was told says nothing of this one.
             let mut tally = Tally { is_in_reach: true, ..Tally::default() };
-            tally.window(&mut members(), answers.clone().into_iter().enumerate());
+            tally.window(&mut members(), answers.clone().into_iter().enumerate(), is_one);
             assert_eq!((tally.cause, tally.is_in_reach), (cause, is_in_reach), "{answers:?}");
         }
     }

@@ -42,6 +42,11 @@ pub trait Sender: Send + Sync + 'static {
         profile: &'p Profile,
     ) -> Result<Option<&'p str>, Code>;
 
+    /// Whether all that is sent by a configuration goes to one provider, whose silence is everybody's affair.
+    fn is_one_provider(&self, _: &Configuration) -> bool {
+        true
+    }
+
     /// Renders the message for one profile.
     ///
     /// # Errors

@@ -11,20 +11,24 @@ use crate::redact::holds_part_of;
 use crate::{Answer, NotAccepted, Refusal};
 
 /// How servers say that they pass nothing on for us. The bare word says less: "User unknown in relay recipient table".
-const NO_RELAY: [&str; 14] = [
+const NO_RELAY: [&str; 18] = [
     "relay access denied",
     "relay denied",
     "relay is denied",
     "relay not permitted",
     "relay not allowed",
     "relay prohibited",
+    "relay rejected",
     "relaying denied",
     "relaying is denied",
     "relaying not permitted",
     "relaying not allowed",
     "relaying prohibited",
+    "relaying mail",
     "relaying to [address]",
     "not permitted to relay",
+    "not relay",
+    "n't relay",
     "to relay",
 ];
 
@@ -297,6 +301,10 @@ mod tests {
             (Rcpt, "554 5.7.1 <bob@example.com>: Relay access denied"),
             (Rcpt, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"),
             (Rcpt, "550 relay not permitted"),
+            (Rcpt, "550 we do not relay"),
+            (Rcpt, "553 sorry, we don't relay for you"),
+            (Rcpt, "554 Relay rejected for policy reasons"),
+            (Rcpt, "550 relaying mail to <bob@example.com> is not allowed"),
             (Rcpt, "550 5.7.1 Relaying denied. Proper authentication required."),
             (Rcpt, "550 relaying to <bob@example.com> prohibited by administrator"),
             (Rcpt, "554 we are not permitted to relay"),

@@ -170,12 +170,17 @@ impl Inner {
     /// A new connection. Credentials that the server refuses may have been changed, so new ones are tried once.
     async fn connect(&self, deadline: Instant) -> Result<Connection, Answer> {
         let (config, protection) = (&self.config, self.protection.as_ref());
-        let login = self.login.current(config).await;
+        let late = |_| Answer::NotAccepted {
+            cause: NotAccepted::Unreachable,
+            retry_after: None,
+            detail: "the credentials could not be read in time".to_owned(),
+        };
+        let login = timeout_at(deadline, self.login.current(config)).await.map_err(late)?;
         let refused = match connect(config, login.as_ref(), protection, deadline).await {
             Err(NotConnected::LoginRefused(answer)) => answer,
             connected => return connected.map_err(NotConnected::into_answer),
         };
-        match self.login.instead_of(login.as_ref(), config).await {
+        match timeout_at(deadline, self.login.instead_of(login.as_ref(), config)).await.ok().flatten() {
             Some(login) => {
                 connect(config, Some(&login), protection, deadline).await.map_err(NotConnected::into_answer)
             }

@@ -157,7 +157,7 @@ impl<S: Sender> Run<'_, S> {
         if is_back && let Err(error) = store.rates.reached(id).await {
             trouble(&self.chunk.key, &error);
         }
-        let asked = self.tally.retry_after;
+        let asked = self.tally.hold_asked;
         match self.tally.cause {
             Some(Cause::Unreachable) => store.rates.outage(id, asked).await.map(Some),
             Some(Cause::Throttled) => store.rates.throttle(id, asked).await.map(Some),

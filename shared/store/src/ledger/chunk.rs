@@ -88,6 +88,10 @@ pub struct ClaimedChunk {
     resting: i64,
     attempt: i64,
     revision: i64,
+    /// Whether a write met an error and may have been applied all the same: then the chunk stands a revision further on.
+    unsure: bool,
+    /// Whether any of its writes met an error.
+    met_trouble: bool,
     /// What its first write has to say besides, where none was made: see [`Ledger::presume`].
     presumed: Option<Presumed>,
 }
@@ -216,26 +220,38 @@ impl ClaimedChunk {
         self.attempt
     }
 
+    /// Whether any of its writes met an error: more may stand in the ledger than is known.
+    #[must_use]
+    pub const fn met_trouble(&self) -> bool {
+        self.met_trouble
+    }
+
     fn mine(&self) -> Condition {
         if self.is_presumed() {
             return Condition::NotExists;
         }
+        // Nobody else writes under its attempt while it is leased.
+        let revisions = self.revision..=self.revision + i64::from(self.unsure);
         Condition::All(vec![
             Condition::equals(ATTEMPT, self.attempt),
-            Condition::equals(REVISION, self.revision),
+            Condition::Any(revisions.map(|revision| Condition::equals(REVISION, revision)).collect()),
         ])
+    }
+
+    fn next_revision(&self) -> i64 {
+        self.revision + 1 + i64::from(self.unsure)
     }
 
     /// Whether the stored chunk is as this claim's next write leaves it: applied, though no answer said so.
     fn is_next(&self, item: &Item) -> bool {
         item.number(ATTEMPT) == Some(self.attempt)
-            && item.number(REVISION) == Some(self.revision + 1)
+            && item.number(REVISION) == Some(self.next_revision())
             && item.bytes(MEMBERS) == Some(self.members.pack().as_slice())
     }
 
     /// The revision is set and not counted up: what may be repeated needs no transaction, which costs twice as much.
     fn member_changes(&self) -> Vec<Change> {
-        let revision = Change::set(REVISION, self.revision + 1);
+        let revision = Change::set(REVISION, self.next_revision());
         let mut changes = vec![Change::set(MEMBERS, self.members.pack()), revision];
         if let Some(Presumed { expires, .. }) = self.presumed {
             changes.extend([Change::set(ATTEMPT, self.attempt), Change::Expires(Some(expires))]);
@@ -244,9 +260,16 @@ impl ClaimedChunk {
     }
 
     /// A write of this claim was made.
-    const fn written(&mut self) {
-        self.revision += 1;
+    fn written(&mut self) {
+        self.revision = self.next_revision();
+        self.unsure = false;
         self.presumed = None;
+    }
+
+    /// A write of this claim met an error to its last try. One that would have made the chunk is told by its absence.
+    fn failed(&mut self) {
+        self.unsure = !self.is_presumed();
+        self.met_trouble = true;
     }
 }
 
@@ -343,6 +366,8 @@ impl Ledger {
             resting: 0,
             attempt: first_attempt(),
             revision: 0,
+            unsure: false,
+            met_trouble: false,
             presumed: Some(Presumed { worker: *worker, expires }),
         }
     }
@@ -407,7 +432,7 @@ impl Ledger {
                     chunk.written();
                     return Ok(Ok(()));
                 }
-                Err(error) => self.pause_or(pause, error).await?,
+                Err(error) => self.pause_or(pause, error).await.inspect_err(|_| chunk.failed())?,
             }
         }
         Err(StoreError::Contended { what: WHAT })
@@ -487,7 +512,9 @@ impl Ledger {
                     chunk.written();
                     return Ok(Ok(()));
                 }
-                Err(TransactError::Engine(error)) => self.pause_or(pause, error).await?,
+                Err(TransactError::Engine(error)) => {
+                    self.pause_or(pause, error).await.inspect_err(|_| chunk.failed())?;
+                }
             }
         }
         Err(StoreError::Contended { what: WHAT })
@@ -618,6 +645,8 @@ fn claimed(key: ChunkKey, item: &Item, lease_until_ms: i64) -> Result<ClaimedChu
         resting: 0,
         attempt: item.number(ATTEMPT).ok_or_else(corrupt)?,
         revision: item.number(REVISION).ok_or_else(corrupt)?,
+        unsure: false,
+        met_trouble: false,
         presumed: None,
     })
 }
