@@ -4,7 +4,7 @@ use campaign::model::{Actor, Finding, Severity};
 use campaign::schedule::ScheduleError;
 use campaign::status::Command;
 use campaign::{Campaign, CampaignId, CampaignType, Version};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use platform::batch;
 use store::StoreError;
 use tracing::{info, warn};
@@ -15,6 +15,8 @@ use crate::{Context, start};
 
 /// How many checks may begin and not come to an end until it is taken that none will.
 const MOST_CHECKS: i64 = 3;
+/// For how long after an activation was asked for that is not taken: several messages may have as many begin at once.
+const BEGINNING: SignedDuration = SignedDuration::from_secs(90);
 
 /// Checks a campaign whose draft is to be activated and makes that its live version; one that has a live version already
 /// goes on with that until then, and if the checks fail. Nothing happens to a campaign of which nothing is asked.
@@ -59,8 +61,9 @@ async fn decide(
     let (store, id) = (&context.store, campaign.id);
     let (revision, by) = (campaign.revision, Actor::envoi());
     let version = store.campaigns.version(id, draft).await?;
-    let mut errors =
-        if begun > MOST_CHECKS { given_up() } else { check(context, campaign, &version).await? };
+    let is_new = campaign.activating_since.is_none_or(|asked| now < asked + BEGINNING);
+    let is_hopeless = begun > MOST_CHECKS && !is_new;
+    let mut errors = if is_hopeless { given_up() } else { check(context, campaign, &version).await? };
     let is_beside = campaign.live_version.is_some();
     let has_starts = campaign.kind == CampaignType::Scheduled;
     if is_beside && has_starts && campaign.next_occurrence.is_none() {
@@ -173,26 +176,39 @@ mod tests {
         campaign.activation_errors.into_iter().map(|error| error.code).collect()
     }
 
+    /// A process begins a check and dies of it, again and again; meanwhile the campaign gets other names.
+    async fn die(store: &Store, id: CampaignId) {
+        for begun in 1..=MOST_CHECKS {
+            let campaign = store.campaigns.get(id).await.unwrap();
+            assert_eq!(store.campaigns.begin_check(&campaign).await.unwrap(), begun);
+            let renamed = |campaign: &mut Campaign| {
+                campaign.name = format!("n{begun}");
+                Ok(())
+            };
+            store.campaigns.command(id, Command::Rename, &Actor::envoi(), renamed).await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn checks_that_never_end_fail_the_activation() {
         let (context, id) = asked().await;
         let store = &context.store;
-        for begun in 1..=MOST_CHECKS {
-            // A process begins a check and dies of it; meanwhile the campaign gets another name.
-            let campaign = store.campaigns.get(id).await.unwrap();
-            assert_eq!(store.campaigns.begin_check(&campaign).await.unwrap(), begun);
-            store
-                .campaigns
-                .command(id, Command::Rename, &Actor::envoi(), |campaign| {
-                    campaign.name = format!("n{begun}");
-                    Ok(())
-                })
-                .await
-                .unwrap();
-        }
-        assert_eq!(failed(&context, id).await, ["check_not_ended"]);
+        die(store, id).await;
+        let campaign = store.campaigns.get(id).await.unwrap();
+        let later = campaign.activating_since.unwrap() + BEGINNING;
+        decide(&context, &campaign, 1, later, MOST_CHECKS + 1, &Meter::default()).await.unwrap();
+        let campaign = store.campaigns.get(id).await.unwrap();
+        assert_eq!((campaign.status, campaign.activating_since), (Status::Draft, None));
+        assert_eq!(campaign.activation_errors[0].code, "check_not_ended");
         // Asked for anew, it is checked anew.
         ask(store, id).await;
+        assert!(failed(&context, id).await.contains(&"no_actions".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn as_many_checks_as_there_are_messages_may_begin_at_once() {
+        let (context, id) = asked().await;
+        die(&context.store, id).await;
         assert!(failed(&context, id).await.contains(&"no_actions".to_owned()));
     }
 
