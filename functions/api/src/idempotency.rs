@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use platform::batch;
 use store::Idempotency;
 use store::idempotency::{Begun, Call, CallKey, KeptAnswer};
-use tracing::error;
+use tracing::{Instrument, error};
 
 use crate::auth::Caller;
 use crate::error::{Kind, Problem};
@@ -64,7 +64,8 @@ pub(crate) async fn once(State(kept): State<Idempotency>, request: Request, next
     let request = Request::from_parts(parts, Body::from(body));
     // A task of its own: a client that hangs up cuts off whatever works at its answer, and what is begun under a key must
     // come to an answer that is kept, or a repeat would carry it out again.
-    let carried_out = tokio::spawn(async move { carry_out(&kept, key, &whole, request, next).await });
+    let work = async move { carry_out(&kept, key, &whole, request, next).await };
+    let carried_out = tokio::spawn(work.in_current_span());
     // It has panicked otherwise, of which the panic itself tells.
     carried_out.await.unwrap_or_else(|_| Problem::internal().into_response())
 }

@@ -31,7 +31,6 @@ pub(crate) async fn go_on(
             counted => counted?,
         }
         if count.is_complete() {
-            context.store.book_count(count).await?;
             return Ok(Slice::Done);
         }
         if let Some(slice) = keep_on(context, job, deadline, reserve).await? {

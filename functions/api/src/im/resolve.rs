@@ -240,9 +240,21 @@ async fn refuse_taken(context: &Context, newcomers: &[Newcomer]) -> Result<()> {
         others.map(|identity| (newcomer.index, identity))
     });
     let (places, names): (Vec<usize>, Vec<_>) = claims.unzip();
-    let owners = context.store.profiles.find_many(&names).await?;
-    let taken = (places.into_iter().zip(&names).zip(owners)).find(|(_, owner)| owner.is_some());
-    taken.map_or(Ok(()), |((index, (namespace, _)), _)| Err(identity_taken(index, *namespace)))
+    let profiles = &context.store.profiles;
+    let owners = profiles.find_many(&names).await?;
+    let taken = (places.into_iter().zip(&names).zip(owners)).filter(|(_, owner)| owner.is_some());
+    for ((index, (namespace, _)), _) in taken {
+        let newcomer = newcomers.iter().find(|newcomer| newcomer.index == index);
+        // Another call may have made this very person meanwhile, with all that it says of them.
+        let is_made = match newcomer {
+            Some(Newcomer { named: (by, name), .. }) => profiles.find(*by, name).await?.is_some(),
+            None => false,
+        };
+        if !is_made {
+            return Err(identity_taken(index, *namespace));
+        }
+    }
+    Ok(())
 }
 
 fn identity_taken(index: usize, namespace: Namespace) -> Problem {

@@ -56,7 +56,8 @@ pub(crate) enum ItemStatus {
     Created,
     /// A profile was changed, or already said the same.
     Updated,
-    /// A later item of the batch names the same profile: what this one says was written with it.
+    /// A later item of the batch names the same profile: what this one says was written with it, if
+    /// that one was written.
     Duplicate,
     /// It was left out.
     Invalid,

@@ -10,7 +10,7 @@ use crate::{Context, schema, usage};
 /// Delete a segment
 ///
 /// The members of a list with it, not their profiles: it is gone at once, and a job removes them once nothing reads them any
-/// more, a quarter of an hour later at the soonest. Refused while a campaign that is activating, scheduled or live uses it, while an
+/// more, on AWS a quarter of an hour later at the soonest. Refused while a campaign that is activating, scheduled or live uses it, while an
 /// execution is open that was started for a list's members, and while a call to the segment is planned.
 #[utoipa::path(
     delete, path = "/segments/{id}", tag = "segments",

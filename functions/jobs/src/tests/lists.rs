@@ -1,7 +1,7 @@
-//! Lists that are deleted, by whoever reads them and whatever dies at it; and lists that are counted.
+//! Lists that are deleted, by whoever reads them and whatever dies at it.
 
 use campaign::model::{Actor, CampaignType};
-use campaign::{Campaign, Category, ExecutionId, ProfileId, Status, Version};
+use campaign::{Campaign, Category, Command, ExecutionId, ProfileId, Status, Version};
 use store::StoreError;
 use store::ledger::{Audience, Head, State};
 
@@ -31,10 +31,9 @@ impl World {
     }
 
     /// An execution for a list's members, as one is started, in the hands of a campaign that has gone on to other versions.
-    async fn execution(&self, list: SegmentId) -> ExecutionId {
+    async fn execution(&self, kind: CampaignType, list: SegmentId) -> ExecutionId {
         let (store, now) = (self.store(), self.clock.now());
-        let mut campaign =
-            Campaign::new("c", CampaignType::Scheduled, Category::Marketing, Actor::envoi(), now);
+        let mut campaign = Campaign::new("c", kind, Category::Marketing, Actor::envoi(), now);
         campaign.status = Status::Live;
         store.campaigns.create(&campaign, &Version::draft(1), &[], None).await.unwrap();
         let mut campaign = store.campaigns.get(campaign.id).await.unwrap();
@@ -54,7 +53,7 @@ async fn the_members_of_a_deleted_list_stay_as_long_as_an_execution_reads_them()
     let other = world.list("other", &World::members(10)).await;
     let job = world.delete(list).await;
     // Who saw the list before has started it just now.
-    let execution = world.execution(list).await;
+    let execution = world.execution(CampaignType::Scheduled, list).await;
     for _ in 0..3 {
         assert_eq!(world.run(&world.context).await.1, 0);
         assert_eq!((world.members_left(list).await, world.job(job).await.state), (1000, JobState::Running));
@@ -75,6 +74,18 @@ async fn the_members_of_a_deleted_list_stay_as_long_as_an_execution_reads_them()
     let Task::DeleteList { removal, .. } = &job.task else { panic!("a list is deleted") };
     assert_eq!((job.state, removal.removed), (JobState::Completed, 1000));
     assert_eq!((world.members_left(list).await, world.members_left(other).await), (0, 10));
+}
+
+#[tokio::test]
+async fn an_execution_reads_on_though_its_campaign_has_completed_and_is_put_away() {
+    let world = World::new();
+    let list = world.list("l", &World::members(10)).await;
+    let execution = world.execution(CampaignType::ApiTriggered, list).await;
+    let campaign = world.store().ledger.head(execution).await.unwrap().unwrap().campaign;
+    for command in [Command::Complete, Command::Archive] {
+        world.store().campaigns.command(campaign, command, &Actor::envoi(), |_| Ok(())).await.unwrap();
+        assert_eq!(world.store().open_reader(list).await.unwrap(), Some(execution), "{command:?}");
+    }
 }
 
 #[tokio::test]
@@ -118,7 +129,7 @@ async fn a_person_is_erased_from_lists_that_are_being_deleted() {
     let people = World::members(50);
     let list = world.list("l", &people).await;
     world.delete(list).await;
-    world.execution(list).await;
+    world.execution(CampaignType::Scheduled, list).await;
     let erasure = world.begin_erasure(people[0]).await;
     assert_eq!(world.run_through(&world.context).await.1, 0);
     let job = world.job(erasure).await;
@@ -159,19 +170,4 @@ async fn whom_an_import_has_added_before_a_write_failed_its_list_counts() {
             (with_profiles, write) = (false, 1);
         }
     }
-}
-
-#[tokio::test]
-async fn a_count_that_is_complete_mends_what_a_list_says() {
-    let world = World::new();
-    let list = world.list("l", &World::members(20)).await;
-    // As whoever added them has died before it could say so.
-    world.store().segments.add_members(list, 1, &World::members(7)).await.unwrap();
-    let kind = world.store().segments.get(list).await.unwrap().value.kind;
-    let count = Counting::begin(list, &kind, world.clock.now());
-    let job = Job::new(Task::CountSegment { segment: list, count }, world.clock.now());
-    world.store().jobs.create(&job).await.unwrap();
-    assert_eq!(world.run(&world.context).await.1, 0);
-    let kind = world.store().segments.get(list).await.unwrap().value.kind;
-    assert!(matches!(kind, SegmentKind::List { members: 27, .. }), "{kind:?}");
 }

@@ -211,10 +211,16 @@ impl Endpoints {
         down_until_ms: Option<i64>,
     ) -> Result<Option<i64>, StoreError> {
         let mut seen = telling;
-        for _ in 0..TRIES {
+        for attempt in 1..=TRIES {
             let next = self.waiting(telling.endpoint, None, 1).await?;
-            let next_ms = next.first().map(|next| down_until_ms.unwrap_or(next.due_ms));
-            match self.end_telling(seen, next_ms, down_until_ms).await? {
+            let mut next_ms = next.first().map(|next| down_until_ms.unwrap_or(next.due_ms));
+            // Where more comes all the time, a look at once sees to whatever it is.
+            let whatever_comes = attempt == TRIES;
+            if whatever_comes {
+                let now_ms = self.platform.clock.now().as_millisecond();
+                next_ms = Some(down_until_ms.unwrap_or(now_ms));
+            }
+            match self.end_telling(seen, next_ms, down_until_ms, whatever_comes).await? {
                 Updated::New(_) => return Ok(next_ms),
                 // It was purged, or another has taken it.
                 Updated::Refused(None) => return Ok(None),
@@ -227,18 +233,22 @@ impl Endpoints {
         Err(StoreError::Contended { what: "webhook endpoint" })
     }
 
-    /// Gives the right back, as long as nobody has parked anything since it was seen like this.
+    /// Gives the right back, as long as nobody has parked anything since it was seen like this; or though somebody has.
     pub(super) async fn end_telling(
         &self,
         seen: Telling,
         next_ms: Option<i64>,
         down_until_ms: Option<i64>,
+        whatever_comes: bool,
     ) -> Result<Updated, StoreError> {
-        let none_came = match seen.came {
-            0 => Condition::Lacks(CAME.to_owned()),
-            came => Condition::equals(CAME, came),
-        };
-        let unchanged = Condition::All(vec![Condition::equals(AT, seen.at_ms), none_came]);
+        let mut unchanged = vec![Condition::equals(AT, seen.at_ms)];
+        if !whatever_comes {
+            unchanged.push(match seen.came {
+                0 => Condition::Lacks(CAME.to_owned()),
+                came => Condition::equals(CAME, came),
+            });
+        }
+        let unchanged = Condition::All(unchanged);
         let mut changes = look_at(seen.endpoint, next_ms);
         changes.extend(lease::give_back());
         changes.push(match down_until_ms {

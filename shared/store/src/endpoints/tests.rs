@@ -207,7 +207,7 @@ async fn what_is_parked_between_a_last_look_and_the_end_of_it_is_looked_for() {
     // Whoever looked has found nothing. Now comes what is due later than the lease ends, for which a look is planned.
     let far = now_ms + 3_600_000;
     assert!(!endpoints.park(id, &[parked(2, far)]).await.unwrap());
-    let ended = endpoints.end_telling(telling, None, None).await.unwrap();
+    let ended = endpoints.end_telling(telling, None, None, false).await.unwrap();
     assert!(matches!(ended, platform::Updated::Refused(Some(_))), "it has to look again: {ended:?}");
     assert_eq!(endpoints.give_back(telling, None).await.unwrap(), Some(far));
     assert_eq!(endpoints.due(Timestamp::from_millisecond(far).unwrap(), 10).await.unwrap(), [id]);

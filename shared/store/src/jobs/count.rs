@@ -123,31 +123,6 @@ impl Store {
         Ok(())
     }
 
-    /// Has a list say what a complete count has found, where it has said the same number ever since the count began: nobody has
-    /// added or removed anybody then, and the number is what drifted.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn book_count(&self, counting: &Counting) -> Result<(), StoreError> {
-        let Who::List { segment, generation } = &counting.who else { return Ok(()) };
-        let mut found = match self.segments.get(*segment).await {
-            Err(StoreError::NotFound { .. }) => return Ok(()),
-            found => found?,
-        };
-        match &mut found.value.kind {
-            SegmentKind::List { generation: newest, members, .. }
-                if newest == generation && Some(*members) == counting.about =>
-            {
-                *members = counting.members;
-            }
-            _ => return Ok(()),
-        }
-        match self.segments.put(&found.value, found.revision).await {
-            Err(StoreError::Stale { .. }) => Ok(()),
-            put => put,
-        }
-    }
-
     async fn judge(
         &self,
         mut part: Part,

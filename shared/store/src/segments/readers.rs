@@ -1,5 +1,7 @@
 //! Who still reads a list, or is about to.
 
+use campaign::model::CampaignType;
+use campaign::row::CampaignRow;
 use campaign::{CallScheduleId, CampaignId, ExecutionId, SegmentId, Status};
 
 use crate::campaigns::{Direction, RowQuery, Sort, Span};
@@ -8,6 +10,11 @@ use crate::{Store, StoreError};
 
 /// How many entries of a list are asked for at once.
 const PAGE: usize = 100;
+
+/// Whether a campaign may have open executions: one that calls start is completed at its end, whatever it still sends.
+fn may_have_open(row: &CampaignRow) -> bool {
+    matches!(row.status, Status::Scheduled | Status::Live) || row.kind == CampaignType::ApiTriggered
+}
 
 impl Store {
     /// An execution that is open and was started for the members of this list. One that is started in this very moment may not
@@ -18,7 +25,7 @@ impl Store {
     pub async fn open_reader(&self, list: SegmentId) -> Result<Option<ExecutionId>, StoreError> {
         // One status after the other, in the life's order: who goes on from one to the next meanwhile is met there.
         let mut query = RowQuery {
-            statuses: vec![Status::Scheduled, Status::Live],
+            statuses: vec![Status::Scheduled, Status::Live, Status::Completed, Status::Archived],
             sort: Sort::Status,
             direction: Direction::Ascending,
             span: Span::default(),
@@ -26,7 +33,7 @@ impl Store {
             limit: PAGE,
         };
         loop {
-            let page = self.campaigns.rows(&query, |_| true).await?;
+            let page = self.campaigns.rows(&query, may_have_open).await?;
             for row in &page.rows {
                 if let Some(execution) = self.open_reader_of(row.id, list).await? {
                     return Ok(Some(execution));

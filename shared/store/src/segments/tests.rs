@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use platform::embedded::Embedded;
-use platform::{Clock, Deadline, SystemClock};
+use platform::{Clock, SystemClock};
 
 use super::*;
-use crate::jobs::Counting;
 use crate::{HashKey, Store};
 
 const PARTITIONS: u32 = LIST_PARTITIONS;
@@ -53,30 +52,4 @@ async fn of_two_who_add_or_remove_the_same_people_one_counts_them() {
         tokio::join!(segments.dismiss(list, 1, &people[..200]), segments.dismiss(list, 1, &people[..200]));
     assert_eq!(one.unwrap().0 + other.unwrap().0, 200);
     assert_eq!(counted(&store, list).await, 50);
-}
-
-#[tokio::test]
-async fn a_count_mends_what_a_list_says_unless_it_changes_meanwhile() {
-    let (store, people) = (store(), people(30));
-    let list = list(&store).await;
-    let count = async || {
-        let kind = store.segments.get(list).await.unwrap().value.kind;
-        Counting::begin(list, &kind, SystemClock.now())
-    };
-    let until = Deadline::after(&SystemClock, std::time::Duration::from_secs(60));
-    // Whoever added them has died before it could say so.
-    store.segments.add_members(list, 1, &people).await.unwrap();
-    let mut counting = count().await;
-    store.count(&mut counting, until).await.unwrap();
-    store.book_count(&counting).await.unwrap();
-    assert_eq!(counted(&store, list).await, 30);
-    store.book_count(&counting).await.unwrap();
-    assert_eq!(counted(&store, list).await, 30, "said twice");
-
-    store.segments.add_members(list, 1, &self::people(5)).await.unwrap();
-    let mut counting = count().await;
-    store.count(&mut counting, until).await.unwrap();
-    store.segments.enlist(list, 1, &self::people(2)).await.unwrap();
-    store.book_count(&counting).await.unwrap();
-    assert_eq!(counted(&store, list).await, 32, "whom the count has not seen is not forgotten");
 }
