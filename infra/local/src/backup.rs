@@ -41,7 +41,7 @@ pub fn backup(data: &Path, to: &Path) -> Result<(), BackupError> {
         return Err(BackupError::IsThere(to.to_owned()));
     }
     let unfinished = beside(to);
-    let copied = copy(data, &unfinished).and_then(|()| {
+    let copied = copy(data, &unfinished, copy_database).and_then(|()| {
         let parent = unfinished.parent().filter(|parent| !parent.as_os_str().is_empty());
         at(to, fs::rename(&unfinished, to))?;
         at(to, File::open(parent.unwrap_or(Path::new("."))).and_then(|parent| parent.sync_all()))
@@ -64,18 +64,25 @@ fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, BackupError> {
     done.map_err(|source| BackupError::File { path: path.to_owned(), source })
 }
 
-fn copy(data: &Path, to: &Path) -> Result<(), BackupError> {
+fn copy(
+    data: &Path,
+    to: &Path,
+    copy_database: impl FnOnce(&Path, &Path) -> Result<(), OpenError>,
+) -> Result<(), BackupError> {
     at(to, private::make_folder(to))?;
-    // The database before the files: what it tells of was in its place by then.
+    // The files on both sides of the database. Before it, for the jobs that go on in it: they delete theirs when they end,
+    // which may be by the time it is copied. After it, for what came in between and what it tells of already.
+    let files = data.join(FILES);
+    at(&files, copy_folder(&files, &to.join(FILES)))?;
     copy_database(data, to)?;
     let secret = data.join(SECRET);
     at(&secret, copy_file(&secret, &to.join(SECRET)))?;
-    let files = data.join(FILES);
     at(&files, copy_folder(&files, &to.join(FILES)))?;
     at(to, File::open(to).and_then(|folder| folder.sync_all()))
 }
 
-/// Copies a folder but for what has no name yet or is gone by the time it would be copied: jobs go on meanwhile.
+/// Copies a folder but for what has no name yet, is gone by the time it would be copied (jobs go on meanwhile), or is copied
+/// already: a file is whole when it gets its name.
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     private::make_folder(to)?;
     let entries = match fs::read_dir(from) {
@@ -88,10 +95,11 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        let copied =
-            if entry.file_type()?.is_dir() { copy_folder(&from, &to) } else { copy_file(&from, &to) };
+        let copied = entry
+            .file_type()
+            .and_then(|kind| if kind.is_dir() { copy_folder(&from, &to) } else { copy_file(&from, &to) });
         match copied {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => {}
             copied => copied?,
         }
     }
@@ -103,4 +111,51 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut copy = private::file_options().create_new(true).open(to)?;
     io::copy(&mut original, &mut copy)?;
     copy.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(data: &Path) -> Vec<(String, String)> {
+        let folder = data.join(FILES).join("jobs");
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn a_file_is_in_the_backup_whether_it_goes_or_comes_while_the_database_is_copied() {
+        let (data, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (data, to) = (data.path(), to.path().join("backup"));
+        let jobs = data.join(FILES).join("jobs");
+        fs::create_dir_all(&jobs).unwrap();
+        fs::write(data.join(SECRET), "secret").unwrap();
+        for name in ["ends", "goes-on", ".unfinished"] {
+            fs::write(jobs.join(name), name).unwrap();
+        }
+        let meanwhile = |_: &Path, _: &Path| {
+            fs::remove_file(jobs.join("ends")).unwrap();
+            fs::write(jobs.join("comes"), "comes").unwrap();
+            Ok(())
+        };
+        copy(data, &to, meanwhile).unwrap();
+        let expected = ["comes", "ends", "goes-on"].map(|name| (name.to_owned(), name.to_owned()));
+        assert_eq!(files(&to), expected);
+        assert_eq!(fs::read_to_string(to.join(SECRET)).unwrap(), "secret");
+    }
+
+    #[test]
+    fn a_data_folder_without_files_has_a_backup_without_files() {
+        let (data, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(data.path().join(SECRET), "secret").unwrap();
+        copy(data.path(), to.path(), |_, _| Ok(())).unwrap();
+        assert_eq!(fs::read_dir(to.path().join(FILES)).unwrap().count(), 0);
+    }
 }

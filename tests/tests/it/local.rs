@@ -146,10 +146,6 @@ async fn without_a_server_to_send_by_it_says_that_nothing_is_sent() {
     let (data, log) = (folder.path().join("envoi"), folder.path().join("log"));
     let mut command = Command::new(binary("envoi").unwrap());
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-    // As a deployment's file of variables has them that sets no mail server.
-    for name in ["ENVOI_SMTP_HOST", "ENVOI_SMTP_USER", "ENVOI_SMTP_HELLO", "ENVOI_OUTBOX"] {
-        command.env(name, "");
-    }
     let mut envoi = Child::start(command, Some(&log)).unwrap();
     let line = tokio::time::timeout(GUARD, envoi.line()).await.unwrap();
     let said = fs::read_to_string(&log).unwrap();
@@ -160,4 +156,46 @@ async fn without_a_server_to_send_by_it_says_that_nothing_is_sent() {
     );
     envoi.terminate().unwrap();
     envoi.wait(GUARD).await.unwrap();
+}
+
+/// The variables that the help of an action tells of.
+fn variables(action: &str) -> Vec<String> {
+    let help = printed(&run([action, "--help"]));
+    let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split_once('='));
+    named.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_variable_that_is_set_to_nothing_is_as_if_it_were_not_set() {
+    let folder = TempDir::new().unwrap();
+    // As a deployment's file of variables has them; the data folder is then the one beside it.
+    let blank = |action: &str| {
+        let mut command = Command::new(binary("envoi").unwrap());
+        command.current_dir(&folder).arg(action);
+        let of_its_own = variables(action);
+        assert!(of_its_own.iter().any(|name| name == "ENVOI_DATA"), "{action}: {of_its_own:?}");
+        for name in of_its_own.iter().map(String::as_str).chain(["ENVOI_SMTP_PASSWORD", "ENVOI_LOG"]) {
+            command.env(name, "");
+        }
+        command
+    };
+    let log = folder.path().join("log");
+    let mut serve = blank("serve");
+    serve.args(["--listen", "127.0.0.1:0"]);
+    let mut envoi = Child::start(serve, Some(&log)).unwrap();
+    let line = tokio::time::timeout(GUARD, envoi.line()).await.unwrap();
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(line.is_some_and(|line| line.starts_with("Envoi listens")), "{said}");
+    assert!(said.contains("nothing is sent"), "{said}");
+    // The address too: this one gets as far as the folder, which it opens before it listens.
+    let another = refusal(&blank("serve").output().unwrap());
+    assert!(another.contains("envoi-data is in use"), "{another}");
+    printed(&blank("backup").arg("copy").output().unwrap());
+    envoi.terminate().unwrap();
+    envoi.wait(GUARD).await.unwrap();
+    printed(&blank("key").output().unwrap());
+
+    let mut user = blank("serve");
+    user.args(["--smtp-host", "127.0.0.1", "--smtp-user", "me"]);
+    assert!(refusal(&user.output().unwrap()).contains("ENVOI_SMTP_PASSWORD"));
 }

@@ -8,7 +8,8 @@ pub(crate) mod log;
 mod report;
 mod serve;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Campaigns that account for every recipient: one content, one audience, several channels at the same time.
 #[derive(Debug, Parser)]
@@ -31,6 +32,14 @@ enum Command {
 }
 
 impl Envoi {
+    /// What is asked for by the arguments and the environment, in which a variable that is set to nothing is as if it were
+    /// not set. Ends the process where that makes no sense.
+    pub(crate) fn from_command_line() -> Self {
+        let matches =
+            Self::command().mut_subcommands(|command| command.mut_args(without_blank)).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Does what was asked.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self.command {
@@ -48,4 +57,10 @@ impl Envoi {
             Command::Demo(_) | Command::Backup(_) | Command::Key(_) => "error",
         }
     }
+}
+
+/// The same argument, without its variable where that is set to nothing, as a deployment's file of variables often has it.
+fn without_blank(arg: Arg) -> Arg {
+    let is_blank = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if is_blank { arg.env(Resettable::Reset) } else { arg }
 }

@@ -1,11 +1,11 @@
 //! `envoi serve`.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use deliver_email::smtp::{Credentials, SmtpConfig, Tls};
 use envoi_local::{
@@ -29,9 +29,9 @@ pub(crate) struct Serve {
     /// Writes email into this folder, one .eml file a message; without it and without an SMTP host, into `outbox` in the
     /// data folder.
     #[arg(long, env = "ENVOI_OUTBOX")]
-    outbox: Option<OsString>,
+    outbox: Option<PathBuf>,
     /// Sends email through this SMTP server.
-    #[arg(long, env = "ENVOI_SMTP_HOST")]
+    #[arg(long, env = "ENVOI_SMTP_HOST", value_parser = NonEmptyStringValueParser::new())]
     smtp_host: Option<String>,
     /// The server's port; by default 587, 465 with implicit TLS, 25 without TLS.
     #[arg(long, env = "ENVOI_SMTP_PORT", requires = "smtp_host")]
@@ -40,10 +40,10 @@ pub(crate) struct Serve {
     #[arg(long, env = "ENVOI_SMTP_TLS", default_value = "starttls")]
     smtp_tls: SmtpTls,
     /// The user to log in as; the password is read from ENVOI_SMTP_PASSWORD.
-    #[arg(long, env = "ENVOI_SMTP_USER")]
+    #[arg(long, env = "ENVOI_SMTP_USER", value_parser = NonEmptyStringValueParser::new())]
     smtp_user: Option<String>,
     /// How to name ourselves to the server.
-    #[arg(long, env = "ENVOI_SMTP_HELLO")]
+    #[arg(long, env = "ENVOI_SMTP_HELLO", value_parser = NonEmptyStringValueParser::new())]
     smtp_hello: Option<String>,
     /// The most connections to the server.
     #[arg(long, env = "ENVOI_SMTP_CONNECTIONS", default_value = "16")]
@@ -53,13 +53,13 @@ pub(crate) struct Serve {
     #[arg(long, env = "ENVOI_OUTBOUND_ALLOW", value_name = "LIST", default_value = "")]
     outbound_allow: String,
     /// What push notifications go to in place of Firebase Cloud Messaging, such as an emulator of it.
-    #[arg(long, env = "ENVOI_FCM_URL")]
+    #[arg(long, env = "ENVOI_FCM_URL", value_parser = NonEmptyStringValueParser::new())]
     fcm_url: Option<String>,
     /// The topics of Amazon SNS that may post to /feedback/sns what a provider tells, by their ARNs, separated by commas.
     #[arg(long, env = "ENVOI_SNS_TOPICS", value_name = "LIST", default_value = "")]
     sns_topics: String,
     /// What stands in place of Amazon SNS, such as an emulator of it.
-    #[arg(long, env = "ENVOI_SNS_URL", value_name = "URL")]
+    #[arg(long, env = "ENVOI_SNS_URL", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     sns_url: Option<String>,
     /// How many chunks of 50 are delivered at once.
     #[arg(long, env = "ENVOI_CONCURRENCY", default_value = "16")]
@@ -78,11 +78,6 @@ enum SmtpTls {
     Starttls,
     /// From the first byte.
     Implicit,
-}
-
-/// A value that says something: an environment often has variables that are set to nothing.
-fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|value| !value.is_empty())
 }
 
 impl Serve {
@@ -122,25 +117,24 @@ impl Serve {
     }
 
     fn config(&self) -> anyhow::Result<Config> {
-        let outbox = self.outbox.as_ref().filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let email = match (given(&self.smtp_host), outbox) {
+        let email = match (&self.smtp_host, self.outbox.clone()) {
             (Some(_), Some(_)) => anyhow::bail!("either --smtp-host or --outbox: email goes one way"),
             (Some(host), None) => Email::Smtp(Box::new(self.smtp(host)?)),
-            (None, _) if given(&self.smtp_user).or(given(&self.smtp_hello)).is_some() => {
+            (None, _) if self.smtp_user.is_some() || self.smtp_hello.is_some() => {
                 anyhow::bail!("--smtp-user and --smtp-hello are for the server that --smtp-host names")
             }
             (None, outbox) => Email::Outbox(outbox.unwrap_or_else(|| self.data.join("outbox"))),
         };
         let mut config = Config::new(&self.data, email);
         config.listen = self.listen;
-        config.public_url = given(&self.public_url).map(str::to_owned);
+        config.public_url.clone_from(&self.public_url);
         anyhow::ensure!(
             config.public_url.as_deref().is_none_or(store::links::is_base),
             "--public-url must be such as https://links.example.org"
         );
-        config.fcm_url = given(&self.fcm_url).map(str::to_owned);
+        config.fcm_url.clone_from(&self.fcm_url);
         config.sns_topics.clone_from(&self.sns_topics);
-        config.sns_url = given(&self.sns_url).map(str::to_owned);
+        config.sns_url.clone_from(&self.sns_url);
         config.outbound = outbound::Policy::allowing(&self.outbound_allow).context("--outbound-allow")?;
         config.work = if self.hold { Work::Held } else { Work::Done };
         config.concurrency = usize::try_from(self.concurrency.get())?;
@@ -156,13 +150,13 @@ impl Serve {
         let mut smtp = SmtpConfig::new(host, self.smtp_port.unwrap_or(port));
         smtp.tls = tls;
         smtp.max_connections = self.smtp_connections;
-        if let Some(hello) = given(&self.smtp_hello) {
-            hello.clone_into(&mut smtp.hello_name);
+        if let Some(hello) = &self.smtp_hello {
+            smtp.hello_name.clone_from(hello);
         }
-        if let Some(username) = given(&self.smtp_user) {
-            let password = std::env::var("ENVOI_SMTP_PASSWORD")
+        if let Some(username) = &self.smtp_user {
+            let password = store::environment::variable("ENVOI_SMTP_PASSWORD")
                 .context("with --smtp-user, the password is read from ENVOI_SMTP_PASSWORD")?;
-            smtp.credentials = Some(Credentials { username: username.to_owned(), password });
+            smtp.credentials = Some(Credentials { username: username.clone(), password });
         }
         Ok(smtp)
     }
